@@ -1,0 +1,45 @@
+"""Every error endcap raises on purpose.
+
+Catch `EndcapError` for all of them, or a subclass for one kind. A message says what happened, to
+what, and what to do next: it is written to be read by the person at the terminal.
+"""
+
+
+class EndcapError(Exception):
+    """Root of the tree."""
+
+
+class InvalidEventError(EndcapError):
+    """An event that cannot be folded; `reason` is the short label used in metrics."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BundleError(EndcapError):
+    """A model bundle that must not be loaded: a file is missing, changed or of another schema."""
+
+
+class SettingsError(EndcapError):
+    """A setting that is unknown or has the wrong form."""
+
+
+class ConnectionFailedError(EndcapError):
+    """Something outside (Kafka, Redis) did not answer in time."""
+
+
+class BrokerUnavailableError(ConnectionFailedError):
+    """No Kafka broker answers at the address given."""
+
+
+class StoreUnavailableError(ConnectionFailedError):
+    """No Redis-compatible server answers at the address given."""
+
+
+class RuntimeConflictError(EndcapError):
+    """The installation contradicts itself: both onnxruntime packages, or a missing extra."""
+
+
+class DataError(EndcapError):
+    """A data set or file that cannot be read as what it should be."""
