@@ -1,0 +1,3 @@
+"""endcap: real-time recommendations for retail. This package is the domain; it does no I/O."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,163 @@
+"""A model bundle: a folder that is loaded only when every hash in its manifest is right.
+
+Files: `manifest.json`, `model.onnx`, `items.json` (the item table; row i is item index i + 1) and
+`candidates.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from endcap.catalogue import CatalogueItem
+from endcap.errors import BundleError
+
+SCHEMA_VERSION = 1
+FILES = ("model.onnx", "items.json", "candidates.npz")
+
+IntArray = npt.NDArray[np.int32]
+FloatArray = npt.NDArray[np.float32]
+
+
+class FileEntry(msgspec.Struct, frozen=True):
+    """A file's fingerprint."""
+
+    sha256: str
+    bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the bundle is, how it was made and how well it did."""
+
+    schema_version: int
+    name: str
+    created_at: str
+    command: str
+    licence: str
+    data: dict[str, str]
+    max_length: int
+    vocabulary_size: int
+    features: tuple[str, ...]
+    metrics: dict[str, dict[str, float]]
+    files: dict[str, FileEntry]
+
+
+class CandidateIndex(NamedTuple):
+    """Flat arrays over item indexes 1..V; row 0 is padding.
+
+    Shapes: `popular` [P] best first; `popularity` [V+1] share of recent purchases;
+    `bought_with` and `bought_with_score` [V+1, K]; `nearest` and `nearest_score` [V+1, K].
+    Missing neighbours are 0.
+    """
+
+    popular: IntArray
+    popularity: FloatArray
+    bought_with: IntArray
+    bought_with_score: FloatArray
+    nearest: IntArray
+    nearest_score: FloatArray
+
+
+class Bundle(NamedTuple):
+    """A verified bundle in memory; `model` holds the bytes of the ONNX graph."""
+
+    manifest: Manifest
+    items: tuple[CatalogueItem, ...]
+    index_of: dict[str, int]
+    candidates: CandidateIndex
+    model: bytes
+
+    def item(self, index: int) -> CatalogueItem:
+        """The item at an index from 1."""
+        return self.items[index - 1]
+
+
+def write_bundle(
+    folder: Path,
+    manifest: Manifest,
+    items: tuple[CatalogueItem, ...],
+    candidates: CandidateIndex,
+    model: bytes,
+) -> Manifest:
+    """Write the files, then the manifest with their hashes; returns that manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(model)
+    (folder / "items.json").write_bytes(msgspec.json.encode(items))
+    with (folder / "candidates.npz").open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **_stored(candidates))
+    files = {name: _entry((folder / name).read_bytes()) for name in FILES}
+    complete = msgspec.structs.replace(manifest, files=files)
+    text = msgspec.json.format(msgspec.json.encode(complete), indent=2)
+    (folder / "manifest.json").write_bytes(text + b"\n")
+    return complete
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        BundleError: a file is missing, was changed, or is of another schema.
+    """
+    manifest = _read_manifest(folder)
+    raw: dict[str, bytes] = {}
+    for name in FILES:
+        entry = manifest.files.get(name)
+        if entry is None:
+            raise BundleError(f"{folder}: the manifest does not list {name}. Train it again.")
+        raw[name] = _read(folder / name)
+        if _entry(raw[name]) != entry:
+            raise BundleError(
+                f"{folder / name} is not the file its manifest describes (sha256 or size differ). "
+                "It was changed or copied in part: fetch the bundle again or train it anew "
+                "with `endcap train`."
+            )
+    items = msgspec.json.decode(raw["items.json"], type=tuple[CatalogueItem, ...])
+    with np.load(folder / "candidates.npz", allow_pickle=False) as arrays:
+        candidates = CandidateIndex(
+            popular=arrays["popular"].astype(np.int32),
+            popularity=arrays["popularity"].astype(np.float32),
+            bought_with=arrays["bought_with"].astype(np.int32),
+            bought_with_score=arrays["bought_with_score"].astype(np.float32),
+            nearest=arrays["nearest"].astype(np.int32),
+            nearest_score=arrays["nearest_score"].astype(np.float32),
+        )
+    index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
+    return Bundle(manifest, items, index_of, candidates, raw["model.onnx"])
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    try:
+        manifest = msgspec.json.decode(_read(folder / "manifest.json"), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleError(f"{folder / 'manifest.json'} is not a bundle's manifest: {error}.") from error
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} has schema version {manifest.schema_version}; this endcap reads "
+            f"{SCHEMA_VERSION}. Train it again with this version."
+        )
+    return manifest
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(
+            f"{path} cannot be read ({error.strerror}). Name a bundle's folder, or make one with "
+            "`endcap train completejourney`."
+        ) from error
+
+
+def _entry(raw: bytes) -> FileEntry:
+    return FileEntry(hashlib.sha256(raw).hexdigest(), len(raw))
+
+
+def _stored(index: CandidateIndex) -> dict[str, npt.NDArray[np.generic]]:
+    # Half precision is plenty for scores that only rank, and keeps the bundle small in git.
+    return {
+        name: array.astype(np.float16) if name.endswith("_score") else array
+        for name, array in index._asdict().items()
+    }

