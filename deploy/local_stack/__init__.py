@@ -90,6 +90,11 @@ class LocalStack:
         """Process id of each server started here, by its name."""
         return {child.name: child.pid for child in self._children}
 
+    @property
+    def fallen(self) -> list[str]:
+        """The names of those started here that have ended by themselves."""
+        return [child.name for child in self._children if not child.is_running]
+
     def start(self) -> None:
         """Start what was not given and return once all of it answers.
 
@@ -126,8 +131,7 @@ class LocalStack:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        fallen = [child.name for child in self._children if not child.is_running]
-        if isinstance(error, Exception) and fallen:
+        if isinstance(error, Exception) and (fallen := self.fallen):
             error.add_note(f"{' and '.join(fallen)} had ended by then: see {self._folder}")
             self._stop(keep_logs=True)
         else:

@@ -13,7 +13,13 @@ from endcap.deploy.local_stack.ports import LOOPBACK
 from endcap.deploy.local_stack.supervised import Child, LocalStackError
 
 KAFKA_VERSION = "4.1.0"
-_COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+# The broker's own dependencies end at the logging interface: without a binding it says nothing, and
+# a failed start would leave an empty log. Each is resolved by itself: resolved together, jgo takes
+# kafka-clients from what log4j was built against, and the broker ends with NoSuchMethodError.
+_COORDINATES = (
+    f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
+    "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",
+)
 _FORMAT_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 90.0
 _INSTEAD = "set ENDCAP_KAFKA_BOOTSTRAP_SERVERS to a broker that already runs"
@@ -72,19 +78,18 @@ def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path])
     )
     log4j = folder / "log4j2.properties"
     log4j.write_text(_LOG4J2_PROPERTIES)
-    java = [
-        *(_java(), *_JVM_FLAGS, f"-Dlog4j2.configurationFile={log4j}"),
-        *("-cp", ":".join(str(jar) for jar in jars)),
-    ]
+    class_path = ":".join(str(jar) for jar in jars)
+    java = [str(_java()), *_JVM_FLAGS, f"-Dlog4j2.configurationFile={log4j}", "-cp", class_path]
     # "--cluster-id=": an id may begin with a dash, which would read as an option of its own.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", server]
+    to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
+    to_format.append(str(server))
     formatter = Child("Kafka's StorageTool", [*java, *to_format], folder / "kafka-format.log")
     try:
         formatter.wait_for_success(_FORMAT_TIMEOUT_S)
     finally:
         formatter.stop()
-    broker = Child("Apache Kafka", [*java, "kafka.Kafka", server], folder / "kafka.log")
+    broker = Child("Apache Kafka", [*java, "kafka.Kafka", str(server)], folder / "kafka.log")
     try:
         broker.wait_until(lambda: knows_itself(port), _START_TIMEOUT_S)
     except BaseException:
@@ -96,8 +101,8 @@ def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path])
 def knows_itself(port: int, timeout_s: float = 2.0) -> bool:
     """True if a broker on this port answers a Metadata request and lists at least one broker.
 
-    ApiVersions alone is not enough: it is answered while the controller still fences the broker,
-    and a topic created at that moment fails for want of replicas. Metadata lists unfenced brokers.
+    An open port or an ApiVersions answer says only that a socket server is up. Metadata lists the
+    brokers that the controller lets host partitions, which is what creating a topic needs.
     """
     # Metadata, version 1: api key 3, version, correlation id, client id, an empty list of topics.
     request = struct.pack(">hhih6si", 3, 1, 1, 6, b"endcap", 0)
@@ -134,22 +139,23 @@ def kafka_jars(cache_dir: Path, on_progress: Callable[[str], None]) -> list[Path
         jars = _resolve(folder)
         lines = [f"{jar.stat().st_size} {jar.relative_to(cache_dir)}\n" for jar in jars]
         unfinished = listing.with_suffix(".part")
-        unfinished.write_text("".join(lines))
+        unfinished.write_text("".join([" ".join(_COORDINATES) + "\n", *lines]))
         unfinished.replace(listing)
     return jars
 
 
 def _listed_jars(listing: Path) -> list[Path]:
-    """What the list names, or nothing if the list or one of its jars is missing or changed."""
+    """What the list names, or nothing if it is of other coordinates or a jar is missing or cut."""
     try:
-        rows = [line.split(" ", 1) for line in listing.read_text().splitlines()]
+        coordinates, *lines = listing.read_text().splitlines()
+        rows = [line.split(" ", 1) for line in lines]
         jars = [listing.parent / path for _, path in rows]
         whole = all(
             jar.stat().st_size == int(size) for jar, (size, _) in zip(jars, rows, strict=True)
         )
     except (OSError, ValueError):
         return []
-    return jars if whole else []
+    return jars if whole and coordinates == " ".join(_COORDINATES) else []
 
 
 def _resolve(folder: Path) -> list[Path]:
@@ -162,18 +168,14 @@ def _resolve(folder: Path) -> list[Path]:
         ) from error
     try:
         # all_jars: jgo puts most of them under modules/, which its `classpath` leaves out.
-        jars = [Path(jar) for jar in jgo.build(_COORDINATES, cache_dir=folder).all_jars]
+        resolved = [jgo.build(part, cache_dir=folder).all_jars for part in _COORDINATES]
     except Exception as error:  # whatever its resolver and HTTP client raise means the same here
         raise LocalStackError(
-            f"Cannot fetch Apache Kafka ({_COORDINATES}) into {folder}: {error}. Check the "
-            f"network and run it again, or {_INSTEAD}."
+            f"Cannot fetch Apache Kafka ({' and '.join(_COORDINATES)}) into {folder}: {error}. "
+            f"Check the network and run it again, or {_INSTEAD}."
         ) from error
-    if not jars:
-        raise LocalStackError(
-            f"Cannot fetch Apache Kafka: {_COORDINATES} resolved to no jar at all in {folder}. "
-            f"Remove that folder and run it again, or {_INSTEAD}."
-        )
-    return jars
+    # By file name, the broker's first: what both need is there once, in the broker's version.
+    return list({Path(jar).name: Path(jar) for jars in reversed(resolved) for jar in jars}.values())
 
 
 def _java() -> Path:

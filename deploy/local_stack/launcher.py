@@ -11,6 +11,7 @@ parent and looks, twice a second, whether its own parent is still there.
 
 import ctypes
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -21,9 +22,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 def main() -> int:
     """Start the command given on the command line under the care described above."""
     parent_pid, command = int(sys.argv[1]), sys.argv[2:]
-    if sys.platform == "linux":
-        return _become(command, parent_pid)
-    return _watch(command, parent_pid)
+    start = _become if platform.system() == "Linux" else _watch
+    return start(command, parent_pid)
 
 
 def _become(command: list[str], parent_pid: int) -> int:

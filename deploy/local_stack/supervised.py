@@ -37,12 +37,12 @@ class Child:
     the server in order. If this process is killed outright, the server dies with it (`launcher`).
     """
 
-    def __init__(self, name: str, command: Sequence[str | Path], log_file: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], log_file: Path) -> None:
         self.name = name
         self.log_file = log_file
         arguments = [
             *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
-            *(str(part) for part in command),
+            *command,
         ]
 
         def start() -> "subprocess.Popen[bytes]":

@@ -14,7 +14,7 @@ def start_valkey(port: int, folder: Path) -> Child:
     data = folder / "valkey"
     data.mkdir()
     command = [
-        *(_binary(), "--port", str(port), "--bind", LOOPBACK, "--dir", data),
+        *(str(_binary()), "--port", str(port), "--bind", LOOPBACK, "--dir", str(data)),
         *("--save", "", "--appendonly", "no", "--daemonize", "no"),
     ]
     child = Child("Valkey", command, folder / "valkey.log")
