@@ -122,8 +122,10 @@ class Child:
         return PortTakenError(message) if taken else LocalStackError(message)
 
     def _with_log(self, what_happened: str) -> str:
-        lines = self.log_file.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        tail = "\n".join(f"  {line}" for line in lines) or "  (empty)"
+        lines = self.log_file.read_text(errors="replace").splitlines()
+        # Kafka shuts down in a hundred lines at INFO, behind which the cause would be out of sight.
+        telling = [line for line in lines if " INFO " not in line] or lines
+        tail = "\n".join(f"  {line}" for line in telling[-_TAIL_LINES:]) or "  (empty)"
         return f"{what_happened}. The end of its log, {self.log_file}:\n{tail}"
 
 

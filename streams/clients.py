@@ -1,0 +1,121 @@
+"""Kafka clients with the settings that endcap relies on, and Kafka's errors as ours."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+
+from endcap.errors import BrokerUnavailableError
+from endcap.topics import Topics
+
+# While a broker is away aiokafka logs hundreds of identical lines; our own error says it once.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+CONNECT_TIMEOUT_S = 15.0
+
+
+def unavailable(bootstrap_servers: str, error: BaseException) -> BrokerUnavailableError:
+    """The one message for a broker that does not answer."""
+    return BrokerUnavailableError(
+        f"No Kafka broker answers at {bootstrap_servers} ({type(error).__name__}). Start it, or "
+        "name another by ENDCAP_KAFKA_BOOTSTRAP_SERVERS=host:port; `endcap demo` brings its own."
+    )
+
+
+async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
+    """An idempotent producer that waits for all replicas.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        enable_idempotence=True,
+        acks="all",
+        linger_ms=0,
+        compression_type="lz4",
+        max_batch_size=256 * 1024,
+    )
+    return await _start(producer, bootstrap_servers)
+
+
+async def started_consumer(bootstrap_servers: str, *topics: str, **settings: Any) -> AIOKafkaConsumer:
+    """A consumer that never commits by itself.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+    """
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap_servers,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **settings,
+    )
+    return await _start(consumer, bootstrap_servers)
+
+
+async def create_topics(
+    bootstrap_servers: str, topics: Topics, partitions: int, replication: int = 1
+) -> list[str]:
+    """Create the topics that are missing; returns their names.
+
+    Item deltas have one partition: they are aggregated demand, and one trending list needs all.
+
+    Raises:
+        BrokerUnavailableError: no broker answered.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await _start(admin, bootstrap_servers)
+    try:
+        known = set(await admin.list_topics())
+        missing = [topic for topic in topics if topic.name not in known]
+        if missing:
+            await _create(admin, missing, topics, partitions, replication)
+        return [topic.name for topic in missing]
+    finally:
+        await admin.close()
+
+
+async def _create(
+    admin: AIOKafkaAdminClient,
+    missing: Iterable[tuple[str, bool]],
+    topics: Topics,
+    partitions: int,
+    replication: int,
+) -> None:
+    one_partition = {topics.item_deltas.name, topics.catalogue.name}
+    wanted = [
+        NewTopic(
+            name,
+            1 if name in one_partition else partitions,
+            replication,
+            # Replayed events carry old event times in their value; retention must not follow them.
+            topic_configs={"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1"},
+        )
+        for name, compacted in missing
+    ]
+    try:
+        await admin.create_topics(wanted, timeout_ms=30_000)
+    except TopicAlreadyExistsError:
+        return  # another process created them between our look and our call
+
+
+async def _start(client: Any, bootstrap_servers: str) -> Any:
+    try:
+        await asyncio.wait_for(client.start(), CONNECT_TIMEOUT_S)
+    except (KafkaConnectionError, TimeoutError) as error:
+        await _close(client)
+        raise unavailable(bootstrap_servers, error) from error
+    return client
+
+
+async def _close(client: Any) -> None:
+    try:
+        await (client.close() if hasattr(client, "close") else client.stop())
+    except KafkaError:
+        logging.getLogger(__name__).debug("a client that never started did not stop", exc_info=True)

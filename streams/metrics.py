@@ -1,0 +1,19 @@
+"""What the session worker counts. No user or item id is ever a label."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("endcap_events_total", "Records read from the events topic", ["outcome"])
+DEAD_LETTERS = Counter("endcap_dead_letters_total", "Records sent to the dead letters", ["reason"])
+SNAPSHOTS = Counter("endcap_snapshots_total", "Session snapshots written")
+BATCH = Histogram(
+    "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)
+)
+FOLD_SECONDS = Histogram("endcap_stream_batch_seconds", "From a batch's read to its commit")
+RESTORED = Counter("endcap_sessions_restored_total", "Sessions read back on assignment")
+RETRIES = Counter("endcap_stream_retries_total", "Batches tried again after Kafka failed")
+SESSIONS = Gauge("endcap_sessions_held", "Sessions held in memory")
+EVENT_AGE = Histogram(
+    "endcap_event_age_at_fold_seconds",
+    "From a record's broker timestamp to its fold",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
