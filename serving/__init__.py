@@ -1,0 +1,1 @@
+"""From sessions to lists: the ONNX rescorer, Redis, HTTP and the storefront."""

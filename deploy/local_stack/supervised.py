@@ -123,8 +123,9 @@ class Child:
 
     def _with_log(self, what_happened: str) -> str:
         lines = self.log_file.read_text(errors="replace").splitlines()
-        # Kafka shuts down in a hundred lines at INFO, behind which the cause would be out of sight.
-        telling = [line for line in lines if " INFO " not in line] or lines
+        # Behind Kafka's stack frames and its shutdown at INFO the cause would be out of sight.
+        noise = (" INFO ", "\tat ")
+        telling = [line for line in lines if not any(part in line for part in noise)] or lines
         tail = "\n".join(f"  {line}" for line in telling[-_TAIL_LINES:]) or "  (empty)"
         return f"{what_happened}. The end of its log, {self.log_file}:\n{tail}"
 

@@ -1,0 +1,182 @@
+"""The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from endcap.catalogue import CatalogueItem
+from endcap.errors import StoreUnavailableError
+from endcap.lists import (
+    REC_TTL_S,
+    TRENDING_KEY,
+    RecommendationList,
+    decode_list,
+    encode_list,
+    item_key,
+    rec_key,
+)
+
+# A list replaces one of a lower version, or the same version computed again. msgspec writes the
+# fields in their order, so the version stands at the start of the JSON.
+_FORWARD_ONLY = """
+local held = redis.call('GET', KEYS[1])
+if held then
+  local version = tonumber(string.match(held, '^{"version":(%d+)'))
+  if version and version > tonumber(ARGV[1]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+_TIMEOUT_S = 5.0
+
+
+class RedisStore:
+    """Async reader and writer of the keys under `endcap:`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._redis: Any = redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+            retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
+            retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        )
+        self._forward_only = self._redis.register_script(_FORWARD_ONLY)
+
+    async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
+        """Write all in one pipeline; returns how many were newer than what was held.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer, retries included.
+        """
+        if not lists:
+            return 0
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for user_id, ready in lists.items():
+                    await self._forward_only(
+                        keys=[rec_key(user_id)],
+                        args=[ready.version, encode_list(ready), REC_TTL_S],
+                        client=pipeline,
+                    )
+                return sum(await pipeline.execute())
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
+        """Replace the fallback for everybody."""
+        try:
+            await self._redis.set(TRENDING_KEY, encode_list(ready), nx=only_if_absent)
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def write_items(self, items: Sequence[CatalogueItem]) -> None:
+        """Each item as a hash."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for item in items:
+                    fields = {
+                        k: ("" if v is None else str(int(v)) if isinstance(v, bool) else str(v))
+                        for k, v in msgspec.structs.asdict(item).items()
+                    }
+                    pipeline.hset(item_key(item.item_id), mapping=fields)
+                await pipeline.execute()
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def read(self, user_id: str) -> RecommendationList | None:
+        """A user's own list."""
+        return (await self.read_many([user_id]))[0]
+
+    async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
+        """Lists of several users in one round trip."""
+        try:
+            raw = await self._redis.mget([rec_key(user_id) for user_id in user_ids])
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+        return [decode_list(value) if value else None for value in raw]
+
+    async def trending(self) -> RecommendationList | None:
+        """The fallback for everybody."""
+        try:
+            raw = await self._redis.get(TRENDING_KEY)
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+        return decode_list(raw) if raw else None
+
+    async def item(self, item_id: str) -> CatalogueItem | None:
+        """One item's facts."""
+        return (await self.items([item_id])).get(item_id)
+
+    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
+        """Facts of several items in one round trip; unknown ids are left out."""
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for item_id in ids:
+                    pipeline.hgetall(item_key(item_id))
+                rows = await pipeline.execute()
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+        return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
+
+    async def some_users(self, n: int) -> list[str]:
+        """Up to `n` users that have a list."""
+        users: list[str] = []
+        try:
+            async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
+                users.append(key.decode()[len("endcap:rec:{") : -1])
+                if len(users) >= n:
+                    break
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+        return users
+
+    async def count_users(self) -> int:
+        """How many users have a list. Walks the keys: for reports, not for pages."""
+        return len(await self.some_users(1 << 31))
+
+    async def ping(self) -> bool:
+        """Whether Redis answers."""
+        try:
+            return bool(await self._redis.ping())
+        except (RedisConnectionError, RedisTimeoutError):
+            return False
+
+    async def server(self) -> str:
+        """What the server says it is."""
+        try:
+            info = await self._redis.info("server")
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            raise self._unavailable(error) from error
+        name = info.get("server_name", "redis")
+        return f"{name} {info.get(f'{name}_version', info.get('redis_version', ''))}"
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._redis.aclose()
+
+    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+        where = self._url.rsplit("@", 1)[-1]
+        return StoreUnavailableError(
+            f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start it, or "
+            "name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` brings its own."
+        )
+
+
+def _item(row: Mapping[bytes, bytes]) -> CatalogueItem:
+    text = {key.decode(): value.decode() for key, value in row.items()}
+    return CatalogueItem(
+        item_id=text["item_id"],
+        title=text["title"],
+        category=text.get("category", ""),
+        department=text.get("department", ""),
+        price=float(text["price"]) if text.get("price") else None,
+        in_stock=text.get("in_stock") != "0",
+    )

@@ -1,0 +1,185 @@
+"""The rescorer: newest sessions in, finished lists in Redis out."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+
+from endcap.batches import make_batch
+from endcap.bundle import Bundle
+from endcap.candidates import gather_candidates, shopper_from_session
+from endcap.errors import BrokerUnavailableError, StoreUnavailableError
+from endcap.lists import ListItem, RecommendationList
+from endcap.policy import Policy, make_slate
+from endcap.serving import metrics
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.sessions import Snapshot, decode_snapshot
+from endcap.topics import Topics
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 64
+MAX_READ = 2000
+
+
+class ListWriter(Protocol):
+    """Where finished lists go."""
+
+    async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
+        """Write all; returns how many were newer than what was held."""
+        ...
+
+
+def rescore(
+    snapshots: list[Snapshot], bundle: Bundle, scorer: OnnxScorer, policy: Policy
+) -> dict[str, RecommendationList]:
+    """Lists for sessions, by one call of the graph. Values in, values out."""
+    shoppers = [
+        # "Now" is the session's own newest event: a replay of last year gives last year's lists.
+        shopper_from_session(s.session, bundle.index_of, s.session.updated_ms)
+        for s in snapshots
+    ]
+    found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
+    scores = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
+    generated_at = int(time.time() * 1000)
+    lists: dict[str, RecommendationList] = {}
+    for row, (snapshot, candidates) in enumerate(zip(snapshots, found, strict=True)):
+        session = snapshot.session
+        metrics.CANDIDATES.observe(candidates.ids.size)
+        items = make_slate(
+            session, candidates, scores[row], bundle.item, policy, session.updated_ms
+        )
+        lists[session.user_id] = RecommendationList(
+            session.events_folded, bundle.manifest.name, generated_at, items
+        )
+    return lists
+
+
+def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
+    """What the bundle knows to be popular: the fallback until the stream knows better."""
+    items = tuple(
+        ListItem(
+            bundle.item(int(i)).item_id,
+            round(float(bundle.candidates.popularity[i]), 6),
+            "popular right now",
+        )
+        for i in bundle.candidates.popular[:size]
+    )
+    return RecommendationList(0, bundle.manifest.name, int(time.time() * 1000), items)
+
+
+class Rescorer:
+    """A member of the group that reads sessions. `run()` returns after `stop()`."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Topics,
+        writer: ListWriter,
+        bundle: Bundle,
+        scorer: OnnxScorer,
+        policy: Policy | None = None,
+        group_id: str = "endcap-rescore",
+    ) -> None:
+        self._bootstrap = bootstrap_servers
+        self._topics = topics
+        self._writer = writer
+        self._bundle = bundle
+        self._scorer = scorer
+        self._policy = policy or Policy()
+        self._group_id = group_id
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then return from `run()`."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until stopped.
+
+        Raises:
+            BrokerUnavailableError: no broker answers at the start.
+        """
+        consumer = AIOKafkaConsumer(
+            self._topics.sessions.name,
+            bootstrap_servers=self._bootstrap,
+            group_id=self._group_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), 15)
+        except (KafkaConnectionError, TimeoutError) as error:
+            await consumer.stop()
+            raise BrokerUnavailableError(
+                f"No Kafka broker answers at {self._bootstrap}. Start it, or name another by "
+                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS=host:port."
+            ) from error
+        try:
+            while not self._stopping.is_set():
+                await self._one_read(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _one_read(self, consumer: AIOKafkaConsumer) -> None:
+        """Read, coalesce, score and write in batches, commit.
+
+        1. Read what is waiting; keep the newest snapshot of each user.
+        2. Score and write batch by batch; inference runs off the event loop.
+        3. Commit the offsets after Redis has answered.
+        """
+        waiting = await consumer.getmany(timeout_ms=200, max_records=MAX_READ)
+        newest = _coalesce(waiting)
+        users = list(newest.values())
+        for start in range(0, len(users), MAX_BATCH):
+            await self._serve(users[start : start + MAX_BATCH])
+        if waiting:
+            try:
+                await consumer.commit({tp: rows[-1].offset + 1 for tp, rows in waiting.items()})
+            except (CommitFailedError, IllegalStateError):
+                log.warning("partitions were reassigned; their lists may be written once more")
+            except KafkaError:
+                log.exception("the commit failed; these lists may be written once more")
+
+    async def _serve(self, snapshots: list[Snapshot]) -> None:
+        metrics.BATCH.observe(len(snapshots))
+        lists = await asyncio.to_thread(
+            rescore, snapshots, self._bundle, self._scorer, self._policy
+        )
+        written = await self._write(lists)
+        metrics.LISTS.labels("written").inc(written)
+        metrics.LISTS.labels("older").inc(len(lists) - written)
+        now_ms = time.time() * 1000
+        for snapshot in snapshots:
+            metrics.EVENT_TO_LIST_SECONDS.observe(max(0.0, now_ms - snapshot.arrived_ms) / 1000)
+
+    async def _write(self, lists: Mapping[str, RecommendationList]) -> int:
+        pause_s = 0.1
+        while True:
+            try:
+                return await self._writer.write_lists(lists)
+            except StoreUnavailableError as error:
+                # Nothing is committed while Redis is away: the lists wait in Kafka.
+                metrics.REDIS_RETRIES.inc()
+                log.warning("%s Trying again in %.1f s.", error, pause_s)
+                if self._stopping.is_set():
+                    raise
+                await asyncio.sleep(pause_s)
+                pause_s = min(5.0, pause_s * 2)
+
+
+def _coalesce(waiting: Mapping[Any, list[Any]]) -> dict[str, Snapshot]:
+    newest: dict[str, Snapshot] = {}
+    for records in waiting.values():
+        last = {record.key: record for record in records}
+        metrics.COALESCED.inc(len(records) - len(last))
+        for key, record in last.items():
+            if record.value is not None:
+                newest[key.decode()] = decode_snapshot(record.value)
+            else:
+                metrics.SKIPPED.labels("erased").inc()
+    return newest
