@@ -1,0 +1,97 @@
+"""Wire the parts of each long-running process, and run it until it is told to stop."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from endcap.bundle import load_bundle
+from endcap.deploy.settings import Settings
+from endcap.errors import EndcapError, SettingsError
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.redis_store import RedisStore
+from endcap.serving.rescorer import Rescorer, popular_list, rescore
+from endcap.policy import Policy
+from endcap.sessions import Session, Snapshot
+from endcap.streams.session_worker import SessionWorker
+from endcap.topics import topics_with_prefix
+
+DEFAULT_BOOTSTRAP = "localhost:9092"
+DEFAULT_REDIS = "redis://localhost:6379/0"
+
+
+def run_stream(settings: Settings) -> None:
+    """The session worker with /metrics."""
+
+    async def main() -> None:
+        _serve_metrics(settings)
+        worker = SessionWorker(
+            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
+            topics_with_prefix(settings.topic_prefix),
+            group_id=f"{settings.topic_prefix}-stream",
+            instance_id=settings.group_instance_id,
+        )
+        await _until_signalled(worker.run, worker.stop)
+
+    asyncio.run(main())
+
+
+def run_rescore(settings: Settings) -> None:
+    """The rescorer with /metrics."""
+
+    async def main() -> None:
+        _serve_metrics(settings)
+        bundle = load_bundle(settings.bundle)
+        scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+        # The first call of a graph plans its memory: let that be before the first shopper.
+        rescore([Snapshot(Session("warm-up"), 0, 0, 0)], bundle, scorer, Policy())
+        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        await store.write_trending(popular_list(bundle), only_if_absent=True)
+        worker = Rescorer(
+            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
+            topics_with_prefix(settings.topic_prefix),
+            store,
+            bundle,
+            scorer,
+            group_id=f"{settings.topic_prefix}-rescore",
+        )
+        try:
+            await _until_signalled(worker.run, worker.stop)
+        finally:
+            await store.close()
+
+    asyncio.run(main())
+
+
+async def _until_signalled(
+    run: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await run()
+
+
+def _serve_metrics(settings: Settings) -> None:
+    if settings.metrics_port == 0:
+        return
+    try:
+        start_http_server(settings.metrics_port, settings.http_host)
+    except OSError as error:
+        raise port_taken(settings.http_host, settings.metrics_port, "metrics_port") from error
+
+
+def port_taken(host: str, port: int, setting: str) -> EndcapError:
+    """The one message for a port that something else holds."""
+    return SettingsError(
+        f"Port {port} on {host} is taken. Stop what holds it, or choose another by "
+        f"ENDCAP_{setting.upper()}=PORT."
+    )
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return int(time.time() * 1000)

@@ -1,0 +1,89 @@
+"""One typed settings object: defaults < endcap.toml < ENDCAP_* environment < flags."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from endcap.errors import SettingsError
+
+BUNDLES = Path(__file__).parent / "bundles"
+_PREFIX = "ENDCAP_"
+_NOT_SETTINGS = {"ENDCAP_DATA"}
+"""Read by the tests and benchmarks alone."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured, with its default."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file="endcap.toml", extra="forbid")
+
+    kafka_bootstrap_servers: str | None = None
+    redis_url: str | None = None
+    topic_prefix: str = "endcap"
+    partitions: int = Field(default=4, ge=1)
+    replication: int = Field(default=1, ge=1)
+    bundle: Path = BUNDLES / "completejourney"
+    provider: Literal["cpu", "cuda"] = "cpu"
+    inference_threads: int = Field(default=1, ge=0)
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    group_instance_id: str | None = None
+    cache_dir: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings of this process; flags that are None count as not given.
+
+    Raises:
+        SettingsError: one is unknown or of the wrong form; the message names it and what fits.
+    """
+    _refuse_unknown_environment()
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
+
+
+def _refuse_unknown_environment() -> None:
+    known = {_PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
+    for name in sorted(os.environ):
+        if name.startswith(_PREFIX) and name not in known:
+            raise SettingsError(f"The setting {name} is unknown.{_closest(name, known)}")
+
+
+def _explain(problem: Any) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"The setting {name} is unknown.{_closest(name, set(Settings.model_fields))}"
+    return (
+        f"The setting {name} is {problem['input']!r}: {problem['msg']}. Set it by "
+        f"{_PREFIX}{name.upper()}, in endcap.toml, or by a flag."
+    )
+
+
+def _closest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
