@@ -9,8 +9,8 @@ from endcap.events import Event, EventType
 
 MAX_INTERACTIONS = 50
 MAX_PURCHASED_ITEMS = 256
-MAX_REMEMBERED_IDS = 256
-"""A client retries within seconds; 256 ids of one shopper reach back much further."""
+MAX_REMEMBERED_IDS = 128
+"""A client retries within seconds; 128 ids of one shopper reach back much further."""
 
 _TYPE_CODE = {kind: code for code, kind in enumerate(EventType, start=1)}
 _INTERACTIONS = frozenset(

@@ -1,0 +1,306 @@
+"""`endcap demo`: real purchases through real Kafka to lists in a real Redis-compatible server."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack, nullcontext
+from typing import Any
+
+import uvicorn
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from endcap.bundle import Bundle, load_bundle
+from endcap.catalogue import encode_item
+from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.local_stack.ports import free_ports, is_open
+from endcap.deploy.local_stack.supervised import Child
+from endcap.deploy.processes import port_taken
+from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
+from endcap.deploy.replay import (
+    EventProducer,
+    Progress,
+    Shop,
+    import_history,
+    load_shop,
+    replay_baskets,
+)
+from endcap.deploy.settings import Settings
+from endcap.errors import EndcapError
+from endcap.serving.http import create_app
+from endcap.serving.redis_store import RedisStore
+from endcap.streams.clients import create_topics, started_producer
+from endcap.streams.session_reader import SessionsInMemory
+from endcap.topics import Topics, topics_with_prefix
+
+_READY_S = 60.0
+_LATENCY = "endcap_event_to_list_seconds"
+
+
+class Demo:
+    """One run; `run()` returns the figures that `--json` prints."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        rate: float,
+        baskets: int | None,
+        exit_when_done: bool,
+        console: Console,
+    ) -> None:
+        self._settings = settings
+        self._rate = rate
+        self._baskets = baskets
+        self._exit_when_done = exit_when_done
+        self._console = console
+        self._progress = Progress()
+        self._stopped = asyncio.Event()
+        self._ports: dict[str, int] = {}
+        self._children: list[Child] = []
+        self._before: dict[float, float] = {}
+
+    def run(self) -> dict[str, Any]:
+        """Bring up the stack, replay, report, take everything down again.
+
+        Raises:
+            EndcapError: something did not start or died; the message holds the end of its log.
+        """
+        if self._settings.http_port and is_open(self._settings.http_port):
+            raise port_taken(self._settings.http_host, self._settings.http_port, "http_port")
+        bundle = load_bundle(self._settings.bundle)
+        with LocalStack(
+            self._settings.kafka_bootstrap_servers,
+            self._settings.redis_url,
+            self._settings.cache_dir,
+            on_progress=self._say,
+        ) as stack:
+            try:
+                return asyncio.run(self._run(stack, bundle))
+            finally:
+                for child in reversed(self._children):
+                    child.ask_to_stop()
+                for child in reversed(self._children):
+                    child.stop()
+
+    def _say(self, sentence: str) -> None:
+        self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {sentence}")
+
+    async def _run(self, stack: LocalStack, bundle: Bundle) -> dict[str, Any]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopped.set)
+        topics = topics_with_prefix(self._settings.topic_prefix)
+        await create_topics(
+            stack.bootstrap_servers, topics, self._settings.partitions, self._settings.replication
+        )
+        async with AsyncExitStack() as closing:
+            store = RedisStore(stack.redis_url)
+            closing.push_async_callback(store.close)
+            raw_producer = await started_producer(stack.bootstrap_servers)
+            closing.push_async_callback(raw_producer.stop)
+            producer = EventProducer(raw_producer, topics.events.name)
+            self._start_child(stack, "stream")
+            self._start_child(stack, "trends")
+            self._say("Reading Complete Journey")
+            shop = await asyncio.to_thread(load_shop)
+            await self._publish_catalogue(bundle, raw_producer, topics)
+            sent = await self._import(shop, producer)
+            self._start_child(stack, "rescore")
+            await self._until(self._served_everything, "the first lists")
+            self._before = buckets(self._scrape("rescore"), _LATENCY)
+            sessions = SessionsInMemory(stack.bootstrap_servers, topics)
+            await sessions.start()
+            closing.push_async_callback(sessions.stop)
+            url = await self._serve_http(store, producer, sessions, closing)
+            self._say(f"The storefront is at [bold]{url}[/bold]")
+            held_out = shop.held_out[: self._baskets]
+            popular = [bundle.item(int(i)).item_id for i in bundle.candidates.popular]
+            replay = asyncio.create_task(
+                replay_baskets(
+                    held_out,
+                    producer,
+                    store.read_many,
+                    popular,
+                    self._rate,
+                    self._progress,
+                    self._stopped.is_set,
+                )
+            )
+            with Live(self._table(bundle), console=self._console, refresh_per_second=4) as live:
+                while not replay.done():
+                    self._check_children(stack)
+                    live.update(self._table(bundle))
+                    await asyncio.wait([replay], timeout=0.5)
+                await replay
+                if not self._stopped.is_set():
+                    await self._until(lambda: self._folded_all(sent), "the last events")
+                    await self._until(self._served_everything, "the last lists")
+                live.update(self._table(bundle))
+            result = await self._result(stack, store, bundle, sent)
+            if not self._exit_when_done and not self._stopped.is_set():
+                self._say(f"Replayed. {url} stays open; Ctrl-C ends it.")
+                await self._stopped.wait()
+            return result
+
+    def _start_child(self, stack: LocalStack, command: str) -> None:
+        port = free_ports(1)[0]
+        environment = {
+            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "ENDCAP_REDIS_URL": stack.redis_url,
+            "ENDCAP_METRICS_PORT": str(port),
+            "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
+            "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
+            "ENDCAP_PROVIDER": self._settings.provider,
+        }
+        os.environ.update(environment)
+        child = Child(
+            f"endcap {command}",
+            [sys.executable, "-m", "endcap.deploy.cli", command],
+            stack.log_dir / f"{command}.log",
+        )
+        self._ports[command] = port
+        self._children.append(child)
+        child.wait_until(lambda: is_open(port), _READY_S)
+
+    def _check_children(self, stack: LocalStack) -> None:
+        fallen = [*stack.fallen, *(c.name for c in self._children if not c.is_running)]
+        if fallen:
+            raise EndcapError(f"{', '.join(fallen)} died; the logs are in {stack.log_dir}.")
+
+    async def _publish_catalogue(self, bundle: Bundle, producer: Any, topics: Topics) -> None:
+        waiting = [
+            await producer.send(
+                topics.catalogue.name, encode_item(item), key=item.item_id.encode()
+            )
+            for item in bundle.items
+        ]
+        await asyncio.gather(*waiting)
+
+    async def _import(self, shop: Shop, producer: EventProducer) -> int:
+        self._say(f"Importing the history: {len(shop.history):,} baskets")
+        sent = await import_history(shop.history, producer, lambda _: None)
+        await self._until(lambda: self._handled() >= sent, "the history")
+        return sent
+
+    async def _serve_http(
+        self,
+        store: RedisStore,
+        producer: EventProducer,
+        sessions: SessionsInMemory,
+        closing: AsyncExitStack,
+    ) -> str:
+        host = self._settings.http_host
+        port = self._settings.http_port or free_ports(1)[0]
+        app = create_app(store, producer, sessions)
+        config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off")
+        server = uvicorn.Server(config)
+        server.capture_signals = _no_signals  # type: ignore[method-assign]
+        serving = asyncio.create_task(server.serve())
+
+        async def stop() -> None:
+            server.should_exit = True
+            await serving
+
+        closing.push_async_callback(stop)
+        await self._until(lambda: is_open(port), "the storefront")
+        return f"http://{host}:{port}"
+
+    async def _until(self, reached: Callable[[], bool], what: str) -> None:
+        """Poll a real condition; give up when nothing moved for `_READY_S` seconds."""
+        moved, last = time.monotonic(), -1.0
+        while not await asyncio.to_thread(reached):
+            if self._stopped.is_set():
+                raise KeyboardInterrupt
+            now = self._handled() + self._snapshots_done()
+            if now != last:
+                moved, last = time.monotonic(), now
+            if time.monotonic() - moved > _READY_S:
+                raise EndcapError(f"Waited {_READY_S:.0f} s for {what} and nothing moved.")
+            await asyncio.sleep(0.1)
+
+    def _scrape(self, process: str) -> Samples:
+        return scrape(self._ports[process]) if process in self._ports else {}
+
+    def _handled(self) -> float:
+        return total(self._scrape("stream"), "endcap_events_total")
+
+    def _folded_all(self, history: int) -> bool:
+        return self._handled() >= history + self._progress.sent
+
+    def _snapshots_done(self) -> float:
+        held = self._scrape("rescore")
+        return (
+            total(held, "endcap_lists_written_total")
+            + total(held, "endcap_snapshots_coalesced_total")
+            + total(held, "endcap_snapshots_skipped_total")
+        )
+
+    def _served_everything(self) -> bool:
+        written = total(self._scrape("stream"), "endcap_snapshots_total")
+        return written > 0 and self._snapshots_done() >= written
+
+    def _latency_ms(self, held: Samples) -> dict[str, float | None]:
+        now = buckets(held, _LATENCY)
+        found = {"p50": quantile(now, self._before, 0.5), "p99": quantile(now, self._before, 0.99)}
+        return {k: None if v is None else round(v * 1000, 1) for k, v in found.items()}
+
+    def _table(self, bundle: Bundle) -> Table:
+        stream, rescore = self._scrape("stream"), self._scrape("rescore")
+        latency = self._latency_ms(rescore)
+        progress = self._progress
+        table = Table(title="endcap: real purchases, live", min_width=60)
+        table.add_column("figure")
+        table.add_column("now", justify="right")
+        rows = {
+            "events sent": f"{progress.sent:,}",
+            "events folded": f"{total(stream, 'endcap_events_total', {'outcome': 'folded'}):,.0f}",
+            "lists written": f"{total(rescore, 'endcap_lists_written_total'):,.0f}",
+            "lists waiting": f"{total(stream, 'endcap_snapshots_total') - self._snapshots_done():,.0f}",
+            "event to list p50 / p99": f"{latency['p50']} / {latency['p99']} ms",
+            "hit rate at 10": f"{progress.hit_rate():.3f}",
+            "popularity's hit rate": f"{progress.popularity_hit_rate():.3f}",
+            "dead letters": f"{total(stream, 'endcap_dead_letters_total'):,.0f}",
+            "provider": _provider(rescore),
+            "model": bundle.manifest.name,
+        }
+        for figure, now in rows.items():
+            table.add_row(figure, now)
+        return table
+
+    async def _result(
+        self, stack: LocalStack, store: RedisStore, bundle: Bundle, history: int
+    ) -> dict[str, Any]:
+        stream, rescore = self._scrape("stream"), self._scrape("rescore")
+        return {
+            "broker": stack.broker,
+            "store": await store.server(),
+            "events_in": history + self._progress.sent,
+            "events_folded": int(total(stream, "endcap_events_total", {"outcome": "folded"})),
+            "lists_written": int(
+                total(rescore, "endcap_lists_written_total", {"outcome": "written"})
+            ),
+            "users_with_list": await store.count_users(),
+            "latency_ms": self._latency_ms(rescore),
+            "hit_rate_at_10": round(self._progress.hit_rate(), 4),
+            "popularity_hit_rate_at_10": round(self._progress.popularity_hit_rate(), 4),
+            "dead_letters": int(total(stream, "endcap_dead_letters_total")),
+            "provider": _provider(rescore),
+            "model": bundle.manifest.name,
+        }
+
+
+def _provider(samples: Samples) -> str:
+    for name, labels in samples:
+        if name == "endcap_model_info":
+            return dict(labels)["provider"]
+    return "not started"
+
+
+def _no_signals() -> Any:
+    """uvicorn must not take Ctrl-C for itself: the demo has more than a web server to stop."""
+    return nullcontext()
+
