@@ -9,6 +9,7 @@ from endcap.events import Event, EventType
 
 MAX_INTERACTIONS = 50
 MAX_PURCHASED_ITEMS = 256
+HALF_LIFE_MS = 45 * 86_400_000
 MAX_REMEMBERED_IDS = 128
 """A client retries within seconds; 128 ids of one shopper reach back much further."""
 
@@ -33,10 +34,20 @@ class Interaction(NamedTuple):
 
 
 class Purchased(NamedTuple):
-    """How often an item was bought (by transactions) and when last."""
+    """How often an item was bought (by transactions), when first and last.
+
+    `decayed` counts with a half-life of `HALF_LIFE_MS`, as of `last_ms`: habits of last spring
+    weigh less than this month's (recency-aware frequency, Faggioli et al., UMAP 2020).
+    """
 
     count: int
     last_ms: int
+    first_ms: int
+    decayed: float
+
+    def decayed_at(self, now_ms: int) -> float:
+        """The decayed count at a later time."""
+        return self.decayed * 0.5 ** (max(0, now_ms - self.last_ms) / HALF_LIFE_MS)
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -160,8 +171,13 @@ def _purchased_after(
         return purchased
     after = dict(purchased)
     for item in event.items:
-        past = after.pop(item.item_id, Purchased(0, 0))
-        after[item.item_id] = Purchased(past.count + 1, max(past.last_ms, event.timestamp_ms))
+        past = after.pop(item.item_id, Purchased(0, 0, event.timestamp_ms, 0.0))
+        after[item.item_id] = Purchased(
+            past.count + 1,
+            max(past.last_ms, event.timestamp_ms),
+            min(past.first_ms, event.timestamp_ms),
+            past.decayed_at(event.timestamp_ms) + 1.0,
+        )
     for item_id in list(after)[: max(0, len(after) - MAX_PURCHASED_ITEMS)]:
         del after[item_id]
     return after

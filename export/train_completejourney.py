@@ -37,6 +37,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
     6. Write the bundle.
     """
     torch.manual_seed(seed)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     valid_ms, held_out_ms = epoch_ms(VALIDATION_START), epoch_ms(HELD_OUT_START)
     purchases = load_purchases()
     index_of = {item.item_id: i for i, item in enumerate(purchases.items, start=1)}
@@ -48,6 +49,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
     model = Rescorer(len(index_of), len(FEATURES))
     train_rows = indexed.filter(pl.col("timestamp_ms") < valid_ms)
     train_transformer(model, train_rows, epochs, progress, seed)
+    torch.save(model.state_dict(), folder.parent / f"{folder.name}-transformer.pt")
     vectors = all_item_vectors(model)
 
     training_index = build_candidate_index(indexed, vectors, valid_ms)
@@ -82,6 +84,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
             "bought_before_recent": feature_ranker(
                 index, {"times_bought": 1.0, "bought_recency": 1.0}
             ),
+            "bought_before_decayed": feature_ranker(index, {"decayed_count": 1.0}),
             "co_purchase": feature_ranker(index, {"bought_with": 1.0}),
             "endcap": model_ranker(onnx_scorer(graph), model.length),
         },

@@ -9,12 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.bundle import CandidateIndex, FloatArray, IntArray
-from endcap.sessions import Session
+from endcap.sessions import HALF_LIFE_MS, Session
 
 FEATURES = (
     "times_bought",  # log(1 + transactions with it)
     "bought_recency",  # exp(-days since last bought / 30); 0 where never
-    "bought_share",  # times bought / the most any item was bought
+    "bought_share",  # decayed count / the largest decayed count of the shopper
+    "decayed_count",  # log(1 + count with a half-life)
+    "due",  # time since last bought / the mean gap between purchases, at most 4; 0: no gap known
+    "gap_known",  # 1 where bought at least twice
     "bought_with",  # summed co-purchase score with the newest interactions
     "nearest",  # summed embedding similarity with the newest interactions
     "popularity",  # log of the share of recent purchases, shifted to start near 0
@@ -27,14 +30,15 @@ _DAY_MS = 86_400_000.0
 
 
 class Shopper(NamedTuple):
-    """A session in item indexes: `history` and `types` [n] oldest first, `bought*` [m]."""
+    """A session in item indexes: `history` and `types` [n] oldest first, `bought*` [m] as of now."""
 
     history: IntArray
     types: IntArray
     bought: IntArray
     bought_count: FloatArray
-    bought_last_ms: "np.ndarray[tuple[int], np.dtype[np.float64]]"
-    now_ms: int
+    bought_decayed: FloatArray
+    bought_due: FloatArray
+    bought_recency: FloatArray
 
 
 class Candidates(NamedTuple):
@@ -56,40 +60,53 @@ def shopper_from_session(session: Session, index_of: dict[str, int], now_ms: int
         for past in session.interactions
         if past.item_id in index_of
     ]
-    bought = [
-        (index_of[item_id], past.count, past.last_ms)
-        for item_id, past in session.purchased.items()
-        if item_id in index_of
-    ]
-    history = np.array([pair[0] for pair in known], dtype=np.int32)
+    bought = np.array(
+        [
+            (index_of[item_id], past.count, past.first_ms, past.last_ms, past.decayed)
+            for item_id, past in session.purchased.items()
+            if item_id in index_of
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 5)
+    count, since_ms = bought[:, 1], (now_ms - bought[:, 3]).clip(0.0)
+    gap_ms = (bought[:, 3] - bought[:, 2]) / (count - 1).clip(1.0)
+    due = np.where(gap_ms > 0, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
     return Shopper(
-        history=history,
+        history=np.array([pair[0] for pair in known], dtype=np.int32),
         types=np.array([pair[1] for pair in known], dtype=np.int32),
-        bought=np.array([row[0] for row in bought], dtype=np.int32),
-        bought_count=np.array([row[1] for row in bought], dtype=np.float32),
-        bought_last_ms=np.array([row[2] for row in bought], dtype=np.float64),
-        now_ms=now_ms,
+        bought=bought[:, 0].astype(np.int32),
+        bought_count=count.astype(np.float32),
+        bought_decayed=(bought[:, 4] * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32),
+        bought_due=due.astype(np.float32),
+        bought_recency=np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32),
     )
 
 
 def gather_candidates(shopper: Shopper, index: CandidateIndex) -> Candidates:
     """Candidates of all sources, without double, at most `MAX_CANDIDATES`."""
     recent = np.unique(shopper.history[-RECENT:])
-    recency = np.exp(-(shopper.now_ms - shopper.bought_last_ms) / _DAY_MS / 30.0).clip(0.0, 1.0)
-    habit = np.argsort(-(np.log1p(shopper.bought_count) * (0.5 + recency)))[:MAX_BOUGHT]
+    weight = shopper.bought_decayed + 0.1 * np.log1p(shopper.bought_count)
+    habit = np.argsort(-weight, kind="stable")[:MAX_BOUGHT]
     with_ids, with_scores = index.bought_with[recent].ravel(), index.bought_with_score[recent]
     near_ids, near_scores = index.nearest[recent].ravel(), index.nearest_score[recent]
     ids = _first_of_each_source(shopper.bought[habit], with_ids, near_ids, index.popular)
     features = np.zeros((ids.size, len(FEATURES)), dtype=np.float32)
     if habit.size:
         at, own = _positions(ids, shopper.bought[habit])
-        count = shopper.bought_count[habit][own]
-        features[at, 0] = np.log1p(count)
-        features[at, 1] = recency[habit][own]
-        features[at, 2] = count / shopper.bought_count.max()
-    with_because = _spread(features, 3, ids, with_ids, with_scores.ravel(), recent)
-    near_because = _spread(features, 4, ids, near_ids, near_scores.ravel(), recent)
-    features[:, 5] = np.log(index.popularity[ids] + 1e-6) + 10.0
+        row = habit[own]
+        features[at, 0] = np.log1p(shopper.bought_count[row])
+        features[at, 1] = shopper.bought_recency[row]
+        features[at, 2] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
+        features[at, 3] = np.log1p(shopper.bought_decayed[row])
+        features[at, 4] = shopper.bought_due[row]
+        features[at, 5] = shopper.bought_count[row] > 1
+    with_because = _spread(
+        features, FEATURES.index("bought_with"), ids, with_ids, with_scores.ravel(), recent
+    )
+    near_because = _spread(
+        features, FEATURES.index("nearest"), ids, near_ids, near_scores.ravel(), recent
+    )
+    features[:, FEATURES.index("popularity")] = np.log(index.popularity[ids] + 1e-6) + 10.0
     return Candidates(ids, features, with_because, near_because)
 
 
