@@ -173,9 +173,7 @@ class Demo:
 
     async def _publish_catalogue(self, bundle: Bundle, producer: Any, topics: Topics) -> None:
         waiting = [
-            await producer.send(
-                topics.catalogue.name, encode_item(item), key=item.item_id.encode()
-            )
+            await producer.send(topics.catalogue.name, encode_item(item), key=item.item_id.encode())
             for item in bundle.items
         ]
         await asyncio.gather(*waiting)
@@ -303,4 +301,3 @@ def _provider(samples: Samples) -> str:
 def _no_signals() -> Any:
     """uvicorn must not take Ctrl-C for itself: the demo has more than a web server to stop."""
     return nullcontext()
-

@@ -9,12 +9,13 @@ from typing import Any
 from prometheus_client import start_http_server
 
 from endcap.bundle import load_bundle
+from endcap.deploy.local_stack.ports import is_open
 from endcap.deploy.settings import Settings
 from endcap.errors import EndcapError, SettingsError
+from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
-from endcap.policy import Policy
 from endcap.sessions import Session, Snapshot
 from endcap.streams.session_worker import SessionWorker
 from endcap.topics import topics_with_prefix
@@ -95,3 +96,57 @@ def port_taken(host: str, port: int, setting: str) -> EndcapError:
 def now_ms() -> int:
     """Unix milliseconds."""
     return int(time.time() * 1000)
+
+
+def run_item_side(settings: Settings) -> None:
+    """The Faust app with /metrics."""
+    from endcap.streams.trends import run_trends
+
+    async def main() -> None:
+        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopping.set)
+        _serve_metrics(settings)
+        try:
+            await run_trends(
+                settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
+                topics_with_prefix(settings.topic_prefix),
+                store,
+                stopping,
+            )
+        finally:
+            await store.close()
+
+    asyncio.run(main())
+
+
+def run_serve(settings: Settings) -> None:
+    """HTTP and the storefront over the configured broker and store."""
+    import uvicorn
+
+    from endcap.deploy.replay import EventProducer
+    from endcap.serving.http import create_app
+    from endcap.streams.clients import started_producer
+    from endcap.streams.session_reader import SessionsInMemory
+
+    async def main() -> None:
+        bootstrap = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
+        topics = topics_with_prefix(settings.topic_prefix)
+        raw = await started_producer(bootstrap)
+        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        sessions = SessionsInMemory(bootstrap, topics)
+        await sessions.start()
+        app = create_app(store, EventProducer(raw, topics.events.name), sessions)
+        config = uvicorn.Config(app, settings.http_host, settings.http_port, lifespan="off")
+        try:
+            await uvicorn.Server(config).serve()
+        finally:
+            await sessions.stop()
+            await store.close()
+            await raw.stop()
+
+    if is_open(settings.http_port):
+        raise port_taken(settings.http_host, settings.http_port, "http_port")
+    asyncio.run(main())

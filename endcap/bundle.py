@@ -132,7 +132,9 @@ def _read_manifest(folder: Path) -> Manifest:
     try:
         manifest = msgspec.json.decode(_read(folder / "manifest.json"), type=Manifest)
     except msgspec.DecodeError as error:
-        raise BundleError(f"{folder / 'manifest.json'} is not a bundle's manifest: {error}.") from error
+        raise BundleError(
+            f"{folder / 'manifest.json'} is not a bundle's manifest: {error}."
+        ) from error
     if manifest.schema_version != SCHEMA_VERSION:
         raise BundleError(
             f"{folder} has schema version {manifest.schema_version}; this endcap reads "

@@ -147,9 +147,7 @@ def fold_all(events: Iterable[Event]) -> dict[str, Session]:
     """Fold a whole stream in its order: the plain result that the workers must equal."""
     sessions: dict[str, Session] = {}
     for event in events:
-        sessions[event.user_id] = fold(
-            sessions.get(event.user_id) or Session(event.user_id), event
-        )
+        sessions[event.user_id] = fold(sessions.get(event.user_id) or Session(event.user_id), event)
     return sessions
 
 
@@ -164,9 +162,7 @@ def _cart_after(cart: tuple[str, ...], event: Event) -> tuple[str, ...]:
     return cart
 
 
-def _purchased_after(
-    purchased: dict[str, Purchased], event: Event
-) -> dict[str, Purchased]:
+def _purchased_after(purchased: dict[str, Purchased], event: Event) -> dict[str, Purchased]:
     if event.event_name is not EventType.PURCHASE:
         return purchased
     after = dict(purchased)

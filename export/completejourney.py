@@ -70,9 +70,7 @@ def load_purchases() -> Purchases:
             pl.col("household_id").cast(pl.String).alias("user_id"),
             pl.col("basket_id").cast(pl.String),
         )
-        .group_by(
-            ["user_id", "basket_id", "item_id", "timestamp_ms"], maintain_order=True
-        )
+        .group_by(["user_id", "basket_id", "item_id", "timestamp_ms"], maintain_order=True)
         .agg(
             pl.col("price").first(),
             pl.col("quantity").sum(),

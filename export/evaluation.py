@@ -68,9 +68,7 @@ def feature_ranker(index: CandidateIndex, weights: dict[str, float]) -> Ranker:
     return rank
 
 
-def model_ranker(
-    score: Callable[[object], FloatArray], max_length: int
-) -> Ranker:
+def model_ranker(score: Callable[[object], FloatArray], max_length: int) -> Ranker:
     """The bundle's own graph over the gathered candidates; `score` takes a Batch."""
 
     def rank(rows: Sequence[Example]) -> list[list[int]]:

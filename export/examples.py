@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from endcap.candidates import Candidates, Shopper, gather_candidates, shopper_from_session
 from endcap.bundle import CandidateIndex
+from endcap.candidates import Candidates, Shopper, gather_candidates, shopper_from_session
 from endcap.events import Event, EventItem, EventType
 from endcap.sessions import Session, fold
 

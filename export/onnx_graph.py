@@ -28,7 +28,9 @@ class RescorerConfig(PretrainedConfig):  # type: ignore[misc]
 
     model_type = "endcap-rescorer"
 
-    def __init__(self, n_items: int = 2, n_features: int = 1, length: int = 50, **more: Any) -> None:
+    def __init__(
+        self, n_items: int = 2, n_features: int = 1, length: int = 50, **more: Any
+    ) -> None:
         self.n_items, self.n_features, self.length = n_items, n_features, length
         super().__init__(**more)
 

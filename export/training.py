@@ -58,9 +58,7 @@ def train_blend(
     A fifth of the shoppers, chosen by hash, decides when to stop.
     """
     model.eval()
-    batches = [
-        (*_with_cosine(model, rows), held) for rows, held in _blend_batches(validation)
-    ]
+    batches = [(*_with_cosine(model, rows), held) for rows, held in _blend_batches(validation)]
     labels = [_labels(rows, index_of) for rows, _ in _blend_batches(validation)]
     optimiser = torch.optim.AdamW(model.blend.parameters(), lr=3e-3, weight_decay=1e-4)
     best, best_state, waited = float("inf"), model.blend.state_dict(), 0
@@ -110,18 +108,16 @@ def _sampled_softmax(
     other = states @ model.item_vectors(negatives).T * scale - log_q[negatives]
     other = other.masked_fill(wanted.unsqueeze(1) == negatives.unsqueeze(0), -1e9)
     logits = torch.cat([positive.unsqueeze(1), other], dim=1)
-    return torch.nn.functional.cross_entropy(
-        logits, torch.zeros(wanted.shape[0], dtype=torch.long)
-    )
+    return torch.nn.functional.cross_entropy(logits, torch.zeros(wanted.shape[0], dtype=torch.long))
 
 
 def _sequences(
     indexed: pl.DataFrame, length: int, rng: np.random.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of windows [B, length], padded on the left, in random order."""
-    shuffled = indexed.with_columns(
-        pl.Series("within", rng.random(indexed.height))
-    ).sort("user_id", "timestamp_ms", "basket_id", "within")
+    shuffled = indexed.with_columns(pl.Series("within", rng.random(indexed.height))).sort(
+        "user_id", "timestamp_ms", "basket_id", "within"
+    )
     windows: list[npt.NDArray[np.int64]] = []
     for (_,), rows in shuffled.group_by("user_id", maintain_order=True):
         items = rows["index"].to_numpy().astype(np.int64)
@@ -157,9 +153,9 @@ def _blend_batches(validation: Sequence[Example]) -> Iterator[tuple[list[Example
 def _with_cosine(model: Rescorer, rows: Sequence[Example]) -> tuple[Batch, Tensor]:
     batch = make_batch([e.shopper for e in rows], [e.candidates for e in rows], model.length)
     with torch.no_grad():
-        query = model.states(
-            torch.from_numpy(batch.item_ids), torch.from_numpy(batch.event_types)
-        )[:, -1]
+        query = model.states(torch.from_numpy(batch.item_ids), torch.from_numpy(batch.event_types))[
+            :, -1
+        ]
         vectors = model.item_vectors(torch.from_numpy(batch.candidate_ids))
         return batch, (vectors * query.unsqueeze(1)).sum(-1)
 

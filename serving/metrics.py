@@ -6,15 +6,21 @@ _MILLISECONDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 10
 _SECONDS = (0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60)
 
 LISTS = Counter("endcap_lists_written_total", "Lists that Redis has accepted", ["outcome"])
-BATCH = Histogram("endcap_rescore_batch_users", "Users per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256))
+BATCH = Histogram(
+    "endcap_rescore_batch_users", "Users per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
+)
 INFERENCE_SECONDS = Histogram("endcap_inference_seconds", "One ONNX Runtime call")
-CANDIDATES = Histogram("endcap_candidates", "Candidates per user", buckets=(50, 100, 150, 200, 250, 300))
+CANDIDATES = Histogram(
+    "endcap_candidates", "Candidates per user", buckets=(50, 100, 150, 200, 250, 300)
+)
 EVENT_TO_LIST_SECONDS = Histogram(
     "endcap_event_to_list_seconds",
     "From the newest event's arrival in Kafka to its list in Redis",
     buckets=(*(ms / 1000 for ms in _MILLISECONDS), *_SECONDS),
 )
-COALESCED = Counter("endcap_snapshots_coalesced_total", "Snapshots replaced by a newer one unserved")
+COALESCED = Counter(
+    "endcap_snapshots_coalesced_total", "Snapshots replaced by a newer one unserved"
+)
 SKIPPED = Counter("endcap_snapshots_skipped_total", "Snapshots that gave no list", ["reason"])
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
 MODEL = Info("endcap_model", "The bundle and the execution provider in use")

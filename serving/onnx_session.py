@@ -61,7 +61,9 @@ class OnnxScorer:
         fell_back = self.provider != wanted[0]
         metrics.CPU_FALLBACK.set(fell_back)
         if fell_back:
-            log.warning("%s was asked for; %s is in use. Run `endcap doctor`.", wanted[0], self.provider)
+            log.warning(
+                "%s was asked for; %s is in use. Run `endcap doctor`.", wanted[0], self.provider
+            )
         metrics.MODEL.info({"name": bundle.manifest.name, "provider": self.provider})
 
     def score(self, batch: Batch) -> FloatArray:

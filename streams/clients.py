@@ -43,7 +43,9 @@ async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
     return await _start(producer, bootstrap_servers)
 
 
-async def started_consumer(bootstrap_servers: str, *topics: str, **settings: Any) -> AIOKafkaConsumer:
+async def started_consumer(
+    bootstrap_servers: str, *topics: str, **settings: Any
+) -> AIOKafkaConsumer:
     """A consumer that never commits by itself.
 
     Raises:

@@ -1,0 +1,194 @@
+"""The command line. Imports stay inside commands: `endcap --help` must not load ONNX Runtime."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from endcap import __version__
+from endcap.deploy.settings import load_settings
+from endcap.errors import EndcapError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Real-time recommendations: Kafka in, an ONNX Transformer in the middle, Redis out.",
+)
+topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
+train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
+app.add_typer(topics_app, name="topics")
+app.add_typer(train_app, name="train")
+
+_screen = Console(stderr=True)
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+
+
+def main() -> None:
+    """Run a command; an error of ours is one readable message and exit code 1."""
+    try:
+        app()
+    except EndcapError as error:
+        _screen.print("[bold red]endcap:[/bold red]", end=" ")
+        _screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command()
+def demo(
+    rate: Annotated[float, typer.Option(help="Events a second to replay.", min=1)] = 1500.0,
+    baskets: Annotated[
+        int | None, typer.Option(help="Replay only the first N baskets.", min=1)
+    ] = None,
+    exit_when_done: Annotated[bool, typer.Option(help="End after the replay.")] = False,
+    http_port: Annotated[int | None, typer.Option(help="The storefront's port; 0: any.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The whole thing on this machine: Kafka, Valkey, workers, storefront, real purchases.
+
+    Example: endcap demo --exit-when-done --json
+    """
+    from endcap.deploy.demo import Demo
+    from endcap.deploy.local_stack import exit_on_sigterm
+
+    if as_json and not exit_when_done:
+        raise EndcapError("--json prints when the demo ends; add --exit-when-done.")
+    exit_on_sigterm()
+    if exit_when_done and http_port is None:
+        http_port = 0  # nobody will open the page; do not insist on a port
+    settings = load_settings(http_port=http_port)
+    result = Demo(settings, rate, baskets, exit_when_done, _screen).run()
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _screen.print_json(json.dumps(result))
+
+
+@app.command()
+def stream(
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+) -> None:
+    """The session worker: events to sessions.
+
+    Example: ENDCAP_KAFKA_BOOTSTRAP_SERVERS=broker:9092 endcap stream --metrics-port 9101
+    """
+    from endcap.deploy.processes import run_stream
+
+    run_stream(load_settings(metrics_port=metrics_port))
+
+
+@app.command()
+def trends(
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+) -> None:
+    """The item side (Faust): catalogue and trending windows."""
+    from endcap.deploy.processes import run_item_side
+
+    run_item_side(load_settings(metrics_port=metrics_port))
+
+
+@app.command()
+def rescore(
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+) -> None:
+    """The rescorer: sessions to lists in Redis.
+
+    Example: endcap rescore --bundle bundles/spring --metrics-port 9102
+    """
+    from endcap.deploy.processes import run_rescore
+
+    run_rescore(load_settings(metrics_port=metrics_port, bundle=bundle))
+
+
+@app.command()
+def serve(http_port: Annotated[int | None, typer.Option(help="The port.")] = None) -> None:
+    """HTTP and the storefront."""
+    from endcap.deploy.processes import run_serve
+
+    run_serve(load_settings(http_port=http_port))
+
+
+@topics_app.command("create")
+def create() -> None:
+    """Create the topics that are missing."""
+    from endcap.deploy.processes import DEFAULT_BOOTSTRAP
+    from endcap.streams.clients import create_topics
+    from endcap.topics import topics_with_prefix
+
+    settings = load_settings()
+    created = asyncio.run(
+        create_topics(
+            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
+            topics_with_prefix(settings.topic_prefix),
+            settings.partitions,
+            settings.replication,
+        )
+    )
+    _screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the broker, Redis, the bundle and the provider, and say what to do."""
+    from endcap.deploy.doctor import examine
+
+    findings = asyncio.run(examine(load_settings()))
+    if as_json:
+        print(json.dumps([finding._asdict() for finding in findings]))
+    else:
+        for finding in findings:
+            mark = "[green]ok[/green]" if finding.ok else "[red]no[/red]"
+            _screen.print(f"{mark}  {finding.part}: {finding.says}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@train_app.command()
+def completejourney(
+    out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/completejourney"),
+    epochs: Annotated[int, typer.Option(help="Passes over the training weeks.", min=1)] = 3,
+    seed: Annotated[int, typer.Option(help="The random seed.")] = 7,
+    as_json: Json = False,
+) -> None:
+    """Complete Journey: prepare, train, export, evaluate, write the bundle.
+
+    Example: endcap train completejourney --epochs 3 --out runs/mine
+    """
+    try:
+        from endcap.export.train_completejourney import train_completejourney
+    except ImportError as error:
+        raise EndcapError(
+            f"Training needs the export extra ({error.name} is missing): "
+            "pip install 'endcap[export,demo]'."
+        ) from error
+    manifest = train_completejourney(out, epochs, seed, lambda line: _screen.print(line))
+    _show_metrics(manifest.metrics, as_json)
+
+
+def _show_metrics(metrics: dict[str, dict[str, float]], as_json: bool) -> None:
+    from rich.table import Table
+
+    if as_json:
+        print(json.dumps(metrics))
+        return
+    ranked = {name: row for name, row in metrics.items() if "hr_at_10" in row}
+    table = Table("ranker", *next(iter(ranked.values())), title="Held-out weeks")
+    for name, row in ranked.items():
+        table.add_row(name, *(f"{value:.4f}" for value in row.values()))
+    _screen.print(table)
+
+
+if __name__ == "__main__":
+    main()
