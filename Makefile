@@ -1,0 +1,48 @@
+# Everything runs in a virtual environment of its own: .venv, or VENV=path.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench train clean
+
+help: ## List every target
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo ## The whole thing on this machine; ARGS="--exit-when-done --json"
+	@$(BIN)/endcap demo $(ARGS)
+
+test: lint ## Lint, types, import contracts, then all tests on real servers
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.demo ## The demo's figures as JSON
+	@$(BIN)/endcap demo --exit-when-done --json
+
+train: $(VENV)/.dev ## Train Complete Journey anew into runs/completejourney
+	@$(BIN)/endcap train completejourney $(ARGS)
+
+clean: ## Remove what was built and the virtual environment
+	rm -rf build dist *.egg-info .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/bin/python:
+	@echo "Making the virtual environment $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV) >&2
+
+# Installers talk on stderr, so that the output of `make demo ARGS=--json` stays one object.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing endcap[demo] into $(VENV)" >&2
+	@$(INSTALL) -e ".[demo]" >&2
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing endcap[dev] into $(VENV): torch is large, this takes minutes" >&2
+	@$(INSTALL) -e ".[dev]" >&2
+	@touch $@ $(VENV)/.demo

@@ -1,0 +1,226 @@
+"""Events through real Kafka to lists in a real Valkey, and what a crash leaves behind."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+from endcap.bundle import load_bundle
+from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.settings import BUNDLES
+from endcap.events import Event, EventItem, EventType, encode_event
+from endcap.lists import RecommendationList
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.redis_store import RedisStore
+from endcap.serving.rescorer import Rescorer
+from endcap.sessions import Session, decode_snapshot, fold_all
+from endcap.streams.clients import create_topics, started_consumer, started_producer
+from endcap.streams.session_worker import SessionWorker
+from endcap.topics import Topics, topics_with_prefix
+
+pytestmark = pytest.mark.integration
+T = TypeVar("T")
+
+
+async def until(look: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 90) -> T:
+    """Ask again until there is an answer, or fail naming what was missing."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = await look()
+        if found:
+            return found
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{what} did not happen within {timeout_s} s")
+
+
+async def send(stack: LocalStack, topic: str, values: list[tuple[bytes, bytes]]) -> None:
+    producer = await started_producer(stack.bootstrap_servers)
+    try:
+        waiting = [await producer.send(topic, value, key=key) for key, value in values]
+        await asyncio.gather(*waiting)
+    finally:
+        await producer.stop()
+
+
+async def committed_everything(stack: LocalStack, group: str, topic: str, partitions: int) -> bool:
+    """Whether the group's committed offsets have reached the ends of the topic."""
+    from aiokafka import TopicPartition
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+    await admin.start()
+    consumer = await started_consumer(stack.bootstrap_servers)
+    try:
+        committed = await admin.list_consumer_group_offsets(group)
+        tps = [TopicPartition(topic, p) for p in range(partitions)]
+        ends = await consumer.end_offsets(tps)
+        return all(
+            ends[tp] == 0 or (tp in committed and committed[tp].offset >= ends[tp]) for tp in tps
+        )
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+async def read_sessions(stack: LocalStack, topics: Topics, partitions: int) -> dict[str, Session]:
+    """The sessions topic read back from its beginning, the newest of each user."""
+    from aiokafka import TopicPartition
+
+    consumer = await started_consumer(stack.bootstrap_servers)
+    sessions: dict[str, Session] = {}
+    try:
+        tps = [TopicPartition(topics.sessions.name, p) for p in range(partitions)]
+        consumer.assign(tps)
+        ends = await consumer.end_offsets(tps)
+        await consumer.seek_to_beginning(*tps)
+        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                for record in records:
+                    sessions[record.key.decode()] = decode_snapshot(record.value).session
+    finally:
+        await consumer.stop()
+    return sessions
+
+
+def an_event(user: str, number: int, kind: EventType, *items: str) -> Event:
+    return Event(
+        event_id=f"{user}-{number}",
+        user_id=user,
+        event_name=kind,
+        timestamp_ms=1_700_000_000_000 + number,
+        transaction_id=f"t{number}",
+        items=tuple(map(EventItem, items)),
+    )
+
+
+async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalStack) -> None:
+    topics = topics_with_prefix(f"t{uuid4().hex[:8]}")
+    await create_topics(stack.bootstrap_servers, topics, partitions=2)
+    bundle = load_bundle(BUNDLES / "completejourney")
+    store = RedisStore(stack.redis_url)
+    worker = SessionWorker(stack.bootstrap_servers, topics, group_id=f"{topics.events.name}-w")
+    rescorer = Rescorer(
+        stack.bootstrap_servers,
+        topics,
+        store,
+        bundle,
+        OnnxScorer(bundle, threads=1),
+        group_id=f"{topics.events.name}-r",
+    )
+    running = [asyncio.create_task(worker.run()), asyncio.create_task(rescorer.run())]
+    user = f"user-{uuid4().hex}"
+    bought = bundle.items[3].item_id
+    first = an_event(user, 1, EventType.PURCHASE, bought)
+    view = an_event(user, 2, EventType.VIEW_ITEM, bundle.items[40].item_id)
+    try:
+        await send(
+            stack,
+            topics.events.name,
+            [
+                (user.encode(), encode_event(first)),
+                (user.encode(), encode_event(first)),  # the client's retry
+                (b"x", b"{not json"),
+                (user.encode(), encode_event(view)),
+            ],
+        )
+
+        async def newest() -> RecommendationList | None:
+            ready = await store.read(user)
+            return ready if ready and ready.version == 2 else None
+
+        ready = await until(newest, "the list of version 2")
+        assert len(ready.items) == 20
+        assert bought not in [item.id for item in ready.items]
+        assert all(item.reason for item in ready.items)
+
+        letters = await started_consumer(stack.bootstrap_servers, topics.dead_letters.name)
+        try:
+            letter = await asyncio.wait_for(letters.getone(), 30)
+        finally:
+            await letters.stop()
+        headers = dict(letter.headers)
+        assert letter.value == b"{not json"
+        assert headers["__streams.errors.exception"] == b"not_json"
+        assert b"JSON" in headers["__streams.errors.message"]
+        assert headers["__streams.errors.topic"] == topics.events.name.encode()
+    finally:
+        worker.stop()
+        rescorer.stop()
+        await asyncio.gather(*running)
+        await store.close()
+
+
+async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
+    stack: LocalStack,
+) -> None:
+    prefix = f"t{uuid4().hex[:8]}"
+    topics = topics_with_prefix(prefix)
+    partitions = 2
+    await create_topics(stack.bootstrap_servers, topics, partitions)
+    rng = random.Random(11)
+    kinds = [EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE]
+    events = [
+        an_event(f"u{rng.randrange(200)}", number, rng.choice(kinds), f"i{rng.randrange(50)}")
+        for number in range(6_000)
+    ]
+    environment = os.environ | {
+        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        "ENDCAP_TOPIC_PREFIX": prefix,
+        "ENDCAP_GROUP_INSTANCE_ID": "worker-1",
+    }
+
+    def start() -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "endcap.deploy.cli", "stream"], env=environment
+        )
+
+    async def some_snapshots(more_than: int) -> int | None:
+        consumer = await started_consumer(stack.bootstrap_servers)
+        try:
+            from aiokafka import TopicPartition
+
+            tps = [TopicPartition(topics.sessions.name, p) for p in range(partitions)]
+            written = sum((await consumer.end_offsets(tps)).values())
+        finally:
+            await consumer.stop()
+        return written if written > more_than else None
+
+    worker = start()
+    kills, written = 0, 0
+    try:
+        for first in range(0, len(events), 1_500):
+            chunk = events[first : first + 1_500]
+            await send(
+                stack,
+                topics.events.name,
+                [(event.user_id.encode(), encode_event(event)) for event in chunk],
+            )
+            mark = written
+
+            async def more(mark: int = mark) -> int | None:
+                return await some_snapshots(mark)
+
+            written = await until(more, "a snapshot after a chunk of events")
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+            kills += 1
+            worker = start()
+
+        async def done() -> bool | None:
+            return await committed_everything(
+                stack, f"{prefix}-stream", topics.events.name, partitions
+            )
+
+        await until(done, "committing all events")
+    finally:
+        worker.terminate()
+        worker.wait(timeout=30)
+    assert kills == 4
+    assert await read_sessions(stack, topics, partitions) == fold_all(events)
