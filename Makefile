@@ -17,11 +17,15 @@ demo: $(VENV)/.demo ## The whole thing on this machine; ARGS="--exit-when-done -
 test: lint ## Lint, types, import contracts, then all tests on real servers
 	@$(BIN)/python -m pytest $(ARGS)
 
+# mypy and import-linter read folders, not installed mappings: show them the package as it is imported.
 lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@rm -rf build/tree && mkdir -p build/tree/endcap
+	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
+	@for room in streams serving export deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
+	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
+	@PYTHONPATH=build/tree $(BIN)/lint-imports
 
 bench: $(VENV)/.demo ## The demo's figures as JSON
 	@$(BIN)/endcap demo --exit-when-done --json

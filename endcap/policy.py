@@ -47,7 +47,7 @@ def make_slate(
         if not item.in_stock or item.item_id in cart:
             continue
         past = session.purchased.get(item.item_id)
-        if past and past.count == 1 and now_ms - past.last_ms < policy.just_bought_ms:
+        if past and past.times == 1 and now_ms - past.last_ms < policy.just_bought_ms:
             continue
         if in_category[item.category] >= policy.per_category:
             continue

@@ -40,14 +40,15 @@ class Purchased(NamedTuple):
     weigh less than this month's (recency-aware frequency, Faggioli et al., UMAP 2020).
     """
 
-    count: int
+    times: int
     last_ms: int
     first_ms: int
     decayed: float
 
     def decayed_at(self, now_ms: int) -> float:
         """The decayed count at a later time."""
-        return self.decayed * 0.5 ** (max(0, now_ms - self.last_ms) / HALF_LIFE_MS)
+        elapsed_ms = max(0, now_ms - self.last_ms)
+        return self.decayed * float(0.5 ** (elapsed_ms / HALF_LIFE_MS))
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -169,7 +170,7 @@ def _purchased_after(purchased: dict[str, Purchased], event: Event) -> dict[str,
     for item in event.items:
         past = after.pop(item.item_id, Purchased(0, 0, event.timestamp_ms, 0.0))
         after[item.item_id] = Purchased(
-            past.count + 1,
+            past.times + 1,
             max(past.last_ms, event.timestamp_ms),
             min(past.first_ms, event.timestamp_ms),
             past.decayed_at(event.timestamp_ms) + 1.0,

@@ -62,7 +62,7 @@ def shopper_from_session(session: Session, index_of: dict[str, int], now_ms: int
     ]
     bought = np.array(
         [
-            (index_of[item_id], past.count, past.first_ms, past.last_ms, past.decayed)
+            (index_of[item_id], past.times, past.first_ms, past.last_ms, past.decayed)
             for item_id, past in session.purchased.items()
             if item_id in index_of
         ],

@@ -12,6 +12,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import pytest
+
 from endcap.bundle import load_bundle
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.settings import BUNDLES

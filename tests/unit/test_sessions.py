@@ -104,5 +104,5 @@ def test_a_purchase_empties_the_cart_of_what_was_bought() -> None:
         ]
     )["u"]
     assert session.cart == ("eggs",)
-    assert session.purchased["milk"].count == 1
+    assert session.purchased["milk"].times == 1
     assert [past.item_id for past in session.interactions] == ["eggs", "milk"]
