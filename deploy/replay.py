@@ -13,6 +13,7 @@ from endcap.lists import RecommendationList
 
 K = 10
 _TICK_S = 0.02
+_WEEK_MS = 7 * 86_400_000
 
 
 class Shop(NamedTuple):
@@ -42,12 +43,19 @@ class Progress:
 
 
 def load_shop() -> Shop:
-    """All baskets of Complete Journey, cut where the held-out weeks start."""
+    """All baskets of Complete Journey, cut where the held-out weeks start.
+
+    Times are moved by whole weeks so that the last basket lies within the past week: a click on
+    the storefront today then follows the replayed purchases, as it would in a shop.
+    """
     cut = epoch_ms(HELD_OUT_START)
+    every = list(baskets(load_purchases().lines))
+    weeks = (int(time.time() * 1000) - every[-1].timestamp_ms) // _WEEK_MS
     history: list[Basket] = []
     held_out: list[Basket] = []
-    for basket in baskets(load_purchases().lines):
-        (history if basket.timestamp_ms < cut else held_out).append(basket)
+    for basket in every:
+        moved = basket._replace(timestamp_ms=basket.timestamp_ms + weeks * _WEEK_MS)
+        (history if basket.timestamp_ms < cut else held_out).append(moved)
     return Shop(history, held_out)
 
 

@@ -52,7 +52,8 @@ class Rescorer(nn.Module):
             attention_mask=mask,
             position_ids=positions,
         ).last_hidden_state
-        return nn.functional.normalize(hidden, dim=-1)
+        states: Tensor = nn.functional.normalize(hidden, dim=-1)
+        return states
 
     def item_vectors(self, ids: Tensor) -> Tensor:
         """Normalised embeddings of item indexes."""
@@ -69,5 +70,5 @@ class Rescorer(nn.Module):
     def weigh(self, cosine: Tensor, candidate_ids: Tensor, features: Tensor) -> Tensor:
         """The blend alone, from the Transformer's cosine similarities [B, C]."""
         inputs = torch.cat([cosine.unsqueeze(-1) * 4.0, features], dim=-1)
-        scores = self.blend(inputs).squeeze(-1)
+        scores: Tensor = self.blend(inputs).squeeze(-1)
         return scores.masked_fill(candidate_ids == 0, -1e9)
