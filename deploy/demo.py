@@ -154,6 +154,7 @@ class Demo:
             "ENDCAP_METRICS_PORT": str(port),
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
+            "ENDCAP_DATA_DIR": str(stack.log_dir),
             "ENDCAP_PROVIDER": self._settings.provider,
         }
         os.environ.update(environment)

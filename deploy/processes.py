@@ -114,7 +114,10 @@ def run_item_side(settings: Settings) -> None:
                 settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
                 topics_with_prefix(settings.topic_prefix),
                 store,
+                settings.data_dir / "faust",
                 stopping,
+                app_id=f"{settings.topic_prefix}-trends",
+                partitions=settings.partitions,
             )
         finally:
             await store.close()

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     group_instance_id: str | None = None
     cache_dir: Path | None = None
+    data_dir: Path = Path("runs")
 
     @classmethod
     def settings_customise_sources(
