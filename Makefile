@@ -25,7 +25,7 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
 	@for room in streams serving export deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
-	@PYTHONPATH=build/tree $(BIN)/lint-imports
+	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 
 bench: $(VENV)/.demo ## The demo's figures as JSON
 	@$(BIN)/endcap demo --exit-when-done --json

@@ -59,6 +59,8 @@ def build_app(
     # Imports of faust set no level, and at info it prints tables at every rebalance.
     for name in ("faust", "mode"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns for every hundred changelog records in flight: its way of waiting, not a fault.
+    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
     app = faust.App(
         app_id,
         broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
