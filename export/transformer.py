@@ -63,7 +63,10 @@ class Rescorer(nn.Module):
         self, item_ids: Tensor, event_types: Tensor, candidate_ids: Tensor, features: Tensor
     ) -> Tensor:
         """Scores [B, C] of candidates for the newest position; padding candidates get -1e9."""
-        query = self.states(item_ids, event_types)[:, -1]
+        # A session without a known item says nothing: without this, its scores would depend on
+        # how far the rest of the batch has padded it.
+        known = (item_ids != 0).any(dim=1, keepdim=True).to(torch.float32)
+        query = self.states(item_ids, event_types)[:, -1] * known
         cosine = (self.item_vectors(candidate_ids) * query.unsqueeze(1)).sum(-1)
         return self.weigh(cosine, candidate_ids, features)
 

@@ -93,6 +93,11 @@ class SessionWorker:
         started = time.perf_counter()
         async with self._busy:
             owned = {tp: records for tp, records in waiting.items() if tp.partition in self._held}
+            # aiokafka fetches while on_partitions_assigned still restores: such records are read
+            # again once their sessions are back, never dropped.
+            _read_again(consumer, {tp: rows for tp, rows in waiting.items() if tp not in owned})
+            if not owned:
+                return
             try:
                 folded = await self._fold_and_write(owned, producer)
                 await consumer.commit({tp: rows[-1].offset + 1 for tp, rows in owned.items()})
@@ -105,8 +110,7 @@ class SessionWorker:
             except KafkaError:
                 log.exception("Kafka failed during a batch; it is read again from the last commit")
                 metrics.RETRIES.inc()
-                for tp, records in owned.items():
-                    consumer.seek(tp, records[0].offset)
+                _read_again(consumer, owned)
                 await asyncio.sleep(1.0)
                 return
             for partition, snapshots in folded.items():
@@ -182,6 +186,11 @@ class SessionWorker:
 
     async def restore(self, partitions: list[int]) -> None:
         """Read the compacted partitions back, whole, before any event of theirs is folded."""
+        async with self._busy:
+            self._held.update(await self._read_back(partitions))
+        metrics.RESTORED.inc(sum(len(self._held[p]) for p in partitions))
+
+    async def _read_back(self, partitions: list[int]) -> dict[int, dict[str, Snapshot]]:
         sources = [TopicPartition(self._topics.sessions.name, p) for p in partitions]
         held: dict[int, dict[str, Snapshot]] = {p: {} for p in partitions}
         reader = await started_consumer(self._bootstrap)
@@ -197,14 +206,20 @@ class SessionWorker:
                 open_ends = {tp for tp in open_ends if await reader.position(tp) < ends[tp]}
         finally:
             await reader.stop()
-        metrics.RESTORED.inc(sum(map(len, held.values())))
-        self._held.update(held)
+        return held
 
     async def release(self, partitions: list[int]) -> None:
         """Let the batch in hand end, then forget the partitions."""
         async with self._busy:
             for partition in partitions:
                 self._held.pop(partition, None)
+
+
+def _read_again(consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
+    assigned = consumer.assignment()
+    for tp, records in batches.items():
+        if tp in assigned:
+            consumer.seek(tp, records[0].offset)
 
 
 def _apply(held: dict[str, Snapshot], user_id: str, value: bytes | None) -> None:
