@@ -1,0 +1,91 @@
+"""What a person reads when something is wrong: the command's exit code and message."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from endcap.deploy.local_stack.ports import free_ports, is_open
+from endcap.deploy.settings import BUNDLES
+
+ENDCAP = [sys.executable, "-m", "endcap.deploy.cli"]
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*ENDCAP, *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_a_missing_broker_is_named_with_what_to_do() -> None:
+    ended = run("stream", ENDCAP_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_ports(1)[0]}")
+    assert ended.returncode == 1
+    assert "No Kafka broker answers at 127.0.0.1:" in ended.stderr
+    assert "ENDCAP_KAFKA_BOOTSTRAP_SERVERS" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_busy_port_is_named_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run("demo", "--http-port", port)
+        assert ended.returncode == 1
+        assert f"Port {port} on 127.0.0.1 is taken" in ended.stderr
+        ended = run("stream", "--metrics-port", port)
+        assert f"Port {port} on 127.0.0.1 is taken" in ended.stderr
+
+
+def test_a_flipped_byte_stops_the_rescorer(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(BUNDLES / "completejourney", folder)
+    raw = bytearray((folder / "model.onnx").read_bytes())
+    raw[1000] ^= 1
+    (folder / "model.onnx").write_bytes(raw)
+    ended = run("rescore", "--bundle", str(folder))
+    assert ended.returncode == 1
+    assert "model.onnx is not the file its manifest describes" in ended.stderr
+
+
+def test_an_unknown_setting_is_named() -> None:
+    ended = run("stream", ENDCAP_BROKER="x")
+    assert ended.returncode == 1
+    assert "The setting ENDCAP_BROKER is unknown" in ended.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(400)  # it imports the whole history first
+def test_ctrl_c_in_the_middle_leaves_no_process_and_no_port() -> None:
+    demo = subprocess.Popen(
+        [*ENDCAP, "demo", "--http-port", str(free_ports(1)[0])],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stderr is not None
+    for line in demo.stderr:
+        if "The storefront is at" in line:
+            break
+    parent = psutil.Process(demo.pid)
+    children = parent.children(recursive=True)
+    ports = {
+        connection.laddr.port
+        for process in [parent, *children]
+        for connection in process.net_connections("tcp")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert len(children) >= 5  # broker, Valkey, three workers
+    assert len(ports) >= 3
+    demo.send_signal(signal.SIGINT)
+    demo.stderr.read()
+    demo.wait(timeout=60)
+    assert [process for process in children if process.is_running()] == []
+    assert [port for port in ports if is_open(port)] == []
