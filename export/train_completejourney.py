@@ -37,7 +37,6 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
     6. Write the bundle.
     """
     torch.manual_seed(seed)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     valid_ms, held_out_ms = epoch_ms(VALIDATION_START), epoch_ms(HELD_OUT_START)
     purchases = load_purchases()
     index_of = {item.item_id: i for i, item in enumerate(purchases.items, start=1)}
@@ -49,7 +48,6 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
     model = Rescorer(len(index_of), len(FEATURES))
     train_rows = indexed.filter(pl.col("timestamp_ms") < valid_ms)
     train_transformer(model, train_rows, epochs, progress, seed)
-    torch.save(model.state_dict(), folder.parent / f"{folder.name}-transformer.pt")
     vectors = all_item_vectors(model)
 
     training_index = build_candidate_index(indexed, vectors, valid_ms)
