@@ -1,12 +1,12 @@
-# Everything runs in a virtual environment of its own: .venv, or VENV=path.
+# Everything runs in a virtual environment: VENV=path, else the active one, else .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV ?= .venv
+VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench train clean
+.PHONY: help demo test lint bench train clean venv
 
 help: ## List every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -30,11 +30,14 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 bench: $(VENV)/.demo ## The demo's figures as JSON
 	@$(BIN)/endcap demo --exit-when-done --json
 
-train: $(VENV)/.dev ## Train Complete Journey anew into runs/completejourney
+train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)
 
-clean: ## Remove what was built and the virtual environment
-	rm -rf build dist *.egg-info .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## Remove what was built, and .venv; runs/ stays
+	@rm -rf build dist *.egg-info .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+
+venv: $(VENV)/bin/python ## Make the virtual environment, empty
 
 $(VENV)/bin/python:
 	@echo "Making the virtual environment $(VENV)" >&2
@@ -49,4 +52,9 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing endcap[dev] into $(VENV): torch is large, this takes minutes" >&2
 	@$(INSTALL) -e ".[dev]" >&2
+	@touch $@ $(VENV)/.demo $(VENV)/.train
+
+$(VENV)/.train: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing endcap[export,demo] into $(VENV): torch is large, this takes minutes" >&2
+	@$(INSTALL) -e ".[export,demo]" >&2
 	@touch $@ $(VENV)/.demo
