@@ -6,23 +6,24 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from typing import Any
 
-import uvicorn
 from rich.console import Console
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from endcap.bundle import Bundle, load_bundle
 from endcap.catalogue import encode_item
+from endcap.deploy.broker_report import describe_broker
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.processes import port_taken
 from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
 from endcap.deploy.replay import (
-    EventProducer,
     Progress,
     Shop,
     import_history,
@@ -31,10 +32,9 @@ from endcap.deploy.replay import (
 )
 from endcap.deploy.settings import Settings
 from endcap.errors import EndcapError
-from endcap.serving.http import create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer
-from endcap.streams.session_reader import SessionsInMemory
+from endcap.streams.event_producer import EventProducer
 from endcap.topics import Topics, topics_with_prefix
 
 _READY_S = 60.0
@@ -112,10 +112,8 @@ class Demo:
             self._start_child(stack, "rescore")
             await self._until(self._served_everything, "the first lists")
             self._before = buckets(self._scrape("rescore"), _LATENCY)
-            sessions = SessionsInMemory(stack.bootstrap_servers, topics)
-            await sessions.start()
-            closing.push_async_callback(sessions.stop)
-            url = await self._serve_http(store, producer, sessions, closing)
+            self._start_child(stack, "serve")
+            url = f"http://{self._settings.http_host}:{self._ports['serve']}"
             self._say(f"The storefront is at [bold]{url}[/bold]")
             held_out = shop.held_out[: self._baskets]
             popular = [bundle.item(int(i)).item_id for i in bundle.candidates.popular]
@@ -147,11 +145,13 @@ class Demo:
             return result
 
     def _start_child(self, stack: LocalStack, command: str) -> None:
-        port = free_ports(1)[0]
+        is_http = command == "serve"
+        port = (is_http and self._settings.http_port) or free_ports(1)[0]
         environment = {
             "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
             "ENDCAP_REDIS_URL": stack.redis_url,
-            "ENDCAP_METRICS_PORT": str(port),
+            "ENDCAP_HTTP_PORT" if is_http else "ENDCAP_METRICS_PORT": str(port),
+            "ENDCAP_HTTP_HOST": self._settings.http_host,
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
             "ENDCAP_DATA_DIR": str(stack.log_dir),
@@ -180,33 +180,22 @@ class Demo:
         await asyncio.gather(*waiting)
 
     async def _import(self, shop: Shop, producer: EventProducer) -> int:
-        self._say(f"Importing the history: {len(shop.history):,} baskets")
-        sent = await import_history(shop.history, producer, lambda _: None)
-        await self._until(lambda: self._handled() >= sent, "the history")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        total_baskets = len(shop.history)
+        with ProgressBar(*columns, TimeRemainingColumn(), console=self._console) as bars:
+            sending = bars.add_task("Purchase history into Kafka", total=total_baskets)
+            folding = bars.add_task("Folded into sessions", total=total_baskets)
+
+            def show_folded() -> bool:
+                handled = self._handled()
+                bars.update(folding, completed=handled)
+                return handled >= total_baskets
+
+            sent = await import_history(
+                shop.history, producer, lambda n: bars.update(sending, completed=n)
+            )
+            await self._until(show_folded, "the history")
         return sent
-
-    async def _serve_http(
-        self,
-        store: RedisStore,
-        producer: EventProducer,
-        sessions: SessionsInMemory,
-        closing: AsyncExitStack,
-    ) -> str:
-        host = self._settings.http_host
-        port = self._settings.http_port or free_ports(1)[0]
-        app = create_app(store, producer, sessions)
-        config = uvicorn.Config(app, host=host, port=port, log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        server.capture_signals = _no_signals  # type: ignore[method-assign]
-        serving = asyncio.create_task(server.serve())
-
-        async def stop() -> None:
-            server.should_exit = True
-            await serving
-
-        closing.push_async_callback(stop)
-        await self._until(lambda: is_open(port), "the storefront")
-        return f"http://{host}:{port}"
 
     async def _until(self, reached: Callable[[], bool], what: str) -> None:
         """Poll a real condition; give up when nothing moved for `_READY_S` seconds."""
@@ -259,7 +248,7 @@ class Demo:
             "events sent": f"{progress.sent:,}",
             "events folded": f"{total(stream, 'endcap_events_total', {'outcome': 'folded'}):,.0f}",
             "lists written": f"{total(rescore, 'endcap_lists_written_total'):,.0f}",
-            "lists waiting": f"{waiting:,.0f}",
+            "lag (sessions waiting)": f"{waiting:,.0f}",
             "event to list p50 / p99": f"{latency['p50']} / {latency['p99']} ms",
             "hit rate at 10": f"{progress.hit_rate():.3f}",
             "popularity's hit rate": f"{progress.popularity_hit_rate():.3f}",
@@ -276,7 +265,7 @@ class Demo:
     ) -> dict[str, Any]:
         stream, rescore = self._scrape("stream"), self._scrape("rescore")
         return {
-            "broker": stack.broker,
+            "broker": await describe_broker(stack.bootstrap_servers),
             "store": await store.server(),
             "events_in": history + self._progress.sent,
             "events_folded": int(total(stream, "endcap_events_total", {"outcome": "folded"})),
@@ -298,8 +287,3 @@ def _provider(samples: Samples) -> str:
         if name == "endcap_model_info":
             return dict(labels)["provider"]
     return "not started"
-
-
-def _no_signals() -> Any:
-    """uvicorn must not take Ctrl-C for itself: the demo has more than a web server to stop."""
-    return nullcontext()

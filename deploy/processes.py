@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from prometheus_client import start_http_server
@@ -17,7 +17,10 @@ from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session, Snapshot
+from endcap.streams.clients import started_consumer, started_producer
+from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_worker import SessionWorker
+from endcap.streams.topic_view import SessionView, catalogue_view
 from endcap.topics import topics_with_prefix
 
 DEFAULT_BOOTSTRAP = "localhost:9092"
@@ -45,23 +48,32 @@ def run_rescore(settings: Settings) -> None:
 
     async def main() -> None:
         _serve_metrics(settings)
+        bootstrap = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
+        topics = topics_with_prefix(settings.topic_prefix)
         bundle = load_bundle(settings.bundle)
         scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
         # The first call of a graph plans its memory: let that be before the first shopper.
         rescore([Snapshot(Session("warm-up"), 0, 0, 0)], bundle, scorer, Policy())
         store = RedisStore(settings.redis_url or DEFAULT_REDIS)
-        await store.write_trending(popular_list(bundle), only_if_absent=True)
+        catalogue = catalogue_view(bootstrap, topics)
         worker = Rescorer(
-            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
-            topics_with_prefix(settings.topic_prefix),
+            partial(
+                started_consumer,
+                bootstrap,
+                topics.sessions.name,
+                group_id=f"{settings.topic_prefix}-rescore",
+            ),
             store,
             bundle,
             scorer,
-            group_id=f"{settings.topic_prefix}-rescore",
+            catalogue=catalogue,
         )
         try:
+            await store.write_trending(popular_list(bundle), only_if_absent=True)
+            await catalogue.start()
             await _until_signalled(worker.run, worker.stop)
         finally:
+            await catalogue.stop()
             await store.close()
 
     asyncio.run(main())
@@ -91,11 +103,6 @@ def port_taken(host: str, port: int, setting: str) -> EndcapError:
         f"Port {port} on {host} is taken. Stop what holds it, or choose another by "
         f"ENDCAP_{setting.upper()}=PORT."
     )
-
-
-def now_ms() -> int:
-    """Unix milliseconds."""
-    return int(time.time() * 1000)
 
 
 def run_item_side(settings: Settings) -> None:
@@ -129,26 +136,29 @@ def run_serve(settings: Settings) -> None:
     """HTTP and the storefront over the configured broker and store."""
     import uvicorn
 
-    from endcap.deploy.replay import EventProducer
     from endcap.serving.http import create_app
-    from endcap.streams.clients import started_producer
-    from endcap.streams.session_reader import SessionsInMemory
 
     async def main() -> None:
         bootstrap = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
         topics = topics_with_prefix(settings.topic_prefix)
-        raw = await started_producer(bootstrap)
+        producer = await started_producer(bootstrap)
         store = RedisStore(settings.redis_url or DEFAULT_REDIS)
-        sessions = SessionsInMemory(bootstrap, topics)
-        await sessions.start()
-        app = create_app(store, EventProducer(raw, topics.events.name), sessions)
-        config = uvicorn.Config(app, settings.http_host, settings.http_port, lifespan="off")
+        sessions = SessionView(bootstrap, topics)
         try:
+            await sessions.start()
+            app = create_app(store, EventProducer(producer, topics.events.name), sessions)
+            config = uvicorn.Config(
+                app,
+                settings.http_host,
+                settings.http_port,
+                lifespan="off",
+                access_log=False,  # its lines would hold user ids
+            )
             await uvicorn.Server(config).serve()
         finally:
             await sessions.stop()
             await store.close()
-            await raw.stop()
+            await producer.stop()
 
     if is_open(settings.http_port):
         raise port_taken(settings.http_host, settings.http_port, "http_port")

@@ -5,11 +5,11 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from endcap.errors import BrokerUnavailableError
-from endcap.events import Event, encode_event
+from endcap.events import Event
 from endcap.export.completejourney import HELD_OUT_START, epoch_ms, load_purchases
 from endcap.export.examples import Basket, baskets, cart_event, purchase_event
 from endcap.lists import RecommendationList
+from endcap.streams.event_producer import EventProducer
 
 K = 10
 _TICK_S = 0.02
@@ -68,34 +68,6 @@ def events_of(basket: Basket) -> list[Event]:
 def by_shopper(history: Iterable[Basket]) -> list[Basket]:
     """Shopper by shopper, each in time order: one snapshot each instead of one a basket."""
     return sorted(history, key=lambda basket: (basket.user_id, basket.timestamp_ms))
-
-
-class EventProducer:
-    """Events into the topic, keyed by user. Implements the HTTP server's event sink."""
-
-    def __init__(self, producer: Any, topic: str) -> None:
-        self._producer = producer
-        self._topic = topic
-
-    async def send(self, event: Event) -> None:
-        """Returns when the broker has the event.
-
-        Raises:
-            BrokerUnavailableError: it did not acknowledge within ten seconds.
-        """
-        try:
-            await asyncio.wait_for(await self.enqueue(event), 10.0)
-        except TimeoutError as error:
-            raise BrokerUnavailableError(
-                "Kafka did not acknowledge the event within 10 s; send it again."
-            ) from error
-
-    async def enqueue(self, event: Event) -> Awaitable[Any]:
-        """Hand the event to the producer; the awaitable ends with the acknowledgement."""
-        future: Awaitable[Any] = await self._producer.send(
-            self._topic, encode_event(event), key=event.user_id.encode()
-        )
-        return future
 
 
 async def import_history(

@@ -13,6 +13,9 @@ from endcap.errors import InvalidEventError
 MAX_FUTURE_MS = 5 * 60 * 1000
 """How far a producer's clock may run ahead of ours before its event is refused."""
 
+MAX_ID_LENGTH = 256
+"""In characters. Ids are kept in snapshots by the hundred: a longer one is a mistake upstream."""
+
 
 class EventType(StrEnum):
     """What a shopper did."""
@@ -96,6 +99,10 @@ def parse_event(raw: bytes | None, now_ms: int) -> Event:
 def _check(event: Event, now_ms: int) -> None:
     if not event.event_id or not event.user_id:
         raise InvalidEventError("no_id", "event_id and user_id must not be empty.")
+    if len(event.event_id) > MAX_ID_LENGTH or len(event.user_id) > MAX_ID_LENGTH:
+        raise InvalidEventError(
+            "long_id", f"event_id and user_id may have at most {MAX_ID_LENGTH} characters."
+        )
     if event.timestamp_ms <= 0:
         raise InvalidEventError("time", "timestamp_ms must be Unix milliseconds, above 0.")
     if event.timestamp_ms > now_ms + MAX_FUTURE_MS:
@@ -114,6 +121,10 @@ def _check(event: Event, now_ms: int) -> None:
     for item in event.items:
         if not item.item_id:
             raise InvalidEventError("no_item_id", "each item needs an item_id.")
+        if len(item.item_id) > MAX_ID_LENGTH:
+            raise InvalidEventError(
+                "long_id", f"an item_id may have at most {MAX_ID_LENGTH} characters."
+            )
         if item.price is not None and item.price < 0:
             raise InvalidEventError("price", f"item {item.item_id} has the price {item.price} < 0.")
         if item.quantity < 1:

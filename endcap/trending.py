@@ -1,10 +1,12 @@
-"""What sells now: weighted counts per item and hour, over the last week of event time.
+"""What sells now: weighted counts by hour and item, over the last week of event time.
 
 An hour is old by the newest event, not by the clock on the wall: replayed events trend as well.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 HOUR_MS = 3_600_000
 SPAN_H = 168
@@ -12,43 +14,80 @@ RECENT_H = 24
 WEIGHTS: Mapping[str, int] = {"view": 1, "cart": 2, "purchase": 4}
 """By the `kind` of an item delta. Quantities do not count: 24 tins are one shopper's choice."""
 
-ItemWindow = Mapping[str, int]
-"""Hours since 1970, as JSON keys must be strings, to the weight in that hour. Never changed."""
 
+class Bucket(NamedTuple):
+    """An item's weight in one hour, and the last offset counted of each source partition.
 
-def add(window: ItemWindow, timestamp_ms: int, weight: int, span_h: int = SPAN_H) -> ItemWindow:
-    """The window with one more act in it, less the hours that fell out of the span.
-
-    The result does not depend on the order of the adds: only the newest hour decides what stays.
-
-    >>> add({"0": 4}, HOUR_MS, 2)
-    {'0': 4, '1': 2}
+    The offsets make a count safe to repeat: whatever is read again after a crash is at or below
+    them, and changes nothing.
     """
-    hour = timestamp_ms // HOUR_MS
-    newest = max([hour, *map(int, window)])
-    hours = {**window, str(hour): window.get(str(hour), 0) + weight}
-    return {key: count for key, count in hours.items() if int(key) > newest - span_h}
+
+    weight: int
+    counted: Mapping[str, int]
+
+    def plus(self, weight: int, partition: int, offset: int) -> "Bucket":
+        """The bucket with one more act in it; the same bucket where that was counted before."""
+        if offset <= self.counted.get(str(partition), -1):
+            return self
+        return Bucket(self.weight + weight, {**self.counted, str(partition): offset})
 
 
-def watermark(windows: Iterable[ItemWindow]) -> int:
-    """The last millisecond of the newest hour that anything happened in; 0 without any."""
-    newest = max((int(hour) for window in windows for hour in window), default=-1)
-    return max(0, (newest + 1) * HOUR_MS - 1)
+EMPTY = Bucket(0, {})
+BucketKey = tuple[int, str]
+"""Hours since 1970, item id."""
 
 
-def score(window: ItemWindow, watermark_ms: int, span_h: int = SPAN_H) -> int:
-    """The weight in the `span_h` hours up to the watermark."""
-    oldest = watermark_ms // HOUR_MS - span_h
-    return sum(count for hour, count in window.items() if int(hour) > oldest)
+class TrendingWindow:
+    """Buckets of the last `span_h` hours with running totals: an act costs the same however
+    much is held. It is changed in place by the one loop that owns it."""
 
+    def __init__(self, span_h: int = SPAN_H) -> None:
+        self._span_h = span_h
+        self._hours: dict[int, dict[str, Bucket]] = {}
+        self._totals: Counter[str] = Counter()
+        self._newest = -1
 
-def top(windows: Mapping[str, ItemWindow], watermark_ms: int, n: int) -> list[tuple[str, int]]:
-    """The `n` best items with their scores, best first; of equals the lower id comes first."""
-    scored = ((item_id, score(window, watermark_ms)) for item_id, window in windows.items())
-    return heapq.nsmallest(n, (row for row in scored if row[1] > 0), key=lambda r: (-r[1], r[0]))
+    @property
+    def newest_hour(self) -> int:
+        """The newest hour in which anything happened; -1 before anything did."""
+        return self._newest
 
+    def get(self, key: BucketKey) -> Bucket:
+        """The bucket at this hour and item; an empty one where nothing happened."""
+        hour, item_id = key
+        return self._hours.get(hour, {}).get(item_id, EMPTY)
 
-def reason(window: ItemWindow, watermark_ms: int) -> str:
-    """Why the item is shown: "right now" only where the last day holds half of its weight."""
-    recent = score(window, watermark_ms, RECENT_H)
-    return "popular right now" if 2 * recent >= score(window, watermark_ms) else "popular this week"
+    def put(self, key: BucketKey, bucket: Bucket) -> bool:
+        """Set a bucket; False where its hour has fallen out of the span already."""
+        hour, item_id = key
+        if hour <= self._newest - self._span_h:
+            return False
+        self._newest = max(self._newest, hour)
+        self._totals[item_id] += bucket.weight - self.get(key).weight
+        self._hours.setdefault(hour, {})[item_id] = bucket
+        return True
+
+    def expire(self) -> list[BucketKey]:
+        """Forget the hours that fell out of the span; returns the keys of their buckets."""
+        gone: list[BucketKey] = []
+        for hour in [hour for hour in self._hours if hour <= self._newest - self._span_h]:
+            for item_id, bucket in self._hours.pop(hour).items():
+                self._totals[item_id] -= bucket.weight
+                if not self._totals[item_id]:
+                    del self._totals[item_id]
+                gone.append((hour, item_id))
+        return gone
+
+    def top(self, n: int, may_show: Callable[[str], bool]) -> list[tuple[str, int]]:
+        """The `n` best items with their weights, best first; of equals the lower id first."""
+        scored: Iterable[tuple[str, int]] = (
+            (item_id, weight) for item_id, weight in self._totals.items() if may_show(item_id)
+        )
+        return heapq.nsmallest(n, scored, key=lambda row: (-row[1], row[0]))
+
+    def reason(self, item_id: str) -> str:
+        """Why the item is shown: "right now" only where the last day holds half its weight."""
+        hours = range(self._newest - RECENT_H + 1, self._newest + 1)
+        recent = sum(self.get((hour, item_id)).weight for hour in hours)
+        now = 2 * recent >= self._totals[item_id]
+        return "popular right now" if now else "popular this week"

@@ -1,6 +1,7 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -58,7 +59,7 @@ class RedisStore:
         """
         if not lists:
             return 0
-        try:
+        with self._answering():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for user_id, ready in lists.items():
                     await self._forward_only(
@@ -67,19 +68,15 @@ class RedisStore:
                         client=pipeline,
                     )
                 return sum(await pipeline.execute())
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
 
     async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
         """Replace the fallback for everybody."""
-        try:
+        with self._answering():
             await self._redis.set(TRENDING_KEY, encode_list(ready), nx=only_if_absent)
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
 
     async def write_items(self, items: Sequence[CatalogueItem]) -> None:
         """Each item as a hash."""
-        try:
+        with self._answering():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for item in items:
                     fields = {
@@ -88,8 +85,17 @@ class RedisStore:
                     }
                     pipeline.hset(item_key(item.item_id), mapping=fields)
                 await pipeline.execute()
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
+
+    async def delete_items(self, ids: Sequence[str]) -> None:
+        """Forget items; unknown ones are no error."""
+        if not ids:
+            return
+        with self._answering():
+            # One DEL a key: on a cluster they lie in different slots.
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for item_id in ids:
+                    pipeline.delete(item_key(item_id))
+                await pipeline.execute()
 
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
@@ -97,45 +103,33 @@ class RedisStore:
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
-        try:
+        with self._answering():
             raw = await self._redis.mget([rec_key(user_id) for user_id in user_ids])
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
         return [decode_list(value) if value else None for value in raw]
 
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
-        try:
+        with self._answering():
             raw = await self._redis.get(TRENDING_KEY)
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
         return decode_list(raw) if raw else None
-
-    async def item(self, item_id: str) -> CatalogueItem | None:
-        """One item's facts."""
-        return (await self.items([item_id])).get(item_id)
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items in one round trip; unknown ids are left out."""
-        try:
+        with self._answering():
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for item_id in ids:
                     pipeline.hgetall(item_key(item_id))
                 rows = await pipeline.execute()
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
         return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
 
     async def some_users(self, n: int) -> list[str]:
         """Up to `n` users that have a list."""
         users: list[str] = []
-        try:
+        with self._answering():
             async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
                 users.append(key.decode()[len("endcap:rec:{") : -1])
                 if len(users) >= n:
                     break
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
         return users
 
     async def count_users(self) -> int:
@@ -151,10 +145,8 @@ class RedisStore:
 
     async def server(self) -> str:
         """What the server says it is."""
-        try:
+        with self._answering():
             info = await self._redis.info("server")
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            raise self._unavailable(error) from error
         name = info.get("server_name", "redis")
         return f"{name} {info.get(f'{name}_version', info.get('redis_version', ''))}"
 
@@ -162,12 +154,18 @@ class RedisStore:
         """Give the connections back."""
         await self._redis.aclose()
 
-    def _unavailable(self, error: Exception) -> StoreUnavailableError:
-        where = self._url.rsplit("@", 1)[-1]
-        return StoreUnavailableError(
-            f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start it, or "
-            "name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` brings its own."
-        )
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Redis' own errors as ours."""
+        try:
+            yield
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            where = self._url.rsplit("@", 1)[-1]
+            raise StoreUnavailableError(
+                f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start "
+                "it, or name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` "
+                "brings its own."
+            ) from error
 
 
 def _item(row: Mapping[bytes, bytes]) -> CatalogueItem:

@@ -3,27 +3,40 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+import msgspec
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaConnectionError, KafkaError
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
 from endcap.candidates import gather_candidates, shopper_from_session
-from endcap.errors import BrokerUnavailableError, StoreUnavailableError
+from endcap.catalogue import CatalogueItem
+from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy, make_slate
 from endcap.serving import metrics
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.sessions import Snapshot, decode_snapshot
-from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
 MAX_READ = 2000
+
+
+class Catalogue(Protocol):
+    """What the shop sells now: newer than what the bundle was trained with."""
+
+    def get(self, item_id: str, /) -> CatalogueItem | None:
+        """The item's facts; None where the shop does not sell it."""
+        ...
+
+    def __len__(self) -> int:
+        """How many items; 0 where the shop publishes no catalogue."""
+        ...
 
 
 class ListWriter(Protocol):
@@ -35,7 +48,11 @@ class ListWriter(Protocol):
 
 
 def rescore(
-    snapshots: list[Snapshot], bundle: Bundle, scorer: OnnxScorer, policy: Policy
+    snapshots: list[Snapshot],
+    bundle: Bundle,
+    scorer: OnnxScorer,
+    policy: Policy,
+    catalogue: Catalogue | None = None,
 ) -> dict[str, RecommendationList]:
     """Lists for sessions, by one call of the graph. Values in, values out."""
     shoppers = [
@@ -46,13 +63,19 @@ def rescore(
     found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
     scores = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
     generated_at = int(time.time() * 1000)
+
+    def item_at(index: int) -> CatalogueItem:
+        trained_with = bundle.item(index)
+        if not catalogue:
+            return trained_with
+        now = catalogue.get(trained_with.item_id)
+        return now or msgspec.structs.replace(trained_with, in_stock=False)
+
     lists: dict[str, RecommendationList] = {}
     for row, (snapshot, candidates) in enumerate(zip(snapshots, found, strict=True)):
         session = snapshot.session
         metrics.CANDIDATES.observe(candidates.ids.size)
-        items = make_slate(
-            session, candidates, scores[row], bundle.item, policy, session.updated_ms
-        )
+        items = make_slate(session, candidates, scores[row], item_at, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
             session.events_folded, bundle.manifest.name, generated_at, items
         )
@@ -77,21 +100,21 @@ class Rescorer:
 
     def __init__(
         self,
-        bootstrap_servers: str,
-        topics: Topics,
+        open_sessions: Callable[[], Awaitable[AIOKafkaConsumer]],
         writer: ListWriter,
         bundle: Bundle,
         scorer: OnnxScorer,
         policy: Policy | None = None,
-        group_id: str = "endcap-rescore",
+        catalogue: Catalogue | None = None,
     ) -> None:
-        self._bootstrap = bootstrap_servers
-        self._topics = topics
+        """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
+        commits by itself."""
+        self._open_sessions = open_sessions
         self._writer = writer
         self._bundle = bundle
         self._scorer = scorer
         self._policy = policy or Policy()
-        self._group_id = group_id
+        self._catalogue = catalogue
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -104,21 +127,7 @@ class Rescorer:
         Raises:
             BrokerUnavailableError: no broker answers at the start.
         """
-        consumer = AIOKafkaConsumer(
-            self._topics.sessions.name,
-            bootstrap_servers=self._bootstrap,
-            group_id=self._group_id,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        try:
-            await asyncio.wait_for(consumer.start(), 15)
-        except (KafkaConnectionError, TimeoutError) as error:
-            await consumer.stop()
-            raise BrokerUnavailableError(
-                f"No Kafka broker answers at {self._bootstrap}. Start it, or name another by "
-                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS=host:port."
-            ) from error
+        consumer = await self._open_sessions()
         try:
             while not self._stopping.is_set():
                 await self._one_read(consumer)
@@ -148,7 +157,7 @@ class Rescorer:
     async def _serve(self, snapshots: list[Snapshot]) -> None:
         metrics.BATCH.observe(len(snapshots))
         lists = await asyncio.to_thread(
-            rescore, snapshots, self._bundle, self._scorer, self._policy
+            rescore, snapshots, self._bundle, self._scorer, self._policy, self._catalogue
         )
         written = await self._write(lists)
         metrics.LISTS.labels("written").inc(written)
@@ -175,7 +184,7 @@ class Rescorer:
 def _coalesce(waiting: Mapping[Any, list[Any]]) -> dict[str, Snapshot]:
     newest: dict[str, Snapshot] = {}
     for records in waiting.values():
-        last = {record.key: record for record in records}
+        last = {record.key: record for record in records}  # a user's snapshots share a partition
         metrics.COALESCED.inc(len(records) - len(last))
         for key, record in last.items():
             if record.value is not None:

@@ -67,6 +67,7 @@ async def create_topics(
     """Create the topics that are missing; returns their names.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
+    So has the catalogue: the trends app reads both as one worker.
 
     Raises:
         BrokerUnavailableError: no broker answered.

@@ -1,4 +1,6 @@
-"""What an event says about items alone: no shopper is named in it."""
+"""What events say about items alone: no shopper is named in it."""
+
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -12,14 +14,19 @@ _COUNTED = {
 
 
 class ItemDelta(msgspec.Struct, frozen=True):
-    """One event's items. (`source_partition`, `source_offset`) is its id: a consumer that has
-    seen a higher offset of that partition skips it."""
+    """One event's items. (`source_partition`, `source_offset`) is its id: who has counted a
+    higher offset of that partition for an item skips it."""
 
     source_partition: int
     source_offset: int
     kind: str
     timestamp_ms: int
     items: tuple[tuple[str, int], ...]
+
+
+_LINES_A_RECORD = 2000
+"""Far below the broker's largest record, long item ids included."""
+_decoder = msgspec.json.Decoder(tuple[ItemDelta, ...])
 
 
 def item_delta(event: Event, partition: int, offset: int) -> ItemDelta | None:
@@ -36,11 +43,27 @@ def item_delta(event: Event, partition: int, offset: int) -> ItemDelta | None:
     )
 
 
-def encode_delta(delta: ItemDelta) -> bytes:
-    """JSON bytes for the topic `endcap.item-deltas`."""
-    return msgspec.json.encode(delta)
+def encode_deltas(deltas: Sequence[ItemDelta]) -> Iterator[bytes]:
+    """JSON records for `endcap.item-deltas`, each a batch of deltas, oldest first.
+
+    One record a batch, not one an event: the item side's cost is by the record.
+    """
+    batch: list[ItemDelta] = []
+    lines = 0
+    for delta in deltas:
+        if batch and lines + len(delta.items) > _LINES_A_RECORD:
+            yield msgspec.json.encode(batch)
+            batch, lines = [], 0
+        batch.append(delta)
+        lines += len(delta.items)
+    if batch:
+        yield msgspec.json.encode(batch)
 
 
-def decode_delta(raw: bytes) -> ItemDelta:
-    """The inverse of `encode_delta`."""
-    return msgspec.json.decode(raw, type=ItemDelta)
+def decode_deltas(raw: bytes) -> tuple[ItemDelta, ...]:
+    """The inverse of `encode_deltas`.
+
+    Raises:
+        msgspec.MsgspecError: the record is not one of ours.
+    """
+    return _decoder.decode(raw)

@@ -25,7 +25,7 @@ from endcap.sessions import (
 )
 from endcap.streams import metrics
 from endcap.streams.clients import started_consumer, started_producer
-from endcap.streams.item_deltas import encode_delta, item_delta
+from endcap.streams.item_deltas import ItemDelta, encode_deltas, item_delta
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -127,6 +127,7 @@ class SessionWorker:
         for tp, records in waiting.items():
             metrics.BATCH.observe(len(records))
             fresh: dict[str, Snapshot] = folded.setdefault(tp.partition, {})
+            deltas: list[ItemDelta] = []
             for record in records:
                 try:
                     event = parse_event(record.value, now_ms)
@@ -147,9 +148,7 @@ class SessionWorker:
                 metrics.EVENTS.labels("folded").inc()
                 delta = item_delta(event, tp.partition, record.offset)
                 if delta is not None:
-                    acknowledged.append(
-                        await producer.send(self._topics.item_deltas.name, encode_delta(delta))
-                    )
+                    deltas.append(delta)
             metrics.EVENT_AGE.observe(max(0.0, now_ms - records[-1].timestamp) / 1000)
             for user_id, snapshot in fresh.items():
                 acknowledged.append(
@@ -161,6 +160,8 @@ class SessionWorker:
                     )
                 )
             metrics.SNAPSHOTS.inc(len(fresh))
+            for batch in encode_deltas(deltas):
+                acknowledged.append(await producer.send(self._topics.item_deltas.name, batch))
         await asyncio.gather(*acknowledged)
         return folded
 

@@ -1,14 +1,14 @@
 """The item side: what trends and what the catalogue says, as one Faust app.
 
 Both source topics have one partition, so one worker sees all demand. Its tables hold absolute
-values; a delta that was counted before is known by its id and skipped. A kill between the two
-changelog writes of one delta can count it twice: a ranking bears that, a session would not.
+values: a count carries the offsets that it holds, in the same record, so that a delta read again
+after a crash changes nothing (Faust itself delivers at least once).
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,15 +20,15 @@ from endcap.catalogue import CatalogueItem, decode_item
 from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList
 from endcap.streams.clients import create_topics
-from endcap.streams.item_deltas import ItemDelta, decode_delta
+from endcap.streams.item_deltas import ItemDelta, decode_deltas
 from endcap.topics import Topics
-from endcap.trending import WEIGHTS, ItemWindow, add, reason, top, watermark
+from endcap.trending import HOUR_MS, WEIGHTS, Bucket, BucketKey, TrendingWindow
 
 log = logging.getLogger(__name__)
 
 ITEM_RECORDS = Counter(
     "endcap_item_records_total",
-    "Records read by the trends app, by what became of them",
+    "What the trends app read, by what became of it",
     ["outcome"],
 )
 TOP_N = 20
@@ -46,6 +46,9 @@ class ItemSink(Protocol):
 
     async def write_items(self, items: Sequence[CatalogueItem]) -> None:
         """Write items as the shop shows them."""
+
+    async def delete_items(self, ids: Sequence[str]) -> None:
+        """Forget items that the shop no longer sells."""
 
 
 def build_app(
@@ -80,99 +83,116 @@ def build_app(
         raw = {"key_serializer": "raw", "value_serializer": "raw"}
         return app.topic(name, key_type=bytes, value_type=bytes, partitions=1, **raw)
 
-    seen = app.Table("seen", default=None, partitions=1)
-    windows = app.Table("windows", default=None, partitions=1)
+    counts = app.Table("counts", default=None, partitions=1)
     catalogue = app.Table("catalogue", default=None, partitions=1)
-    state = _Unwritten(sink)
+    side = ItemSide(sink)
+
+    async def recovered() -> None:
+        side.restore(dict(counts.items()), dict(catalogue.items()))
+
+    counts.on_recover(recovered)  # Faust calls it when all tables are back
 
     @app.agent(source(topics.item_deltas.name), name="item-deltas")  # type: ignore[untyped-decorator]
     async def count(stream: Any) -> None:
         async for raw in stream:
-            delta = _delta(raw)
-            if delta is None:
-                continue
-            partition = str(delta.source_partition)
-            highest = seen.get(partition)
-            if highest is not None and delta.source_offset <= highest:
-                ITEM_RECORDS.labels("already_counted").inc()
-                continue
-            # Each item once: a basket may name the same item on two lines.
-            for item_id in {item_id for item_id, _quantity in delta.items}:
-                held: ItemWindow = windows.get(item_id) or {}
-                windows[item_id] = add(held, delta.timestamp_ms, WEIGHTS[delta.kind])
-            seen[partition] = delta.source_offset
-            ITEM_RECORDS.labels("counted").inc()
+            for (hour, item_id), bucket in side.count(_deltas(raw)).items():
+                counts[f"{hour}:{item_id}"] = bucket
+            for hour, item_id in side.window.expire():
+                counts.pop(f"{hour}:{item_id}", None)
 
     @app.agent(source(topics.catalogue.name), name="catalogue")  # type: ignore[untyped-decorator]
     async def keep(stream: Any) -> None:
-        async for raw in stream:
-            item = _item(raw)
-            if item is None:
+        async for key, raw in stream.items():
+            item_id = (key or b"").decode()
+            if raw is None:
+                side.remove(item_id)
+                catalogue.pop(item_id, None)
                 continue
-            catalogue[item.item_id] = msgspec.structs.asdict(item)
-            state.items[item.item_id] = item
-            ITEM_RECORDS.labels("item").inc()
+            item = _item(raw)
+            if item is not None:
+                side.keep(item)
+                catalogue[item.item_id] = msgspec.structs.asdict(item)
 
     @app.timer(FLUSH_S)  # type: ignore[untyped-decorator]
     async def flush() -> None:
-        await state.flush(dict(seen.items()), dict(windows.items()), dict(catalogue.items()))
+        await side.flush()
 
     return app
 
 
-class _Unwritten:
-    """What the sink does not have yet. It is lost in a crash, so the first flush writes all."""
+class ItemSide:
+    """The window and the catalogue in memory, and what the sink does not have of them yet."""
 
     def __init__(self, sink: ItemSink) -> None:
-        self.items: dict[str, CatalogueItem] = {}
+        self.window = TrendingWindow()
         self._sink = sink
-        self._first = True
+        self._catalogue: dict[str, CatalogueItem] = {}
+        self._unwritten: dict[str, CatalogueItem | None] = {}
+        """Items to write, and None for those to delete. Lost in a crash: `restore` writes all."""
         self._written: tuple[ListItem, ...] = ()
 
-    async def flush(
-        self,
-        seen: dict[str, int],
-        windows: dict[str, ItemWindow],
-        catalogue: dict[str, dict[str, Any]],
-    ) -> None:
+    def restore(self, counts: dict[str, Any], catalogue: dict[str, Any]) -> None:
+        """Start from what the tables hold."""
+        self.window = TrendingWindow()
+        for key, (weight, counted) in counts.items():
+            hour, item_id = key.split(":", 1)
+            self.window.put((int(hour), item_id), Bucket(weight, counted))
+        self._catalogue = {k: msgspec.convert(row, CatalogueItem) for k, row in catalogue.items()}
+        self._unwritten = {**self._catalogue, **self._unwritten}
+
+    def count(self, deltas: Iterable[ItemDelta]) -> dict[BucketKey, Bucket]:
+        """Count each delta once; returns the buckets that changed."""
+        changed: dict[BucketKey, Bucket] = {}
+        for delta in deltas:
+            hour, weight = delta.timestamp_ms // HOUR_MS, WEIGHTS[delta.kind]
+            outcome = "already_counted"
+            # Each item once: a basket may name the same item on two lines.
+            for item_id in {item_id for item_id, _quantity in delta.items}:
+                held = self.window.get((hour, item_id))
+                after = held.plus(weight, delta.source_partition, delta.source_offset)
+                if after is not held and self.window.put((hour, item_id), after):
+                    changed[hour, item_id] = after
+                    outcome = "counted"
+            ITEM_RECORDS.labels(outcome).inc()
+        return changed
+
+    def keep(self, item: CatalogueItem) -> None:
+        """The newest facts of an item."""
+        self._catalogue[item.item_id] = self._unwritten[item.item_id] = item
+        ITEM_RECORDS.labels("item").inc()
+
+    def remove(self, item_id: str) -> None:
+        """An item that the shop no longer sells."""
+        self._catalogue.pop(item_id, None)
+        self._unwritten[item_id] = None
+        ITEM_RECORDS.labels("removed").inc()
+
+    async def flush(self) -> None:
         """Write items, then the trending list where it changed; a sink away is tried again."""
-        if self._first:
-            known = {key: msgspec.convert(row, CatalogueItem) for key, row in catalogue.items()}
-            self.items = {**known, **self.items}
-            self._first = False
         try:
-            while batch := list(self.items.values())[:WRITE_BATCH]:
-                await self._sink.write_items(batch)
-                for item in batch:
-                    if self.items.get(item.item_id) is item:  # else a newer one came meanwhile
-                        del self.items[item.item_id]
-            await self._write_trending(seen, windows, catalogue)
+            while batch := dict(list(self._unwritten.items())[:WRITE_BATCH]):
+                await self._sink.write_items([item for item in batch.values() if item])
+                await self._sink.delete_items([i for i, item in batch.items() if not item])
+                for item_id, item in batch.items():
+                    if self._unwritten.get(item_id, item) is item:  # else a newer one came
+                        self._unwritten.pop(item_id, None)
+            await self._write_trending()
         except StoreUnavailableError as error:
             log.warning("trends are kept until the store is back: %s", error)
 
-    async def _write_trending(
-        self,
-        seen: dict[str, int],
-        windows: dict[str, ItemWindow],
-        catalogue: dict[str, dict[str, Any]],
-    ) -> None:
-        on_sale = {
-            item_id: window
-            for item_id, window in windows.items()
-            if catalogue.get(item_id, {}).get("in_stock", True)
-        }
-        until = watermark(windows.values())
-        items = tuple(
-            ListItem(item_id, float(score), reason(on_sale[item_id], until))
-            for item_id, score in top(on_sale, until, TOP_N)
-        )
+    async def _write_trending(self) -> None:
+        best = self.window.top(TOP_N, self._may_show)
+        items = tuple(ListItem(i, float(w), self.window.reason(i)) for i, w in best)
         if not items or items == self._written:
             return
-        # Offsets only grow, and so does their sum, over a restart too.
-        version = sum(offset + 1 for offset in seen.values())
-        ready = RecommendationList(version, "trending", int(time.time() * 1000), items)
-        await self._sink.write_trending(ready)
+        now_ms = int(time.time() * 1000)
+        await self._sink.write_trending(RecommendationList(now_ms, "trending", now_ms, items))
         self._written = items
+
+    def _may_show(self, item_id: str) -> bool:
+        """In the catalogue and in stock; any item where the shop publishes no catalogue."""
+        known = self._catalogue.get(item_id)
+        return known.in_stock if known else not self._catalogue
 
 
 async def run_trends(
@@ -217,22 +237,19 @@ async def _started(app: Any) -> None:
         raise app.crash_reason
 
 
-def _delta(raw: bytes | None) -> ItemDelta | None:
+def _deltas(raw: bytes | None) -> tuple[ItemDelta, ...]:
     try:
-        delta = decode_delta(raw or b"")
+        deltas = decode_deltas(raw or b"")
     except msgspec.MsgspecError as error:
-        _malformed("item delta", error)
-        return None
-    if delta.kind not in WEIGHTS:
-        _malformed("item delta", f"kind {delta.kind!r}")
-        return None
-    return delta
+        _malformed("record of item deltas", error)
+        return ()
+    unknown = {delta.kind for delta in deltas} - WEIGHTS.keys()
+    if unknown:
+        _malformed("item delta", f"kind {', '.join(sorted(unknown))}")
+    return tuple(delta for delta in deltas if delta.kind in WEIGHTS)
 
 
-def _item(raw: bytes | None) -> CatalogueItem | None:
-    if raw is None:
-        ITEM_RECORDS.labels("tombstone").inc()  # what a delisted item's list shows stays readable
-        return None
+def _item(raw: bytes) -> CatalogueItem | None:
     try:
         return decode_item(raw)
     except msgspec.MsgspecError as error:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from endcap.bundle import load_bundle
+from endcap.catalogue import encode_item
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.settings import BUNDLES
 from endcap.events import Event, EventItem, EventType, encode_event
@@ -24,6 +27,7 @@ from endcap.serving.rescorer import Rescorer
 from endcap.sessions import Session, decode_snapshot, fold_all
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.session_worker import SessionWorker
+from endcap.streams.topic_view import catalogue_view
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration
@@ -107,13 +111,32 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
     bundle = load_bundle(BUNDLES / "completejourney")
     store = RedisStore(stack.redis_url)
     worker = SessionWorker(stack.bootstrap_servers, topics, group_id=f"{topics.events.name}-w")
+    catalogue = catalogue_view(stack.bootstrap_servers, topics)
+    sold_out = bundle.item(int(bundle.candidates.popular[0]))
+    catalogue_now = [
+        encode_item(msgspec.structs.replace(item, in_stock=item != sold_out))
+        for item in bundle.items
+    ]
+    await send(
+        stack,
+        topics.catalogue.name,
+        [
+            (item.item_id.encode(), now)
+            for item, now in zip(bundle.items, catalogue_now, strict=True)
+        ],
+    )
+    await catalogue.start()
     rescorer = Rescorer(
-        stack.bootstrap_servers,
-        topics,
+        partial(
+            started_consumer,
+            stack.bootstrap_servers,
+            topics.sessions.name,
+            group_id=f"{topics.events.name}-r",
+        ),
         store,
         bundle,
         OnnxScorer(bundle, threads=1),
-        group_id=f"{topics.events.name}-r",
+        catalogue=catalogue,
     )
     running = [asyncio.create_task(worker.run()), asyncio.create_task(rescorer.run())]
     user = f"user-{uuid4().hex}"
@@ -138,7 +161,9 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
 
         ready = await until(newest, "the list of version 2")
         assert len(ready.items) == 20
-        assert bought not in [item.id for item in ready.items]
+        ids = [item.id for item in ready.items]
+        assert bought not in ids
+        assert sold_out.item_id not in ids
         assert all(item.reason for item in ready.items)
 
         letters = await started_consumer(stack.bootstrap_servers, topics.dead_letters.name)
@@ -155,6 +180,7 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
         worker.stop()
         rescorer.stop()
         await asyncio.gather(*running)
+        await catalogue.stop()
         await store.close()
 
 

@@ -7,12 +7,12 @@ import httpx
 import pytest
 
 from endcap.deploy.local_stack import LocalStack
-from endcap.deploy.replay import EventProducer
 from endcap.lists import ListItem, RecommendationList
 from endcap.serving.http import MAX_BODY_BYTES, MAX_EVENTS, create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_consumer, started_producer
-from endcap.streams.session_reader import SessionsInMemory
+from endcap.streams.event_producer import EventProducer
+from endcap.streams.topic_view import SessionView
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration
@@ -32,7 +32,7 @@ async def client(stack: LocalStack, topics: Topics) -> AsyncIterator[httpx.Async
     await create_topics(stack.bootstrap_servers, topics, 1)
     store = RedisStore(stack.redis_url)
     producer = await started_producer(stack.bootstrap_servers)
-    sessions = SessionsInMemory(stack.bootstrap_servers, topics)
+    sessions = SessionView(stack.bootstrap_servers, topics)
     await sessions.start()
     app = create_app(store, EventProducer(producer, topics.events.name), sessions)
     transport = httpx.ASGITransport(app=app)

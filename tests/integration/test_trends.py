@@ -14,7 +14,7 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.lists import RecommendationList
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer
-from endcap.streams.item_deltas import ItemDelta, encode_delta
+from endcap.streams.item_deltas import ItemDelta, encode_deltas
 from endcap.streams.trends import run_trends
 from endcap.topics import Topics, topics_with_prefix
 from endcap.trending import HOUR_MS
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.integration
 NOON_MS = 1_600_000_000_000  # years ago: trends follow the events' time
 MILK = CatalogueItem("milk", "Whole milk", "Dairy", "Grocery", 1.19)
 BREAD = CatalogueItem("bread", "Rye bread", "Bakery", "Grocery", None)
+TEA = CatalogueItem("tea", "Green tea")
 GONE = CatalogueItem("gone", "Not on the shelf", in_stock=False)
 
 
@@ -76,18 +77,25 @@ async def test_trends_and_catalogue_reach_redis_and_survive_a_restart(
         for value in values:
             await producer.send_and_wait(topics.item_deltas.name, value)
 
-    viewed = encode_delta(ItemDelta(0, 5, "view", NOON_MS, (("milk", 1),)))
+    def deltas(*acts: ItemDelta) -> bytes:
+        (record,) = encode_deltas(acts)
+        return record
+
+    viewed = ItemDelta(0, 5, "view", NOON_MS, (("milk", 1),))
     try:
-        for item in (MILK, BREAD, GONE):
+        for item in (MILK, BREAD, TEA, GONE):
             await producer.send_and_wait(
                 topics.catalogue.name, encode_item(item), key=item.item_id.encode()
             )
         await say(
-            *[viewed] * 5,  # counted once, or milk would come first
+            *[deltas(viewed)] * 5,  # counted once, or milk would come first
             b"not json",
-            encode_delta(ItemDelta(1, 0, "cart", NOON_MS, (("bread", 3),))),
-            encode_delta(ItemDelta(0, 6, "purchase", NOON_MS, (("gone", 1),))),
-            encode_delta(ItemDelta(0, 7, "view", NOON_MS - 100 * HOUR_MS, (("tea", 1),))),
+            deltas(
+                viewed,
+                ItemDelta(0, 6, "purchase", NOON_MS, (("gone", 1),)),
+                ItemDelta(0, 7, "view", NOON_MS - 100 * HOUR_MS, (("tea", 1),)),
+            ),
+            deltas(ItemDelta(1, 0, "cart", NOON_MS, (("bread", 3),))),
         )
         async with app_running(servers, topics, store, tmp_path, app_id):
             first = await until(store.trending, ["bread", "milk", "tea"])
@@ -103,11 +111,17 @@ async def test_trends_and_catalogue_reach_redis_and_survive_a_restart(
         }
 
         # The next worker knows from the changelogs what was counted, and goes on from there.
-        await say(viewed, encode_delta(ItemDelta(0, 8, "cart", NOON_MS, (("milk", 1),))))
+        await say(deltas(viewed, ItemDelta(0, 8, "cart", NOON_MS, (("milk", 1),))))
         async with app_running(servers, topics, store, tmp_path, app_id):
             second = await until(store.trending, ["milk", "bread", "tea"])
         assert [item.score for item in second.items] == [3.0, 2.0, 1.0]
         assert second.version > first.version
+
+        # An item that the shop no longer sells leaves the list and Redis.
+        await producer.send_and_wait(topics.catalogue.name, None, key=b"bread")
+        async with app_running(servers, topics, store, tmp_path, app_id):
+            await until(store.trending, ["milk", "tea"])
+        assert await store.items(["bread"]) == {}
     finally:
         await producer.stop()
         await store.close()

@@ -1,78 +1,79 @@
 """The trending windows: what counts, what falls out, and that order does not matter."""
 
-import json
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endcap.trending import HOUR_MS, SPAN_H, WEIGHTS, ItemWindow, add, reason, top, watermark
+from endcap.trending import EMPTY, SPAN_H, WEIGHTS, TrendingWindow
 
-ACTS = st.lists(
-    st.tuples(st.integers(0, 3 * SPAN_H * HOUR_MS), st.sampled_from(sorted(WEIGHTS.values())))
-)
+ITEMS = st.sampled_from(["apple", "bread", "corn"])
+ACTS = st.lists(st.tuples(st.integers(0, 3 * SPAN_H), ITEMS, st.sampled_from([1, 2, 4])))
+Act = tuple[int, str, int]
 
 
-def folded(acts: list[tuple[int, int]]) -> ItemWindow:
-    window: ItemWindow = {}
-    for timestamp_ms, weight in acts:
-        window = add(window, timestamp_ms, weight)
+def window_of(acts: list[Act]) -> TrendingWindow:
+    window = TrendingWindow()
+    for offset, (hour, item_id, weight) in enumerate(acts):
+        window.put((hour, item_id), window.get((hour, item_id)).plus(weight, 0, offset))
+        window.expire()
     return window
 
 
-@given(st.data(), ACTS)
-def test_the_order_of_adds_does_not_matter(
-    data: st.DataObject, acts: list[tuple[int, int]]
-) -> None:
-    assert folded(data.draw(st.permutations(acts))) == folded(acts)
+def everything(window: TrendingWindow) -> list[tuple[str, int]]:
+    return window.top(99, lambda _: True)
 
 
 @given(ACTS)
-def test_a_window_is_the_span_before_its_newest_hour_and_survives_json(
-    acts: list[tuple[int, int]],
+def test_the_window_holds_the_span_before_its_newest_hour(acts: list[Act]) -> None:
+    newest = max((hour for hour, _, _ in acts), default=0)
+    expected: dict[str, int] = {}
+    for hour, item_id, weight in acts:
+        if hour > newest - SPAN_H:
+            expected[item_id] = expected.get(item_id, 0) + weight
+    best = sorted(expected.items(), key=lambda row: (-row[1], row[0]))
+    assert everything(window_of(acts)) == best
+
+
+@given(st.data(), ACTS)
+def test_the_order_of_acts_does_not_matter(data: st.DataObject, acts: list[Act]) -> None:
+    assert everything(window_of(data.draw(st.permutations(acts)))) == everything(window_of(acts))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20))), st.integers(0, 30))
+def test_what_is_read_again_after_a_crash_changes_nothing(
+    acts: list[tuple[int, int]], back: int
 ) -> None:
-    window = folded(acts)
-    newest = max((t // HOUR_MS for t, _ in acts), default=0)
-    kept = sum(weight for t, weight in acts if t // HOUR_MS > newest - SPAN_H)
-    assert sum(window.values()) == kept
-    assert len(window) <= SPAN_H
-    assert json.loads(json.dumps(window)) == window
-
-
-def test_add_leaves_its_argument_alone() -> None:
-    before = {"5": 1}
-    assert add(before, 5 * HOUR_MS, 4) == {"5": 5}
-    assert before == {"5": 1}
-
-
-def test_an_act_older_than_the_span_is_not_counted() -> None:
-    assert add({str(SPAN_H): 1}, 0, 4) == {str(SPAN_H): 1}
-    assert add({str(SPAN_H): 1}, HOUR_MS, 4) == {"1": 4, str(SPAN_H): 1}
+    in_order = sorted(acts, key=lambda act: act[1])  # each partition's offsets grow
+    bucket = EMPTY
+    for partition, offset in in_order:
+        bucket = bucket.plus(2, partition, offset)
+    again = bucket
+    for partition, offset in in_order[-back:]:
+        again = again.plus(2, partition, offset)
+    assert again == bucket
+    assert bucket.weight == 2 * len(set(acts))
 
 
 def test_a_purchase_outweighs_a_cart_and_a_cart_a_view() -> None:
-    windows = {kind: add({}, 0, weight) for kind, weight in WEIGHTS.items()}
-    assert top(windows, 0, 9) == [("purchase", 4), ("cart", 2), ("view", 1)]
-    assert top(windows, 0, 1) == [("purchase", 4)]
+    window = window_of([(0, kind, weight) for kind, weight in WEIGHTS.items()])
+    assert everything(window) == [("purchase", 4), ("cart", 2), ("view", 1)]
+    assert window.top(1, lambda _: True) == [("purchase", 4)]
+    assert window.top(1, lambda item_id: item_id != "purchase") == [("cart", 2)]
 
 
-def test_items_that_nobody_touched_within_the_span_do_not_trend() -> None:
-    windows = {"old": {"0": 100}, "new": {str(SPAN_H): 1}}
-    assert top(windows, watermark(windows.values()), 9) == [("new", 1)]
+def test_what_fell_out_of_the_span_is_forgotten_and_named() -> None:
+    window = window_of([(0, "old", 4), (1, "new", 1)])
+    window.put((SPAN_H, "new"), EMPTY.plus(1, 0, 9))
+    assert window.expire() == [(0, "old")]
+    assert window.expire() == []
+    assert window.get((0, "old")) == EMPTY
+    assert not window.put((0, "old"), EMPTY.plus(1, 0, 10))
+    assert everything(window) == [("new", 2)]
 
 
-def test_equal_scores_are_ordered_by_id() -> None:
-    assert top({"b": {"0": 2}, "a": {"0": 2}}, 0, 9) == [("a", 2), ("b", 2)]
+def test_equal_weights_are_ordered_by_id() -> None:
+    assert everything(window_of([(0, "b", 2), (0, "a", 2)])) == [("a", 2), ("b", 2)]
 
 
-def test_the_watermark_is_within_the_newest_hour() -> None:
-    assert watermark([]) == 0
-    assert watermark([{"3": 1}, {"7": 1}]) // HOUR_MS == 7
-
-
-@pytest.mark.parametrize(
-    ("window", "expected"),
-    [({"100": 1}, "popular right now"), ({"50": 9, "100": 1}, "popular this week")],
-)
-def test_right_now_means_the_last_day(window: ItemWindow, expected: str) -> None:
-    assert reason(window, 100 * HOUR_MS) == expected
+def test_right_now_means_the_last_day() -> None:
+    assert window_of([(100, "apple", 1)]).reason("apple") == "popular right now"
+    assert window_of([(50, "apple", 9), (100, "apple", 1)]).reason("apple") == "popular this week"
