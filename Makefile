@@ -27,8 +27,8 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 
-bench: $(VENV)/.demo ## The demo's figures as JSON
-	@$(BIN)/endcap demo --exit-when-done --json
+bench: $(VENV)/.demo ## Benchmarks, each with its baseline in the same run
+	@$(BIN)/endcap bench rescore $(ARGS)
 
 train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)

@@ -22,7 +22,9 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
 app.add_typer(topics_app, name="topics")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
 app.add_typer(train_app, name="train")
+app.add_typer(bench_app, name="bench")
 
 _screen = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
@@ -175,6 +177,45 @@ def completejourney(
         ) from error
     manifest = train_completejourney(out, epochs, seed, _screen.print)
     _show_metrics(manifest.metrics, as_json)
+
+
+@bench_app.command("rescore")
+def bench_rescore_command(
+    users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 1024,
+    batch: Annotated[int, typer.Option(help="Shoppers a call of the graph.", min=1)] = 32,
+    repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
+    as_json: Json = False,
+) -> None:
+    """Session to list, beside the graph's calls alone, on Complete Journey's shoppers.
+
+    Example: endcap bench rescore --batch 64 --json
+    """
+    from rich.progress import Progress
+
+    from endcap.bundle import load_bundle
+    from endcap.deploy.bench import bench_rescore
+    from endcap.deploy.replay import load_shop, purchase_sessions
+    from endcap.serving.onnx_session import OnnxScorer
+
+    settings = load_settings()
+    bundle = load_bundle(settings.bundle)
+    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+    with Progress(console=_screen) as bars:
+        task = bars.add_task("Folding the shoppers' purchases", total=None)
+        sessions = purchase_sessions(load_shop().history)[:users]
+        bars.update(task, description="Measuring")
+        found = bench_rescore(
+            bundle,
+            scorer,
+            sessions,
+            batch,
+            repeats,
+            lambda done, of: bars.update(task, completed=done, total=of),
+        )
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _screen.print_json(json.dumps(found))
 
 
 def _show_metrics(metrics: dict[str, dict[str, float]], as_json: bool) -> None:

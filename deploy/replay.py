@@ -9,6 +9,7 @@ from endcap.events import Event
 from endcap.export.completejourney import HELD_OUT_START, epoch_ms, load_purchases
 from endcap.export.examples import Basket, baskets, cart_event, purchase_event
 from endcap.lists import RecommendationList
+from endcap.sessions import Session, fold_all
 from endcap.streams.event_producer import EventProducer
 
 K = 10
@@ -68,6 +69,12 @@ def events_of(basket: Basket) -> list[Event]:
 def by_shopper(history: Iterable[Basket]) -> list[Basket]:
     """Shopper by shopper, each in time order: one snapshot each instead of one a basket."""
     return sorted(history, key=lambda basket: (basket.user_id, basket.timestamp_ms))
+
+
+def purchase_sessions(history: Iterable[Basket]) -> list[Session]:
+    """Each shopper's session after these baskets, by user id."""
+    folded = fold_all(purchase_event(basket) for basket in by_shopper(history))
+    return [folded[user_id] for user_id in sorted(folded)]
 
 
 async def import_history(

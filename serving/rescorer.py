@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
 MAX_READ = 2000
+COMMIT_EVERY_S = 0.25
 
 
 class Catalogue(Protocol):
@@ -115,6 +116,8 @@ class Rescorer:
         self._scorer = scorer
         self._policy = policy or Policy()
         self._catalogue = catalogue
+        self._written: dict[Any, int] = {}
+        self._committed_at = time.monotonic()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -131,6 +134,7 @@ class Rescorer:
         try:
             while not self._stopping.is_set():
                 await self._one_read(consumer)
+            await self._commit(consumer)
         finally:
             await consumer.stop()
 
@@ -139,20 +143,30 @@ class Rescorer:
 
         1. Read what is waiting; keep the newest snapshot of each user.
         2. Score and write batch by batch; inference runs off the event loop.
-        3. Commit the offsets after Redis has answered.
+        3. Now and then commit the offsets of what Redis has answered for. Lists that were written
+           since then are written once more after a crash, which changes nothing.
         """
         waiting = await consumer.getmany(timeout_ms=200, max_records=MAX_READ)
-        newest = _coalesce(waiting)
-        users = list(newest.values())
+        users = list(_coalesce(waiting).values())
         for start in range(0, len(users), MAX_BATCH):
             await self._serve(users[start : start + MAX_BATCH])
-        if waiting:
-            try:
-                await consumer.commit({tp: rows[-1].offset + 1 for tp, rows in waiting.items()})
-            except (CommitFailedError, IllegalStateError):
-                log.warning("partitions were reassigned; their lists may be written once more")
-            except KafkaError:
-                log.exception("the commit failed; these lists may be written once more")
+        self._written |= {tp: rows[-1].offset + 1 for tp, rows in waiting.items()}
+        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+            await self._commit(consumer)
+
+    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
+        owned = consumer.assignment()
+        offsets = {tp: offset for tp, offset in self._written.items() if tp in owned}
+        self._written.clear()
+        self._committed_at = time.monotonic()
+        if not offsets:
+            return
+        try:
+            await consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            log.warning("partitions were reassigned; their lists may be written once more")
+        except KafkaError:
+            log.exception("the commit failed; these lists may be written once more")
 
     async def _serve(self, snapshots: list[Snapshot]) -> None:
         metrics.BATCH.observe(len(snapshots))

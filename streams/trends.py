@@ -34,6 +34,8 @@ ITEM_RECORDS = Counter(
 TOP_N = 20
 FLUSH_S = 1.0
 WRITE_BATCH = 200
+LINGER_S = 0.1
+"""A table's changelog goes out in few large requests; nobody waits for it."""
 SESSION_TIMEOUT_S = 6
 """A killed worker's successor waits this long for its partitions; Faust's default is a minute."""
 
@@ -77,6 +79,7 @@ def build_app(
         broker_session_timeout=SESSION_TIMEOUT_S,
         broker_heartbeat_interval=SESSION_TIMEOUT_S / 3,
         consumer_auto_offset_reset="earliest",
+        producer_linger=LINGER_S,
     )
 
     def source(name: str) -> Any:
