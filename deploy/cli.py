@@ -175,7 +175,10 @@ def completejourney(
             f"Training needs the export extra ({error.name} is missing): "
             "pip install 'endcap[export,demo]'."
         ) from error
-    manifest = train_completejourney(out, epochs, seed, _screen.print)
+    from endcap.deploy.progress import Bars
+
+    with Bars(_screen) as bars:
+        manifest = train_completejourney(out, epochs, seed, bars)
     _show_metrics(manifest.metrics, as_json)
 
 
@@ -190,27 +193,25 @@ def bench_rescore_command(
 
     Example: endcap bench rescore --batch 64 --json
     """
-    from rich.progress import Progress
-
     from endcap.bundle import load_bundle
     from endcap.deploy.bench import bench_rescore
+    from endcap.deploy.progress import Bars
     from endcap.deploy.replay import load_shop, purchase_sessions
     from endcap.serving.onnx_session import OnnxScorer
 
     settings = load_settings()
     bundle = load_bundle(settings.bundle)
     scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
-    with Progress(console=_screen) as bars:
-        task = bars.add_task("Folding the shoppers' purchases", total=None)
+    with Bars(_screen) as bars:
+        bars.say("Folding the shoppers' purchases")
         sessions = purchase_sessions(load_shop().history)[:users]
-        bars.update(task, description="Measuring")
         found = bench_rescore(
             bundle,
             scorer,
             sessions,
             batch,
             repeats,
-            lambda done, of: bars.update(task, completed=done, total=of),
+            lambda done, of: bars.advance("Turns", done, of),
         )
     if as_json:
         print(json.dumps(found))

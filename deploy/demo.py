@@ -12,8 +12,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from endcap.bundle import Bundle, load_bundle
@@ -23,6 +21,7 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.processes import port_taken
+from endcap.deploy.progress import Bars
 from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
 from endcap.deploy.replay import (
     Progress,
@@ -182,19 +181,18 @@ class Demo:
         await asyncio.gather(*waiting)
 
     async def _import(self, shop: Shop, producer: EventProducer) -> int:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         total_baskets = len(shop.history)
-        with ProgressBar(*columns, TimeRemainingColumn(), console=self._console) as bars:
-            sending = bars.add_task("Purchase history into Kafka", total=total_baskets)
-            folding = bars.add_task("Folded into sessions", total=total_baskets)
+        with Bars(self._console) as bars:
 
             def show_folded() -> bool:
                 handled = self._handled()
-                bars.update(folding, completed=handled)
+                bars.advance("Folded into sessions", int(handled), total_baskets)
                 return handled >= total_baskets
 
             sent = await import_history(
-                shop.history, producer, lambda n: bars.update(sending, completed=n)
+                shop.history,
+                producer,
+                lambda n: bars.advance("Purchase history into Kafka", n, total_baskets),
             )
             await self._until(show_folded, "the history")
         return sent

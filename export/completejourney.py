@@ -5,6 +5,7 @@ https://bradleyboehmke.github.io/completejourney/.
 """
 
 import importlib.util
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,8 @@ HELD_OUT_START = datetime(2017, 11, 20)
 _NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
 _MIN_BASKETS = 20
 """An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
+
+_CASE = re.compile(r"[\d-]+ ct|(1[1-9]|[2-9]\d) lb")
 
 
 class Purchases(NamedTuple):
@@ -104,7 +107,7 @@ def _vocabulary(lines: pl.DataFrame) -> tuple[CatalogueItem, ...]:
     return tuple(
         CatalogueItem(
             item_id=row["item_id"],
-            title=_title(row["product_type"], row["package_size"]),
+            title=_title(row["product_type"], row["package_size"], row["department"]),
             category=(row["product_category"] or "").title(),
             department=(row["department"] or "").title(),
             price=row["price"],
@@ -113,7 +116,9 @@ def _vocabulary(lines: pl.DataFrame) -> tuple[CatalogueItem, ...]:
     )
 
 
-def _title(product_type: str, package_size: str | None) -> str:
+def _title(product_type: str, package_size: str | None, department: str | None) -> str:
     name = " ".join(product_type.replace("/", " / ").split()).capitalize()
-    size = " ".join((package_size or "").split())
-    return f"{name}, {size.lower()}" if size else name
+    size = " ".join((package_size or "").split()).lower()
+    if department == "PRODUCE" and _CASE.fullmatch(size):
+        size = ""  # what the shop was delivered, not what a shopper buys: bananas come by 40 lb
+    return f"{name}, {size}" if size else name

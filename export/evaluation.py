@@ -8,6 +8,7 @@ from endcap.batches import make_batch
 from endcap.bundle import CandidateIndex, FloatArray
 from endcap.candidates import FEATURES
 from endcap.export.examples import Example
+from endcap.export.training import Progress
 
 K = 10
 Ranker = Callable[[Sequence[Example]], list[list[int]]]
@@ -15,7 +16,10 @@ Ranker = Callable[[Sequence[Example]], list[list[int]]]
 
 
 def evaluate(
-    held_out: Sequence[Example], item_ids: Sequence[str], rankers: dict[str, Ranker]
+    held_out: Sequence[Example],
+    item_ids: Sequence[str],
+    rankers: dict[str, Ranker],
+    progress: Progress,
 ) -> dict[str, dict[str, float]]:
     """HR@10, NDCG@10, precision, recall and F1 at 10 of each ranker, averaged over baskets.
 
@@ -27,6 +31,7 @@ def evaluate(
         slates: list[list[int]] = []
         for start in range(0, len(held_out), 256):
             slates += ranker(held_out[start : start + 256])
+            progress.advance(f"Evaluating {name}", len(slates), len(held_out))
         rows = [
             _measures([item_ids[i - 1] for i in slate], example.bought)
             for slate, example in zip(slates, held_out, strict=True)

@@ -2,6 +2,7 @@
 
 import logging
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,10 @@ def export_onnx(model: Rescorer, n_features: int) -> bytes:
     config = RescorerConfig(model.items.num_embeddings - 1, n_features, model.length)
     wrapped = ExportableRescorer(config, model).eval()
     logging.getLogger("optimum").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
+    # The exporter warns of what it traced as constants and of negative indexes: whether the graph
+    # is right is not left to its opinion, `largest_difference` compares it with torch.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         path = Path(folder) / "model.onnx"
         export(wrapped, RescorerOnnxConfig(config, task="feature-extraction"), path, opset=18)
         return path.read_bytes()

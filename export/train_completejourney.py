@@ -40,7 +40,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
     valid_ms, held_out_ms = epoch_ms(VALIDATION_START), epoch_ms(HELD_OUT_START)
     purchases = load_purchases()
     index_of = {item.item_id: i for i, item in enumerate(purchases.items, start=1)}
-    progress(f"{purchases.lines.height:,} purchase lines, {len(index_of):,} items")
+    progress.say(f"{purchases.lines.height:,} purchase lines, {len(index_of):,} items")
     indexed = purchases.lines.with_columns(
         pl.col("item_id").replace_strict(index_of, default=None).alias("index")
     ).drop_nulls("index")
@@ -61,7 +61,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
             mid_basket=np.random.default_rng(seed),
         )
     )
-    progress(f"{len(validation):,} validation examples")
+    progress.say(f"{len(validation):,} validation examples")
     train_blend(model, validation, index_of, progress)
 
     index = build_candidate_index(indexed, vectors, held_out_ms)
@@ -72,7 +72,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
         for rows in (held_out[:1], held_out[:64], held_out[100:132])
     ]
     difference = largest_difference(model, graph, trial)
-    progress(f"ONNX against torch: largest difference {difference:.1e}")
+    progress.say(f"ONNX against torch: largest difference {difference:.1e}")
     metrics = evaluate(
         held_out,
         [item.item_id for item in purchases.items],
@@ -86,6 +86,7 @@ def train_completejourney(folder: Path, epochs: int, seed: int, progress: Progre
             "co_purchase": feature_ranker(index, {"bought_with": 1.0}),
             "endcap": model_ranker(onnx_scorer(graph), model.length),
         },
+        progress,
     )
     metrics["export"] = {"largest_difference": difference, "held_out_baskets": len(held_out)}
     manifest = Manifest(

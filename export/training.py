@@ -1,7 +1,8 @@
 """Train the Transformer on purchase sequences, then the blend on weeks it has not seen."""
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,18 @@ from endcap.export.examples import Example
 from endcap.export.transformer import Rescorer
 from endcap.sessions import type_code
 
-Progress = Callable[[str], None]
 _NEGATIVES = 1024
 _BATCH = 128
+
+
+class Progress(Protocol):
+    """Who is told how far the work is."""
+
+    def say(self, sentence: str) -> None:
+        """A finished step."""
+
+    def advance(self, what: str, done: int, of: int) -> None:
+        """`done` of `of` steps of a task."""
 
 
 def train_transformer(
@@ -38,7 +48,7 @@ def train_transformer(
     model.train()
     for epoch in range(epochs):
         total, batches = 0.0, 0
-        for ids, types in _sequences(indexed, model.length + 1, rng):
+        for done, of, ids, types in _sequences(indexed, model.length + 1, rng):
             negatives = torch.from_numpy(rng.choice(stream, _NEGATIVES).astype(np.int64))
             loss = _sampled_softmax(model, ids, types, negatives, log_q)
             optimiser.zero_grad()
@@ -46,8 +56,9 @@ def train_transformer(
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
             total, batches = total + loss.item(), batches + 1
+            progress.advance("Transformer", epoch * of + done, epochs * of)
         plan.step()
-        progress(f"epoch {epoch + 1}/{epochs}: loss {total / max(1, batches):.4f}")
+        progress.say(f"epoch {epoch + 1}/{epochs}: loss {total / max(1, batches):.4f}")
 
 
 def train_blend(
@@ -82,7 +93,9 @@ def train_blend(
         else:
             waited += 1
         if epoch % 10 == 0 or waited == 8:
-            progress(f"blend {epoch + 1}: loss {np.mean(losses[False]):.4f}, held back {now:.4f}")
+            progress.say(
+                f"blend {epoch + 1}: loss {np.mean(losses[False]):.4f}, held back {now:.4f}"
+            )
         if waited == 8:
             break
     model.blend.load_state_dict(best_state)
@@ -113,8 +126,9 @@ def _sampled_softmax(
 
 def _sequences(
     indexed: pl.DataFrame, length: int, rng: np.random.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of windows [B, length], padded on the left, in random order."""
+) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    """Batches of windows [B, length], padded on the left, in random order; before each its
+    number, from 1, and how many there are."""
     shuffled = indexed.with_columns(pl.Series("within", rng.random(indexed.height))).sort(
         "user_id", "timestamp_ms", "basket_id", "within"
     )
@@ -134,7 +148,8 @@ def _sequences(
         turn = rng.integers(0, length + 1, size=(len(chosen), 1))
         is_cart = np.arange(length)[None, :] >= turn
         types = np.where(ids == 0, 0, np.where(is_cart, codes[1], codes[0]))
-        yield torch.from_numpy(ids), torch.from_numpy(types.astype(np.int64))
+        number, of = start // _BATCH + 1, -(-len(order) // _BATCH)
+        yield number, of, torch.from_numpy(ids), torch.from_numpy(types.astype(np.int64))
 
 
 def _ends(size: int, offset: int, length: int) -> list[int]:

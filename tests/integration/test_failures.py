@@ -62,6 +62,16 @@ def test_an_unknown_setting_is_named() -> None:
     assert "The setting ENDCAP_BROKER is unknown" in ended.stderr
 
 
+def test_both_onnxruntime_packages_at_once_are_refused(tmp_path: Path) -> None:
+    second = tmp_path / "onnxruntime_gpu-1.31.1.dist-info"
+    second.mkdir()
+    (second / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1\n")
+    ended = run("rescore", PYTHONPATH=str(tmp_path))
+    assert ended.returncode == 1
+    assert "Both onnxruntime and onnxruntime-gpu are installed" in ended.stderr
+    assert "pip uninstall -y onnxruntime onnxruntime-gpu" in ended.stderr
+
+
 @pytest.mark.integration
 @pytest.mark.timeout(400)  # it imports the whole history first
 def test_ctrl_c_in_the_middle_leaves_no_process_and_no_port() -> None:
@@ -82,7 +92,7 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_port() -> None:
         for connection in process.net_connections("tcp")
         if connection.status == psutil.CONN_LISTEN
     }
-    assert len(children) >= 5  # broker, Valkey, three workers
+    assert len(children) >= 6  # broker, Valkey, three workers, HTTP
     assert len(ports) >= 3
     demo.send_signal(signal.SIGINT)
     demo.stderr.read()
