@@ -17,7 +17,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Real-time recommendations: Kafka in, an ONNX Transformer in the middle, Redis out.",
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
@@ -42,6 +41,22 @@ def main() -> None:
         sys.exit(130)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print it and end."),
+    ] = False,
+) -> None:
+    """Real-time recommendations: Kafka in, an ONNX Transformer in the middle, Redis out."""
+
+
 @app.command()
 def version() -> None:
     """Print the version."""
@@ -54,8 +69,12 @@ def demo(
     baskets: Annotated[
         int | None, typer.Option(help="Replay only the first N baskets.", min=1)
     ] = None,
-    exit_when_done: Annotated[bool, typer.Option(help="End after the replay.")] = False,
-    http_port: Annotated[int | None, typer.Option(help="The storefront's port; 0: any.")] = None,
+    exit_when_done: Annotated[
+        bool, typer.Option("--exit-when-done", help="End after the replay.")
+    ] = False,
+    http_port: Annotated[
+        int | None, typer.Option(help="The storefront's port; 0: any free one (default 8000).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The whole thing on this machine: Kafka, Valkey, workers, storefront, real purchases.
@@ -74,8 +93,10 @@ def demo(
     result = Demo(settings, rate, baskets, exit_when_done, _screen).run()
     if as_json:
         print(json.dumps(result))
-    else:
+    elif exit_when_done:
         _screen.print_json(json.dumps(result))
+    else:
+        _screen.print("Stopped; nothing is left running.")
 
 
 @app.command()
@@ -95,7 +116,10 @@ def stream(
 def trends(
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
 ) -> None:
-    """The item side (Faust): catalogue and trending windows."""
+    """The item side (Faust): catalogue and trending windows.
+
+    Example: endcap trends --metrics-port 9103
+    """
     from endcap.deploy.processes import run_item_side
 
     run_item_side(load_settings(metrics_port=metrics_port))
@@ -116,8 +140,13 @@ def rescore(
 
 
 @app.command()
-def serve(http_port: Annotated[int | None, typer.Option(help="The port.")] = None) -> None:
-    """HTTP and the storefront."""
+def serve(
+    http_port: Annotated[int | None, typer.Option(help="The port (default 8000).")] = None,
+) -> None:
+    """HTTP and the storefront.
+
+    Example: endcap serve --http-port 8080
+    """
     from endcap.deploy.processes import run_serve
 
     run_serve(load_settings(http_port=http_port))
@@ -125,7 +154,10 @@ def serve(http_port: Annotated[int | None, typer.Option(help="The port.")] = Non
 
 @topics_app.command("create")
 def create() -> None:
-    """Create the topics that are missing."""
+    """Create the topics that are missing.
+
+    Example: ENDCAP_PARTITIONS=8 endcap topics create
+    """
     from endcap.deploy.processes import DEFAULT_BOOTSTRAP
     from endcap.streams.clients import create_topics
     from endcap.topics import topics_with_prefix

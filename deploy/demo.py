@@ -39,6 +39,8 @@ from endcap.topics import Topics, topics_with_prefix
 
 _ENDCAP = [sys.executable, "-m", "endcap.deploy.cli"]
 _READY_S = 60.0
+_REFRESH_S = 0.5
+_LOG_EVERY_S = 10.0
 _LATENCY = "endcap_event_to_list_seconds"
 
 
@@ -63,6 +65,10 @@ class Demo:
         self._ports: dict[str, int] = {}
         self._children: list[Child] = []
         self._before: dict[float, float] = {}
+        self._history = 0
+        self._said_at = 0.0
+        self._rates_at = time.monotonic()
+        self._rates_of: tuple[float, ...] = ()
 
     def run(self) -> dict[str, Any]:
         """Bring up the stack, replay, report, take everything down again.
@@ -109,13 +115,14 @@ class Demo:
             self._say("Reading Complete Journey")
             shop = await asyncio.to_thread(load_shop)
             await self._publish_catalogue(bundle, raw_producer, topics)
-            sent = await self._import(shop, producer)
+            sent = self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
             await self._until(self._served_everything, "the first lists")
             self._before = buckets(self._scrape("rescore"), _LATENCY)
             self._start_child(stack, "serve")
             url = f"http://{self._settings.http_host}:{self._ports['serve']}"
             self._say(f"The storefront is at [bold]{url}[/bold]")
+            self._say(f"Redis is at {stack.redis_url}, Kafka at {stack.bootstrap_servers}")
             held_out = shop.held_out[: self._baskets]
             popular = [bundle.item(int(i)).item_id for i in bundle.candidates.popular]
             replay = asyncio.create_task(
@@ -129,21 +136,34 @@ class Demo:
                     self._stopped.is_set,
                 )
             )
-            with Live(self._table(bundle), console=self._console, refresh_per_second=4) as live:
+            stopped = asyncio.ensure_future(self._stopped.wait())
+            with Live(console=self._console, auto_refresh=False) as live:
                 while not replay.done():
                     self._check_children(stack)
-                    live.update(self._table(bundle))
-                    await asyncio.wait([replay], timeout=0.5)
+                    self._show(live, bundle)
+                    await asyncio.wait([replay], timeout=_REFRESH_S)
                 await replay
                 if not self._stopped.is_set():
                     await self._until(lambda: self._folded_all(sent), "the last events")
                     await self._until(self._served_everything, "the last lists")
-                live.update(self._table(bundle))
-            result = await self._result(stack, store, bundle, sent)
-            if not self._exit_when_done and not self._stopped.is_set():
-                self._say(f"Replayed. {url} stays open; Ctrl-C ends it.")
-                await self._stopped.wait()
+                result = await self._result(stack, store, bundle, sent)
+                if not self._exit_when_done and not self._stopped.is_set():
+                    self._say(f"Replayed. {url} stays open; Ctrl-C ends it.")
+                while not self._exit_when_done and not self._stopped.is_set():
+                    self._check_children(stack)
+                    self._show(live, bundle)
+                    await asyncio.wait([stopped], timeout=_REFRESH_S)
+                stopped.cancel()
             return result
+
+    def _show(self, live: Live, bundle: Bundle) -> None:
+        """A live table on a terminal; in a log, a line now and then."""
+        figures = self._figures(bundle)
+        if self._console.is_terminal:
+            live.update(_table(figures), refresh=True)
+        elif time.monotonic() - self._said_at > _LOG_EVERY_S:
+            self._said_at = time.monotonic()
+            self._say(", ".join(f"{name}: {now}" for name, now in figures.items()))
 
     def _start_child(self, stack: LocalStack, command: str) -> None:
         is_http = command == "serve"
@@ -193,6 +213,7 @@ class Demo:
                 shop.history,
                 producer,
                 lambda n: bars.advance("Purchase history into Kafka", n, total_baskets),
+                self._stopped.is_set,
             )
             await self._until(show_folded, "the history")
         return sent
@@ -219,8 +240,8 @@ class Demo:
     def _folded_all(self, history: int) -> bool:
         return self._handled() >= history + self._progress.sent
 
-    def _snapshots_done(self) -> float:
-        held = self._scrape("rescore")
+    def _snapshots_done(self, held: Samples | None = None) -> float:
+        held = self._scrape("rescore") if held is None else held
         return (
             total(held, "endcap_lists_written_total")
             + total(held, "endcap_snapshots_coalesced_total")
@@ -236,18 +257,18 @@ class Demo:
         found = {"p50": quantile(now, self._before, 0.5), "p99": quantile(now, self._before, 0.99)}
         return {k: None if v is None else round(v * 1000, 1) for k, v in found.items()}
 
-    def _table(self, bundle: Bundle) -> Table:
+    def _figures(self, bundle: Bundle) -> dict[str, str]:
         stream, rescore = self._scrape("stream"), self._scrape("rescore")
         latency = self._latency_ms(rescore)
-        waiting = total(stream, "endcap_snapshots_total") - self._snapshots_done()
+        waiting = total(stream, "endcap_snapshots_total") - self._snapshots_done(rescore)
         progress = self._progress
-        table = Table(title="endcap: real purchases, live", min_width=60)
-        table.add_column("figure")
-        table.add_column("now", justify="right")
-        rows = {
-            "events sent": f"{progress.sent:,}",
-            "events folded": f"{total(stream, 'endcap_events_total', {'outcome': 'folded'}):,.0f}",
-            "lists written": f"{total(rescore, 'endcap_lists_written_total'):,.0f}",
+        folded = total(stream, "endcap_events_total", {"outcome": "folded"})
+        lists = total(rescore, "endcap_lists_written_total")
+        events_s, lists_s = self._rates(folded, lists)
+        return {
+            "events sent, history included": f"{self._history + progress.sent:,}",
+            "events folded": f"{folded:,.0f} ({events_s:,.0f}/s)",
+            "lists written": f"{lists:,.0f} ({lists_s:,.0f}/s)",
             "lag (sessions waiting)": f"{waiting:,.0f}",
             "event to list p50 / p99": f"{latency['p50']} / {latency['p99']} ms",
             "hit rate at 10": f"{progress.hit_rate():.3f}",
@@ -256,9 +277,13 @@ class Demo:
             "provider": _provider(rescore),
             "model": bundle.manifest.name,
         }
-        for figure, now in rows.items():
-            table.add_row(figure, now)
-        return table
+
+    def _rates(self, *totals: float) -> list[float]:
+        """How fast each total has grown since the last call."""
+        now = time.monotonic()
+        elapsed, before = now - self._rates_at, self._rates_of or totals
+        self._rates_at, self._rates_of = now, totals
+        return [max(0.0, a - b) / max(elapsed, 1e-3) for a, b in zip(totals, before, strict=True)]
 
     async def _result(
         self, stack: LocalStack, store: RedisStore, bundle: Bundle, history: int
@@ -280,6 +305,15 @@ class Demo:
             "provider": _provider(rescore),
             "model": bundle.manifest.name,
         }
+
+
+def _table(figures: dict[str, str]) -> Table:
+    table = Table(title="endcap: real purchases, live", min_width=60)
+    table.add_column("figure")
+    table.add_column("now", justify="right")
+    for figure, now in figures.items():
+        table.add_row(figure, now)
+    return table
 
 
 def _provider(samples: Samples) -> str:

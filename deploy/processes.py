@@ -101,7 +101,7 @@ def port_taken(host: str, port: int, setting: str) -> EndcapError:
     """The one message for a port that something else holds."""
     return SettingsError(
         f"Port {port} on {host} is taken. Stop what holds it, or choose another by "
-        f"ENDCAP_{setting.upper()}=PORT."
+        f"--{setting.replace('_', '-')} PORT or ENDCAP_{setting.upper()}=PORT."
     )
 
 

@@ -78,7 +78,10 @@ def purchase_sessions(history: Iterable[Basket]) -> list[Session]:
 
 
 async def import_history(
-    history: Sequence[Basket], producer: EventProducer, on_sent: Callable[[int], None]
+    history: Sequence[Basket],
+    producer: EventProducer,
+    on_sent: Callable[[int], None],
+    stopping: Callable[[], bool],
 ) -> int:
     """Send each basket as its purchase; returns how many events the broker has acknowledged."""
     waiting: list[Awaitable[Any]] = []
@@ -88,6 +91,8 @@ async def import_history(
             await asyncio.gather(*waiting)
             waiting.clear()
             on_sent(number)
+            if stopping():
+                return number
     return len(history)
 
 

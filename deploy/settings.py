@@ -2,8 +2,9 @@
 
 import difflib
 import os
+import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -27,7 +28,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file="endcap.toml", extra="forbid")
 
     kafka_bootstrap_servers: str | None = None
-    redis_url: str | None = None
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = None
     topic_prefix: str = "endcap"
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
@@ -64,6 +65,8 @@ def load_settings(**flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"endcap.toml is not TOML: {error}.") from error
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 

@@ -39,10 +39,15 @@ BucketKey = tuple[int, str]
 
 class TrendingWindow:
     """Buckets of the last `span_h` hours with running totals: an act costs the same however
-    much is held. It is changed in place by the one loop that owns it."""
+    much is held. It is changed in place by the one loop that owns it.
 
-    def __init__(self, span_h: int = SPAN_H) -> None:
+    A quiet shop keeps older hours as long as it takes to name `at_least` items: a first click after
+    a week's holiday must not empty the list for everybody.
+    """
+
+    def __init__(self, span_h: int = SPAN_H, at_least: int = 20) -> None:
         self._span_h = span_h
+        self._at_least = at_least
         self._hours: dict[int, dict[str, Bucket]] = {}
         self._totals: Counter[str] = Counter()
         self._newest = -1
@@ -60,7 +65,7 @@ class TrendingWindow:
     def put(self, key: BucketKey, bucket: Bucket) -> bool:
         """Set a bucket; False where its hour has fallen out of the span already."""
         hour, item_id = key
-        if hour <= self._newest - self._span_h:
+        if hour <= self._newest - self._span_h and hour < min(self._hours):
             return False
         self._newest = max(self._newest, hour)
         self._totals[item_id] += bucket.weight - self.get(key).weight
@@ -70,12 +75,14 @@ class TrendingWindow:
     def expire(self) -> list[BucketKey]:
         """Forget the hours that fell out of the span; returns the keys of their buckets."""
         gone: list[BucketKey] = []
-        for hour in [hour for hour in self._hours if hour <= self._newest - self._span_h]:
-            for item_id, bucket in self._hours.pop(hour).items():
-                self._totals[item_id] -= bucket.weight
-                if not self._totals[item_id]:
-                    del self._totals[item_id]
-                gone.append((hour, item_id))
+        for hour in sorted(h for h in self._hours if h <= self._newest - self._span_h):
+            left = self._totals.copy()
+            left.subtract({i: bucket.weight for i, bucket in self._hours[hour].items()})
+            left = +left
+            if len(left) < self._at_least:
+                break
+            self._totals = left
+            gone += [(hour, item_id) for item_id in self._hours.pop(hour)]
         return gone
 
     def top(self, n: int, may_show: Callable[[str], bool]) -> list[tuple[str, int]]:

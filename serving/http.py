@@ -15,12 +15,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError, InvalidEventError
-from endcap.events import Event, parse_event
+from endcap.events import Event, EventType, parse_event
 from endcap.lists import RecommendationList
-from endcap.sessions import Session
+from endcap.sessions import Session, type_code
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
+_NAMES = {type_code(kind): kind.value for kind in EventType}
 _PAGE = Path(__file__).parent / "storefront" / "index.html"
 
 REQUESTS = Counter("endcap_http_requests_total", "Requests answered", ["route", "status"])
@@ -139,7 +140,7 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
                 "interactions": [
                     {
                         "id": past.item_id,
-                        "type_code": past.type_code,
+                        "event_name": _NAMES[past.type_code],
                         "timestamp_ms": past.timestamp_ms,
                         "title": known[past.item_id].title if past.item_id in known else "",
                     }
@@ -208,7 +209,14 @@ def _parse(body: bytes) -> list[Event]:
         raise InvalidEventError(
             "too_many", f"{len(rows)} events in one request; send at most {MAX_EVENTS}."
         )
-    return [parse_event(bytes(row), now_ms) for row in rows]
+    return [_parse_one(number, bytes(row), now_ms) for number, row in enumerate(rows)]
+
+
+def _parse_one(number: int, row: bytes, now_ms: int) -> Event:
+    try:
+        return parse_event(row, now_ms)
+    except InvalidEventError as error:
+        raise InvalidEventError(error.reason, f"Event {number} of the array: {error}") from error
 
 
 def _too_large() -> Response:

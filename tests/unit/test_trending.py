@@ -11,7 +11,7 @@ Act = tuple[int, str, int]
 
 
 def window_of(acts: list[Act]) -> TrendingWindow:
-    window = TrendingWindow()
+    window = TrendingWindow(at_least=0)
     for offset, (hour, item_id, weight) in enumerate(acts):
         window.put((hour, item_id), window.get((hour, item_id)).plus(weight, 0, offset))
         window.expire()
@@ -68,6 +68,16 @@ def test_what_fell_out_of_the_span_is_forgotten_and_named() -> None:
     assert window.get((0, "old")) == EMPTY
     assert not window.put((0, "old"), EMPTY.plus(1, 0, 10))
     assert everything(window) == [("new", 2)]
+
+
+def test_a_quiet_shop_keeps_older_hours_until_enough_items_trend() -> None:
+    window = TrendingWindow(at_least=2)
+    for hour, item_id in ((0, "old"), (1, "older than a week"), (2 * SPAN_H, "new")):
+        window.put((hour, item_id), EMPTY.plus(1, 0, hour))
+    assert window.expire() == [(0, "old")]
+    assert everything(window) == [("new", 1), ("older than a week", 1)]
+    window.put((2 * SPAN_H, "newer"), EMPTY.plus(1, 0, 9))
+    assert window.expire() == [(1, "older than a week")]
 
 
 def test_equal_weights_are_ordered_by_id() -> None:
