@@ -14,7 +14,7 @@ from endcap.candidates import gather_candidates, shopper_from_session
 from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
-from endcap.sessions import Session, Snapshot
+from endcap.sessions import Session
 
 Progress = Callable[[int, int], None]
 
@@ -37,12 +37,10 @@ def bench_rescore(
     Returns `users_per_second` by part (medians), `ratio_to_floor` and the milliseconds a user of
     each stage.
     """
-    snapshots = [Snapshot(session, 0, 0, 0) for session in sessions]
-    groups = [snapshots[at : at + batch] for at in range(0, len(snapshots), batch)]
+    groups = [sessions[at : at + batch] for at in range(0, len(sessions), batch)]
     policy = Policy()
     shoppers = [
-        [shopper_from_session(s.session, bundle.index_of, s.session.updated_ms) for s in group]
-        for group in groups
+        [shopper_from_session(s, bundle.index_of, s.updated_ms) for s in group] for group in groups
     ]
     found = [[gather_candidates(shopper, bundle.candidates) for shopper in row] for row in shoppers]
     length = bundle.manifest.max_length
@@ -59,7 +57,7 @@ def bench_rescore(
         ),
     )
     seconds = _in_turns(parts, repeats, progress)
-    users = len(snapshots)
+    users = len(sessions)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     return {
         "users": users,

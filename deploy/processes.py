@@ -16,7 +16,7 @@ from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
-from endcap.sessions import Session, Snapshot
+from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_worker import SessionWorker
@@ -37,6 +37,7 @@ def run_stream(settings: Settings) -> None:
             topics_with_prefix(settings.topic_prefix),
             group_id=f"{settings.topic_prefix}-stream",
             instance_id=settings.group_instance_id,
+            lateness_ms=settings.lateness_s * 1000,
         )
         await _until_signalled(worker.run, worker.stop)
 
@@ -53,7 +54,7 @@ def run_rescore(settings: Settings) -> None:
         bundle = load_bundle(settings.bundle)
         scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
         # The first call of a graph plans its memory: let that be before the first shopper.
-        rescore([Snapshot(Session("warm-up"), 0, 0, 0)], bundle, scorer, Policy())
+        rescore([Session("warm-up")], bundle, scorer, Policy())
         store = RedisStore(settings.redis_url or DEFAULT_REDIS)
         catalogue = catalogue_view(bootstrap, topics)
         worker = Rescorer(

@@ -9,7 +9,7 @@ import polars as pl
 from endcap.bundle import CandidateIndex
 from endcap.candidates import Candidates, Shopper, gather_candidates, shopper_from_session
 from endcap.events import Event, EventItem, EventType
-from endcap.sessions import Session, fold
+from endcap.sessions import Session, act_of, fold
 
 
 class Basket(NamedTuple):
@@ -94,9 +94,9 @@ def examples(
                 cut = int(mid_basket.integers(1, len(basket.item_ids)))
                 carted = session
                 for line in range(cut):
-                    carted = fold(carted, cart_event(basket, line))
+                    carted = fold(carted, act_of(cart_event(basket, line)))
                 yield _example(carted, basket, index, index_of, cut)
-        sessions[basket.user_id] = fold(session, purchase_event(basket))
+        sessions[basket.user_id] = fold(session, act_of(purchase_event(basket)))
 
 
 def _example(

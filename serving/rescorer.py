@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +19,8 @@ from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy, make_slate
 from endcap.serving import metrics
 from endcap.serving.onnx_session import OnnxScorer
-from endcap.sessions import Snapshot, decode_snapshot
+from endcap.sessions import Session
+from endcap.timeline import Snapshot, decode_snapshot
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class ListWriter(Protocol):
 
 
 def rescore(
-    snapshots: list[Snapshot],
+    sessions: Sequence[Session],
     bundle: Bundle,
     scorer: OnnxScorer,
     policy: Policy,
@@ -58,8 +59,8 @@ def rescore(
     """Lists for sessions, by one call of the graph. Values in, values out."""
     shoppers = [
         # "Now" is the session's own newest event: a replay of last year gives last year's lists.
-        shopper_from_session(s.session, bundle.index_of, s.session.updated_ms)
-        for s in snapshots
+        shopper_from_session(session, bundle.index_of, session.updated_ms)
+        for session in sessions
     ]
     found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
     scores = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
@@ -73,14 +74,18 @@ def rescore(
         return now or msgspec.structs.replace(trained_with, in_stock=False)
 
     lists: dict[str, RecommendationList] = {}
-    for row, (snapshot, candidates) in enumerate(zip(snapshots, found, strict=True)):
-        session = snapshot.session
+    for row, (session, candidates) in enumerate(zip(sessions, found, strict=True)):
         metrics.CANDIDATES.observe(candidates.ids.size)
         items = make_slate(session, candidates, scores[row], item_at, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
             session.events_folded, bundle.manifest.name, generated_at, items
         )
     return lists
+
+
+def _rescore_snapshots(snapshots: Sequence[Snapshot], *parts: Any) -> dict[str, RecommendationList]:
+    """Off the event loop, the fold of each tail included."""
+    return rescore([snapshot.session for snapshot in snapshots], *parts)
 
 
 def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
@@ -171,7 +176,7 @@ class Rescorer:
     async def _serve(self, snapshots: list[Snapshot]) -> None:
         metrics.BATCH.observe(len(snapshots))
         lists = await asyncio.to_thread(
-            rescore, snapshots, self._bundle, self._scorer, self._policy, self._catalogue
+            _rescore_snapshots, snapshots, self._bundle, self._scorer, self._policy, self._catalogue
         )
         written = await self._write(lists)
         metrics.LISTS.labels("written").inc(written)

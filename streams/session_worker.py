@@ -8,30 +8,39 @@ from the last commit changes nothing (docs/decisions/0003).
 import asyncio
 import logging
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.errors import InvalidEventError
 from endcap.events import parse_event
-from endcap.sessions import (
-    Session,
-    Snapshot,
-    decode_snapshot,
-    encode_snapshot,
-    fold,
-    is_duplicate,
-)
+from endcap.sessions import Session, act_of
 from endcap.streams import metrics
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.item_deltas import ItemDelta, encode_deltas, item_delta
+from endcap.timeline import (
+    DEFAULT_LATENESS_MS,
+    Outcome,
+    Snapshot,
+    Timeline,
+    decode_snapshot,
+    encode_snapshot,
+    place,
+)
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 2000
 SESSION_TIMEOUT_MS = 10_000
+
+
+class _Held(NamedTuple):
+    """A shopper in memory: what was last written, and its session, already folded."""
+
+    snapshot: Snapshot
+    session: Session
 
 
 class SessionWorker:
@@ -43,12 +52,14 @@ class SessionWorker:
         topics: Topics,
         group_id: str = "endcap-stream",
         instance_id: str | None = None,
+        lateness_ms: int = DEFAULT_LATENESS_MS,
     ) -> None:
         self._bootstrap = bootstrap_servers
         self._topics = topics
         self._group_id = group_id
         self._instance_id = instance_id
-        self._held: dict[int, dict[str, Snapshot]] = {}
+        self._lateness_ms = lateness_ms
+        self._held: dict[int, dict[str, _Held]] = {}
         self._busy = asyncio.Lock()
         self._stopping = asyncio.Event()
 
@@ -120,13 +131,13 @@ class SessionWorker:
 
     async def _fold_and_write(
         self, waiting: dict[TopicPartition, list[Any]], producer: AIOKafkaProducer
-    ) -> dict[int, dict[str, Snapshot]]:
+    ) -> dict[int, dict[str, _Held]]:
         acknowledged = []
-        folded: dict[int, dict[str, Snapshot]] = {}
+        folded: dict[int, dict[str, _Held]] = {}
         now_ms = int(time.time() * 1000)
         for tp, records in waiting.items():
             metrics.BATCH.observe(len(records))
-            fresh: dict[str, Snapshot] = folded.setdefault(tp.partition, {})
+            fresh: dict[str, _Held] = folded.setdefault(tp.partition, {})
             deltas: list[ItemDelta] = []
             for record in records:
                 try:
@@ -135,26 +146,40 @@ class SessionWorker:
                     acknowledged.append(await self._dead_letter(record, error, producer))
                     continue
                 held = fresh.get(event.user_id) or self._held[tp.partition].get(event.user_id)
-                if held is not None and record.offset <= held.source_offset:
+                if held is not None and record.offset <= held.snapshot.source_offset:
                     metrics.EVENTS.labels("already_folded").inc()
                     continue
-                session = held.session if held else Session(event.user_id)
-                if is_duplicate(session, event):
+                timeline = held.snapshot.timeline if held else Timeline(Session(event.user_id))
+                timeline, session, outcome = place(
+                    timeline,
+                    held.session if held else timeline.session_before,
+                    act_of(event),
+                    record.timestamp,
+                    self._lateness_ms,
+                )
+                if outcome is Outcome.DUPLICATE:
                     metrics.EVENTS.labels("duplicate").inc()
                     continue
-                fresh[event.user_id] = Snapshot(
-                    fold(session, event), tp.partition, record.offset, record.timestamp
-                )
+                if outcome is Outcome.LATE:
+                    late = InvalidEventError(
+                        "late",
+                        f"timestamp_ms lies more than {self._lateness_ms // 1000} s behind the "
+                        "shopper's newest event. Raise ENDCAP_LATENESS_S, or send it sooner.",
+                    )
+                    acknowledged.append(await self._dead_letter(record, late, producer))
+                    continue
+                snapshot = Snapshot(timeline, tp.partition, record.offset, record.timestamp)
+                fresh[event.user_id] = _Held(snapshot, session)
                 metrics.EVENTS.labels("folded").inc()
                 delta = item_delta(event, tp.partition, record.offset)
                 if delta is not None:
                     deltas.append(delta)
             metrics.EVENT_AGE.observe(max(0.0, now_ms - records[-1].timestamp) / 1000)
-            for user_id, snapshot in fresh.items():
+            for user_id, kept in fresh.items():
                 acknowledged.append(
                     await producer.send(
                         self._topics.sessions.name,
-                        encode_snapshot(snapshot),
+                        encode_snapshot(kept.snapshot),
                         key=user_id.encode(),
                         partition=tp.partition,
                     )
@@ -191,9 +216,9 @@ class SessionWorker:
             self._held.update(await self._read_back(partitions))
         metrics.RESTORED.inc(sum(len(self._held[p]) for p in partitions))
 
-    async def _read_back(self, partitions: list[int]) -> dict[int, dict[str, Snapshot]]:
+    async def _read_back(self, partitions: list[int]) -> dict[int, dict[str, _Held]]:
         sources = [TopicPartition(self._topics.sessions.name, p) for p in partitions]
-        held: dict[int, dict[str, Snapshot]] = {p: {} for p in partitions}
+        held: dict[int, dict[str, _Held]] = {p: {} for p in partitions}
         reader = await started_consumer(self._bootstrap)
         try:
             reader.assign(sources)
@@ -223,11 +248,12 @@ def _read_again(consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[A
             consumer.seek(tp, records[0].offset)
 
 
-def _apply(held: dict[str, Snapshot], user_id: str, value: bytes | None) -> None:
+def _apply(held: dict[str, _Held], user_id: str, value: bytes | None) -> None:
     if value is None:
         held.pop(user_id, None)  # erased
     else:
-        held[user_id] = decode_snapshot(value)
+        snapshot = decode_snapshot(value)
+        held[user_id] = _Held(snapshot, snapshot.session)
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -10,8 +10,9 @@ from aiokafka.errors import KafkaError
 
 from endcap.catalogue import CatalogueItem, decode_item
 from endcap.errors import BrokerUnavailableError
-from endcap.sessions import Session, decode_snapshot
+from endcap.sessions import Session
 from endcap.streams.clients import started_consumer
+from endcap.timeline import decode_snapshot
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,11 @@ import pytest
 from endcap.deploy.local_stack import LocalStack
 from endcap.errors import BrokerUnavailableError
 from endcap.events import Event, EventItem, EventType, parse_event
-from endcap.sessions import Session, Snapshot, encode_snapshot
+from endcap.sessions import Session
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.topic_view import SessionView
+from endcap.timeline import Snapshot, Timeline, encode_snapshot
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration
@@ -68,7 +69,7 @@ async def test_a_session_is_the_newest_one_and_a_deleted_one_is_gone(
     stack: LocalStack, topics: Topics, sessions: SessionView
 ) -> None:
     async def say(user: str, session: Session | None) -> None:
-        value = encode_snapshot(Snapshot(session, 0, 0, 0)) if session else None
+        value = encode_snapshot(Snapshot(Timeline(session), 0, 0, 0)) if session else None
         await producer.send_and_wait(topics.sessions.name, value, key=user.encode())
 
     async def becomes(user: str, expected: Session | None) -> None:

@@ -24,10 +24,11 @@ from endcap.lists import RecommendationList
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
-from endcap.sessions import Session, decode_snapshot, fold_all
+from endcap.sessions import Session, fold_all
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.topic_view import catalogue_view
+from endcap.timeline import decode_snapshot
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration

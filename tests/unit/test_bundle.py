@@ -14,7 +14,7 @@ from endcap.errors import BundleError
 from endcap.events import Event, EventItem, EventType
 from endcap.policy import Policy, make_slate
 from endcap.serving.onnx_session import OnnxScorer
-from endcap.sessions import Session, fold
+from endcap.sessions import Session, act_of, fold
 
 COMMITTED = BUNDLES / "completejourney"
 
@@ -57,13 +57,15 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
     ):
         session = fold(
             session,
-            Event(
-                event_id=f"e{number}",
-                user_id="u",
-                event_name=kind,
-                timestamp_ms=number,
-                transaction_id="t",
-                items=(EventItem(item),),
+            act_of(
+                Event(
+                    event_id=f"e{number}",
+                    user_id="u",
+                    event_name=kind,
+                    timestamp_ms=number,
+                    transaction_id="t",
+                    items=(EventItem(item),),
+                )
             ),
         )
     shopper = shopper_from_session(session, bundle.index_of, 2)
@@ -93,7 +95,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
             timestamp_ms=number,
             items=(EventItem(bundle.items[number * 7].item_id),),
         )
-        sessions.append(fold(sessions[-1], event))
+        sessions.append(fold(sessions[-1], act_of(event)))
     shoppers = [shopper_from_session(s, bundle.index_of, 100) for s in sessions]
     found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
     together = scorer.score(make_batch(shoppers, found, 50))
