@@ -60,7 +60,7 @@ def root(
 @app.command()
 def version() -> None:
     """Print the version."""
-    print(__version__)
+    _print_version(True)
 
 
 @app.command()
@@ -158,18 +158,11 @@ def create() -> None:
 
     Example: ENDCAP_PARTITIONS=8 endcap topics create
     """
-    from endcap.deploy.processes import DEFAULT_BOOTSTRAP
     from endcap.streams.clients import create_topics
-    from endcap.topics import topics_with_prefix
 
     settings = load_settings()
     created = asyncio.run(
-        create_topics(
-            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
-            topics_with_prefix(settings.topic_prefix),
-            settings.partitions,
-            settings.replication,
-        )
+        create_topics(settings.broker, settings.topics, settings.partitions, settings.replication)
     )
     _screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from endcap.deploy.broker_report import describe_broker
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
-from endcap.deploy.processes import port_taken
+from endcap.deploy.processes import port_taken, stop_on_signal
 from endcap.deploy.progress import Bars
 from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
 from endcap.deploy.replay import (
@@ -35,7 +34,7 @@ from endcap.errors import EndcapError
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer
 from endcap.streams.event_producer import EventProducer
-from endcap.topics import Topics, topics_with_prefix
+from endcap.topics import Topics
 
 _ENDCAP = [sys.executable, "-m", "endcap.deploy.cli"]
 _READY_S = 60.0
@@ -97,10 +96,8 @@ class Demo:
         self._console.print(f"[dim]{time.strftime('%H:%M:%S')}[/dim] {sentence}")
 
     async def _run(self, stack: LocalStack, bundle: Bundle) -> dict[str, Any]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopped.set)
-        topics = topics_with_prefix(self._settings.topic_prefix)
+        stop_on_signal(self._stopped.set)
+        topics = self._settings.topics
         await create_topics(
             stack.bootstrap_servers, topics, self._settings.partitions, self._settings.replication
         )
@@ -115,7 +112,7 @@ class Demo:
             self._say("Reading Complete Journey")
             shop = await asyncio.to_thread(load_shop)
             await self._publish_catalogue(bundle, raw_producer, topics)
-            sent = self._history = await self._import(shop, producer)
+            self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
             await self._until(self._served_everything, "the first lists")
             self._before = buckets(self._scrape("rescore"), _LATENCY)
@@ -144,9 +141,9 @@ class Demo:
                     await asyncio.wait([replay], timeout=_REFRESH_S)
                 await replay
                 if not self._stopped.is_set():
-                    await self._until(lambda: self._folded_all(sent), "the last events")
+                    await self._until(self._folded_all, "the last events")
                     await self._until(self._served_everything, "the last lists")
-                result = await self._result(stack, store, bundle, sent)
+                result = await self._result(stack, store, bundle)
                 if not self._exit_when_done and not self._stopped.is_set():
                     self._say(f"Replayed. {url} stays open; Ctrl-C ends it.")
                 while not self._exit_when_done and not self._stopped.is_set():
@@ -178,11 +175,11 @@ class Demo:
             "ENDCAP_DATA_DIR": str(stack.log_dir),
             "ENDCAP_PROVIDER": self._settings.provider,
         }
-        os.environ.update(environment)
         child = Child(
             f"endcap {command}",
             [*(_politely() if command == "trends" else []), *_ENDCAP, command],
             stack.log_dir / f"{command}.log",
+            os.environ | environment,
         )
         self._ports[command] = port
         self._children.append(child)
@@ -237,8 +234,8 @@ class Demo:
     def _handled(self) -> float:
         return total(self._scrape("stream"), "endcap_events_total")
 
-    def _folded_all(self, history: int) -> bool:
-        return self._handled() >= history + self._progress.sent
+    def _folded_all(self) -> bool:
+        return self._handled() >= self._history + self._progress.sent
 
     def _snapshots_done(self, held: Samples | None = None) -> float:
         held = self._scrape("rescore") if held is None else held
@@ -285,14 +282,12 @@ class Demo:
         self._rates_at, self._rates_of = now, totals
         return [max(0.0, a - b) / max(elapsed, 1e-3) for a, b in zip(totals, before, strict=True)]
 
-    async def _result(
-        self, stack: LocalStack, store: RedisStore, bundle: Bundle, history: int
-    ) -> dict[str, Any]:
+    async def _result(self, stack: LocalStack, store: RedisStore, bundle: Bundle) -> dict[str, Any]:
         stream, rescore = self._scrape("stream"), self._scrape("rescore")
         return {
             "broker": await describe_broker(stack.bootstrap_servers),
             "store": await store.server(),
-            "events_in": history + self._progress.sent,
+            "events_in": self._history + self._progress.sent,
             "events_folded": int(total(stream, "endcap_events_total", {"outcome": "folded"})),
             "lists_written": int(
                 total(rescore, "endcap_lists_written_total", {"outcome": "written"})

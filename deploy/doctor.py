@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 from endcap.bundle import load_bundle
-from endcap.deploy.processes import DEFAULT_BOOTSTRAP, DEFAULT_REDIS
 from endcap.deploy.settings import Settings
 from endcap.errors import EndcapError
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import started_producer
-from endcap.topics import topics_with_prefix
 
 
 class Finding(NamedTuple):
@@ -26,23 +24,24 @@ async def examine(settings: Settings) -> list[Finding]:
 
 
 async def _broker(settings: Settings) -> Finding:
-    where = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
     try:
-        producer = await started_producer(where)
+        producer = await started_producer(settings.broker)
     except EndcapError as error:
         return Finding("Kafka", False, str(error))
     try:
         known = set((await producer.client.fetch_all_metadata()).topics())
     finally:
         await producer.stop()
-    missing = {topic.name for topic in topics_with_prefix(settings.topic_prefix)} - known
+    missing = {topic.name for topic in settings.topics} - known
     if missing:
-        return Finding("Kafka", False, f"{where} lacks topics; run `endcap topics create`.")
-    return Finding("Kafka", True, f"{where} answers and has the topics")
+        return Finding(
+            "Kafka", False, f"{settings.broker} lacks topics; run `endcap topics create`."
+        )
+    return Finding("Kafka", True, f"{settings.broker} answers and has the topics")
 
 
 async def _store(settings: Settings) -> Finding:
-    store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+    store = RedisStore(settings.store)
     try:
         return Finding("Redis", True, await store.server())
     except EndcapError as error:
@@ -57,9 +56,10 @@ def _model(settings: Settings) -> Finding:
         scorer = OnnxScorer(bundle, settings.provider)
     except EndcapError as error:
         return Finding("Model", False, str(error))
-    name, wanted = bundle.manifest.name, settings.provider
-    if wanted == "cuda" and scorer.provider != "CUDAExecutionProvider":
+    if scorer.fell_back:
         return Finding(
-            "Model", False, f"cuda was asked for, {scorer.provider} is in use: install endcap[gpu]."
+            "Model",
+            False,
+            f"{settings.provider} was asked for, {scorer.provider} is in use: install endcap[gpu].",
         )
-    return Finding("Model", True, f"{name} on {scorer.provider}")
+    return Finding("Model", True, f"{bundle.manifest.name} on {scorer.provider}")

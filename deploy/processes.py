@@ -2,9 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from prometheus_client import start_http_server
 
@@ -21,10 +20,6 @@ from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.topic_view import SessionView, catalogue_view
-from endcap.topics import topics_with_prefix
-
-DEFAULT_BOOTSTRAP = "localhost:9092"
-DEFAULT_REDIS = "redis://localhost:6379/0"
 
 
 def run_stream(settings: Settings) -> None:
@@ -33,13 +28,14 @@ def run_stream(settings: Settings) -> None:
     async def main() -> None:
         _serve_metrics(settings)
         worker = SessionWorker(
-            settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
-            topics_with_prefix(settings.topic_prefix),
+            settings.broker,
+            settings.topics,
             group_id=f"{settings.topic_prefix}-stream",
             instance_id=settings.group_instance_id,
             lateness_ms=settings.lateness_s * 1000,
         )
-        await _until_signalled(worker.run, worker.stop)
+        stop_on_signal(worker.stop)
+        await worker.run()
 
     asyncio.run(main())
 
@@ -49,13 +45,12 @@ def run_rescore(settings: Settings) -> None:
 
     async def main() -> None:
         _serve_metrics(settings)
-        bootstrap = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
-        topics = topics_with_prefix(settings.topic_prefix)
+        bootstrap, topics = settings.broker, settings.topics
         bundle = load_bundle(settings.bundle)
         scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
         # The first call of a graph plans its memory: let that be before the first shopper.
         rescore([Session("warm-up")], bundle, scorer, Policy())
-        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        store = RedisStore(settings.store)
         catalogue = catalogue_view(bootstrap, topics)
         worker = Rescorer(
             partial(
@@ -72,7 +67,8 @@ def run_rescore(settings: Settings) -> None:
         try:
             await store.write_trending(popular_list(bundle), only_if_absent=True)
             await catalogue.start()
-            await _until_signalled(worker.run, worker.stop)
+            stop_on_signal(worker.stop)
+            await worker.run()
         finally:
             await catalogue.stop()
             await store.close()
@@ -80,13 +76,11 @@ def run_rescore(settings: Settings) -> None:
     asyncio.run(main())
 
 
-async def _until_signalled(
-    run: Callable[[], Coroutine[Any, Any, None]], stop: Callable[[], None]
-) -> None:
+def stop_on_signal(stop: Callable[[], None]) -> None:
+    """Ctrl-C and SIGTERM call `stop`, in the running loop."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    await run()
 
 
 def _serve_metrics(settings: Settings) -> None:
@@ -111,16 +105,14 @@ def run_item_side(settings: Settings) -> None:
     from endcap.streams.trends import run_trends
 
     async def main() -> None:
-        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        store = RedisStore(settings.store)
         stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopping.set)
+        stop_on_signal(stopping.set)
         _serve_metrics(settings)
         try:
             await run_trends(
-                settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP,
-                topics_with_prefix(settings.topic_prefix),
+                settings.broker,
+                settings.topics,
                 store,
                 settings.data_dir / "faust",
                 stopping,
@@ -140,10 +132,9 @@ def run_serve(settings: Settings) -> None:
     from endcap.serving.http import create_app
 
     async def main() -> None:
-        bootstrap = settings.kafka_bootstrap_servers or DEFAULT_BOOTSTRAP
-        topics = topics_with_prefix(settings.topic_prefix)
+        bootstrap, topics = settings.broker, settings.topics
         producer = await started_producer(bootstrap)
-        store = RedisStore(settings.redis_url or DEFAULT_REDIS)
+        store = RedisStore(settings.store)
         sessions = SessionView(bootstrap, topics)
         try:
             await sessions.start()

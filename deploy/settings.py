@@ -15,6 +15,7 @@ from pydantic_settings import (
 )
 
 from endcap.errors import SettingsError
+from endcap.topics import Topics, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
 _PREFIX = "ENDCAP_"
@@ -42,6 +43,21 @@ class Settings(BaseSettings):
     group_instance_id: str | None = None
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
+
+    @property
+    def broker(self) -> str:
+        """Where Kafka is: the one set, else one on this machine."""
+        return self.kafka_bootstrap_servers or "localhost:9092"
+
+    @property
+    def store(self) -> str:
+        """Where Redis is: the one set, else one on this machine."""
+        return self.redis_url or "redis://localhost:6379/0"
+
+    @property
+    def topics(self) -> Topics:
+        """This installation's topics."""
+        return topics_with_prefix(self.topic_prefix)
 
     @classmethod
     def settings_customise_sources(

@@ -58,9 +58,9 @@ class OnnxScorer:
                 "Train it again, or install the version in constraints.txt."
             ) from error
         self.provider: str = self._session.get_providers()[0]
-        fell_back = self.provider != wanted[0]
-        metrics.CPU_FALLBACK.set(fell_back)
-        if fell_back:
+        self.fell_back = self.provider != wanted[0]
+        metrics.CPU_FALLBACK.set(self.fell_back)
+        if self.fell_back:
             log.warning(
                 "%s was asked for; %s is in use. Run `endcap doctor`.", wanted[0], self.provider
             )

@@ -69,18 +69,6 @@ class LocalStack:
         return self._known(self._redis_url)
 
     @property
-    def broker(self) -> str:
-        """What the broker is, for a person to read."""
-        if self._given_bootstrap_servers is not None:
-            return "external"
-        return f"Apache Kafka {KAFKA_VERSION} (started here)"
-
-    @property
-    def store(self) -> str:
-        """What the store is, for a person to read."""
-        return "external" if self._given_redis_url is not None else "Valkey (started here)"
-
-    @property
     def log_dir(self) -> Path:
         """The temporary folder of the servers: `broker-1/kafka.log`, `store-1/valkey.log`, data."""
         return self._known(self._folder)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -37,7 +37,13 @@ class Child:
     the server in order. If this process is killed outright, the server dies with it (`launcher`).
     """
 
-    def __init__(self, name: str, command: Sequence[str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log_file: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.log_file = log_file
         arguments = [
@@ -53,6 +59,7 @@ class Child:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=log_file.parent,
+                    env=environment,
                     start_new_session=True,
                 )
 

@@ -72,8 +72,6 @@ def test_valkey_keeps_what_it_is_given(broker: LocalStack) -> None:
 
 
 def test_it_says_what_it_started_and_where_the_logs_are(broker: LocalStack) -> None:
-    assert broker.broker == "Apache Kafka 4.1.0 (started here)"
-    assert broker.store == "Valkey (started here)"
     assert set(broker.pids) == {"Valkey", "Apache Kafka"}
     assert "Kafka Server started" in next(broker.log_dir.rglob("kafka.log")).read_text()
 
@@ -182,7 +180,6 @@ def test_servers_that_are_given_are_used_and_neither_started_nor_stopped(
     with LocalStack(broker.bootstrap_servers, broker.redis_url, on_progress=said.append) as stack:
         assert stack.bootstrap_servers == broker.bootstrap_servers
         assert stack.redis_url == broker.redis_url
-        assert (stack.broker, stack.store) == ("external", "external")
         assert not stack.pids
     assert not said
     assert is_open(_port(broker.bootstrap_servers))
