@@ -18,6 +18,7 @@ from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
+from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.topic_view import SessionView, catalogue_view
 
@@ -27,13 +28,13 @@ def run_stream(settings: Settings) -> None:
 
     async def main() -> None:
         _serve_metrics(settings)
-        worker = SessionWorker(
+        place = Place(
             settings.broker,
             settings.topics,
-            group_id=f"{settings.topic_prefix}-stream",
-            instance_id=settings.group_instance_id,
-            lateness_ms=settings.lateness_s * 1000,
+            f"{settings.topic_prefix}-stream",
+            settings.lateness_s * 1000,
         )
+        worker = SessionWorker(place, settings.group_instance_id)
         stop_on_signal(worker.stop)
         await worker.run()
 

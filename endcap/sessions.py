@@ -64,7 +64,7 @@ class Purchased(NamedTuple):
         return self.decayed * float(0.5 ** (elapsed_ms / HALF_LIFE_MS))
 
 
-class Session(msgspec.Struct, frozen=True, array_like=True):
+class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is known of one shopper. Every collection is bounded, newest last."""
 
     user_id: str

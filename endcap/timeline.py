@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     LATE = "late"
 
 
-class Timeline(msgspec.Struct, frozen=True, array_like=True):
+class Timeline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """`session_before` holds every act below `tail`; `sealed` is the order of the last of them.
 
     `newest_ms` is the newest event time, no further ahead than the arrival of its event: a clock
@@ -58,7 +58,7 @@ class Placed(NamedTuple):
     outcome: Outcome
 
 
-class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A timeline with the place in the source up to which it has been folded.
 
     `source_offset` is the offset of the last event of this shopper; who restores this snapshot

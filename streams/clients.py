@@ -10,12 +10,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from endcap.errors import BrokerUnavailableError
-from endcap.topics import Topics
+from endcap.topics import Topic, Topics
 
 # While a broker is away aiokafka logs hundreds of identical lines; our own error says it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 CONNECT_TIMEOUT_S = 15.0
+STOP_S = 5.0
+MAX_BATCH_BYTES = 900_000
+"""Uncompressed; a broker takes record batches of about a million bytes."""
+log = logging.getLogger(__name__)
 
 
 def unavailable(bootstrap_servers: str, error: BaseException) -> BrokerUnavailableError:
@@ -41,6 +45,39 @@ async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
         max_batch_size=256 * 1024,
     )
     return await _start(producer, bootstrap_servers)
+
+
+async def started_transactional_producer(
+    bootstrap_servers: str, transactional_id: str
+) -> AIOKafkaProducer:
+    """A producer whose start fences every older one of the same id.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers,
+        transactional_id=transactional_id,
+        linger_ms=0,
+        compression_type="lz4",
+        max_batch_size=MAX_BATCH_BYTES,
+    )
+    return await _start(producer, bootstrap_servers)
+
+
+async def stop_producer(producer: AIOKafkaProducer) -> None:
+    """Flush and stop; where the broker is away, stop without.
+
+    aiokafka's own stop() waits for the broker for ever.
+    """
+    try:
+        await asyncio.wait_for(producer.stop(), STOP_S)
+    except TimeoutError:
+        await producer._sender.close()
+        await producer.client.close()
+    except KafkaError:
+        log.debug("a fenced producer did not stop", exc_info=True)
+        await producer.client.close()
 
 
 async def started_consumer(
@@ -86,7 +123,7 @@ async def create_topics(
 
 async def _create(
     admin: AIOKafkaAdminClient,
-    missing: Iterable[tuple[str, bool]],
+    missing: Iterable[Topic],
     topics: Topics,
     partitions: int,
     replication: int,
@@ -94,18 +131,31 @@ async def _create(
     one_partition = {topics.item_deltas.name, topics.catalogue.name}
     wanted = [
         NewTopic(
-            name,
-            1 if name in one_partition else partitions,
+            topic.name,
+            1 if topic.name in one_partition else partitions,
             replication,
-            # Replayed events carry old event times in their value; retention must not follow them.
-            topic_configs={"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1"},
+            topic_configs=_configs(topic, topics),
         )
-        for name, compacted in missing
+        for topic in missing
     ]
     try:
         await admin.create_topics(wanted, timeout_ms=30_000)
     except TopicAlreadyExistsError:
         return  # another process created them between our look and our call
+
+
+def _configs(topic: Topic, topics: Topics) -> dict[str, str]:
+    if topic.compacted:
+        return {"cleanup.policy": "compact"}
+    # Replayed events carry old event times in their value; retention must not follow them.
+    kept_for_ever = {"retention.ms": "-1"}
+    if topic == topics.events:
+        # By the broker's clock, not the producer's: "in the future" is judged by it.
+        return kept_for_ever | {"message.timestamp.type": "LogAppendTime"}
+    if topic == topics.dead_letters:
+        # The largest record that the events take, and its reason beside it.
+        return kept_for_ever | {"max.message.bytes": str(2 * 1024 * 1024)}
+    return kept_for_ever
 
 
 async def _start(client: Any, bootstrap_servers: str) -> Any:
@@ -121,4 +171,4 @@ async def _close(client: Any) -> None:
     try:
         await (client.close() if hasattr(client, "close") else client.stop())
     except KafkaError:
-        logging.getLogger(__name__).debug("a client that never started did not stop", exc_info=True)
+        log.debug("a client that never started did not stop", exc_info=True)

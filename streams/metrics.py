@@ -10,8 +10,9 @@ BATCH = Histogram(
 )
 FOLD_SECONDS = Histogram("endcap_stream_batch_seconds", "From a batch's read to its commit")
 RESTORED = Counter("endcap_sessions_restored_total", "Sessions read back on assignment")
-RETRIES = Counter("endcap_stream_retries_total", "Batches tried again after Kafka failed")
-SESSIONS = Gauge("endcap_sessions_held", "Sessions held in memory")
+RETRIES = Counter("endcap_stream_retries_total", "Partitions acquired anew after Kafka failed")
+FENCED = Counter("endcap_stream_fenced_total", "Times another process had taken a partition over")
+SESSIONS = Gauge("endcap_sessions_held", "Sessions in the stores of the owned partitions")
 EVENT_AGE = Histogram(
     "endcap_event_age_at_fold_seconds",
     "From a record's broker timestamp to its fold",

@@ -1,46 +1,42 @@
 """The session worker: events in, sessions out, each event folded once.
 
-A snapshot carries the offset of the last event it holds. After a crash the worker reads its
-compacted partition back and skips what the snapshots hold already, so that reading events again
-from the last commit changes nothing (docs/decisions/0003).
+The consumer group says whose a partition is; the partition's transactional id makes sure of it
+(`owned_partition`). One task a partition reads, folds, writes and commits by itself.
 """
 
 import asyncio
+import contextlib
 import logging
+import random
 import time
-from typing import Any, NamedTuple
+from collections.abc import Callable
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
-from endcap.errors import InvalidEventError
-from endcap.events import parse_event
-from endcap.sessions import Session, act_of
+from endcap.errors import BrokerUnavailableError
 from endcap.streams import metrics
-from endcap.streams.clients import started_consumer, started_producer
-from endcap.streams.item_deltas import ItemDelta, encode_deltas, item_delta
-from endcap.timeline import (
-    DEFAULT_LATENESS_MS,
-    Outcome,
-    Snapshot,
-    Timeline,
-    decode_snapshot,
-    encode_snapshot,
-    place,
-)
-from endcap.topics import Topics
+from endcap.streams.clients import started_consumer
+from endcap.streams.owned_partition import OwnedPartition, Place
+from endcap.streams.session_batch import FoldedBatch
+from endcap.streams.session_store import MemorySessions, SessionStore
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 2000
+MAX_BATCH = 10_000
 SESSION_TIMEOUT_MS = 10_000
+HEARTBEAT_MS = SESSION_TIMEOUT_MS // 4
+_POLL_MS = 200
+_RELEASE_S = 10.0
+_FENCED_PAUSE_S = 2 * HEARTBEAT_MS / 1000
+"""A worker that slept through its expulsion hears of it with its next heartbeat. Until then it
+must not take the partition back from its rightful owner."""
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 8.0
 
 
-class _Held(NamedTuple):
-    """A shopper in memory: what was last written, and its session, already folded."""
-
-    snapshot: Snapshot
-    session: Session
+def memory_store(_partition: int) -> SessionStore:
+    """Sessions in memory alone: a restart reads the whole of its partitions back."""
+    return MemorySessions()
 
 
 class SessionWorker:
@@ -48,220 +44,168 @@ class SessionWorker:
 
     def __init__(
         self,
-        bootstrap_servers: str,
-        topics: Topics,
-        group_id: str = "endcap-stream",
+        place: Place,
         instance_id: str | None = None,
-        lateness_ms: int = DEFAULT_LATENESS_MS,
+        open_store: Callable[[int], SessionStore] = memory_store,
     ) -> None:
-        self._bootstrap = bootstrap_servers
-        self._topics = topics
-        self._group_id = group_id
+        self._place = place
         self._instance_id = instance_id
-        self._lateness_ms = lateness_ms
-        self._held: dict[int, dict[str, _Held]] = {}
-        self._busy = asyncio.Lock()
-        self._stopping = asyncio.Event()
+        self._open_store = open_store
+        self._stores: dict[int, SessionStore] = {}
+        self._owning: dict[TopicPartition, _Owning] = {}
+        self._ended = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish the batch in hand, then return from `run()`."""
-        self._stopping.set()
+        """Finish the batches in hand, then return from `run()`."""
+        self._ended.set()
 
     async def run(self) -> None:
         """Work until stopped.
 
         Raises:
             BrokerUnavailableError: no broker answers at the start.
+            Exception: what one partition's task failed of and cannot mend by itself.
         """
-        producer = await started_producer(self._bootstrap)
         consumer = await started_consumer(
-            self._bootstrap,
-            group_id=self._group_id,
+            self._place.bootstrap_servers,
+            group_id=self._place.group_id,
             group_instance_id=self._instance_id,
             session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=SESSION_TIMEOUT_MS // 4,
-            max_poll_interval_ms=300_000,
+            heartbeat_interval_ms=HEARTBEAT_MS,
+            isolation_level="read_committed",
         )
-        consumer.subscribe([self._topics.events.name], listener=_Assignment(self))
         try:
-            while not self._stopping.is_set():
-                await self._one_batch(consumer, producer)
+            consumer.subscribe(
+                [self._place.topics.events.name], listener=_Assignment(self, consumer)
+            )
+            await self._ended.wait()
         finally:
+            failures = await self.release()
             await consumer.stop()
-            await producer.stop()
+            for store in self._stores.values():
+                store.close()
+        if failures:
+            raise failures[0]
 
-    async def _one_batch(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        """Read, fold, write, commit, in this order.
+    def own(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
+        """Start working on partitions. Stores of others are of no use any more."""
+        for partition in self._stores.keys() - {tp.partition for tp in assigned}:
+            self._stores.pop(partition).close()
+        for tp in assigned:
+            owning = self._owning[tp] = _Owning()
+            owning.task = asyncio.create_task(self._work(consumer, tp, owning.released))
+            owning.task.add_done_callback(self._stop_if_failed)
 
-        1. Read what is waiting.
-        2. Fold it; a record at or below its snapshot's offset is skipped.
-        3. Write snapshots, item deltas and dead letters; wait until the broker has them all.
-        4. Only then keep the new sessions and commit the offsets.
+    async def release(self) -> list[BaseException]:
+        """Let the batches in hand end; returns what tasks had failed of.
+
+        A batch that cannot end (its broker is away) is abandoned: the next owner aborts it.
         """
-        waiting = await consumer.getmany(timeout_ms=200, max_records=MAX_BATCH)
-        if not waiting:
-            return
-        started = time.perf_counter()
-        async with self._busy:
-            owned = {tp: records for tp, records in waiting.items() if tp.partition in self._held}
-            # aiokafka fetches while on_partitions_assigned still restores: such records are read
-            # again once their sessions are back, never dropped.
-            _read_again(consumer, {tp: rows for tp, rows in waiting.items() if tp not in owned})
-            if not owned:
-                return
+        owning, self._owning = self._owning, {}
+        tasks = [each.task for each in owning.values() if each.task]
+        for each in owning.values():
+            each.released.set()
+        if tasks:
+            _, unfinished = await asyncio.wait(tasks, timeout=_RELEASE_S)
+            for task in unfinished:
+                task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        return [
+            error
+            for error in ended
+            if error is not None and not isinstance(error, asyncio.CancelledError)
+        ]
+
+    def _stop_if_failed(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._ended.set()
+
+    async def _work(
+        self, consumer: AIOKafkaConsumer, tp: TopicPartition, released: asyncio.Event
+    ) -> None:
+        """Own the partition until released; whatever Kafka fails of, acquire it anew."""
+        retry_s = _FIRST_RETRY_S
+        while not released.is_set():
             try:
-                folded = await self._fold_and_write(owned, producer)
-                await consumer.commit({tp: rows[-1].offset + 1 for tp, rows in owned.items()})
-            except (CommitFailedError, IllegalStateError):
-                # The group has moved on: the partition's new owner starts from our last commit.
-                log.warning("partitions were reassigned during a batch; their state is dropped")
-                for tp in owned:
-                    self._held.pop(tp.partition, None)
-                return
-            except KafkaError:
-                log.exception("Kafka failed during a batch; it is read again from the last commit")
-                metrics.RETRIES.inc()
-                _read_again(consumer, owned)
-                await asyncio.sleep(1.0)
-                return
-            for partition, snapshots in folded.items():
-                self._held[partition].update(snapshots)
-        metrics.FOLD_SECONDS.observe(time.perf_counter() - started)
-        metrics.SESSIONS.set(sum(map(len, self._held.values())))
-
-    async def _fold_and_write(
-        self, waiting: dict[TopicPartition, list[Any]], producer: AIOKafkaProducer
-    ) -> dict[int, dict[str, _Held]]:
-        acknowledged = []
-        folded: dict[int, dict[str, _Held]] = {}
-        now_ms = int(time.time() * 1000)
-        for tp, records in waiting.items():
-            metrics.BATCH.observe(len(records))
-            fresh: dict[str, _Held] = folded.setdefault(tp.partition, {})
-            deltas: list[ItemDelta] = []
-            for record in records:
+                store = self._stores.get(tp.partition) or self._open_store(tp.partition)
+                self._stores[tp.partition] = store
+                owned = await OwnedPartition.acquire(self._place, tp.partition, store)
                 try:
-                    event = parse_event(record.value, now_ms)
-                except InvalidEventError as error:
-                    acknowledged.append(await self._dead_letter(record, error, producer))
-                    continue
-                held = fresh.get(event.user_id) or self._held[tp.partition].get(event.user_id)
-                if held is not None and record.offset <= held.snapshot.source_offset:
-                    metrics.EVENTS.labels("already_folded").inc()
-                    continue
-                timeline = held.snapshot.timeline if held else Timeline(Session(event.user_id))
-                timeline, session, outcome = place(
-                    timeline,
-                    held.session if held else timeline.session_before,
-                    act_of(event),
-                    record.timestamp,
-                    self._lateness_ms,
+                    await _resume(consumer, tp)
+                    while not released.is_set():
+                        if await self._one_batch(consumer, tp, owned):
+                            retry_s = _FIRST_RETRY_S
+                finally:
+                    await owned.release()
+            except IllegalStateError:
+                return  # not assigned any more; who is will be told
+            except ProducerFenced:
+                metrics.FENCED.inc()
+                log.warning("partition %d has another owner now", tp.partition)
+                await _pause(released, _FENCED_PAUSE_S)
+            except (KafkaError, BrokerUnavailableError) as error:
+                metrics.RETRIES.inc()
+                log.warning(
+                    "partition %d is acquired anew in %.1f s: %r", tp.partition, retry_s, error
                 )
-                if outcome is Outcome.DUPLICATE:
-                    metrics.EVENTS.labels("duplicate").inc()
-                    continue
-                if outcome is Outcome.LATE:
-                    late = InvalidEventError(
-                        "late",
-                        f"timestamp_ms lies more than {self._lateness_ms // 1000} s behind the "
-                        "shopper's newest event. Raise ENDCAP_LATENESS_S, or send it sooner.",
-                    )
-                    acknowledged.append(await self._dead_letter(record, late, producer))
-                    continue
-                snapshot = Snapshot(timeline, tp.partition, record.offset, record.timestamp)
-                fresh[event.user_id] = _Held(snapshot, session)
-                metrics.EVENTS.labels("folded").inc()
-                delta = item_delta(event, tp.partition, record.offset)
-                if delta is not None:
-                    deltas.append(delta)
-            metrics.EVENT_AGE.observe(max(0.0, now_ms - records[-1].timestamp) / 1000)
-            for user_id, kept in fresh.items():
-                acknowledged.append(
-                    await producer.send(
-                        self._topics.sessions.name,
-                        encode_snapshot(kept.snapshot),
-                        key=user_id.encode(),
-                        partition=tp.partition,
-                    )
-                )
-            metrics.SNAPSHOTS.inc(len(fresh))
-            for batch in encode_deltas(deltas):
-                acknowledged.append(await producer.send(self._topics.item_deltas.name, batch))
-        await asyncio.gather(*acknowledged)
-        return folded
+                # Not all at once: the partitions of a broker fail together.
+                await _pause(released, retry_s * random.uniform(0.5, 1.0))  # noqa: S311
+                retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
-    async def _dead_letter(
-        self, record: Any, error: InvalidEventError, producer: AIOKafkaProducer
-    ) -> Any:
-        """The record as it came, with the reason in headers named after KIP-1034."""
-        metrics.EVENTS.labels("dead_letter").inc()
-        metrics.DEAD_LETTERS.labels(error.reason).inc()
-        headers = {
-            "exception": error.reason,
-            "message": str(error),
-            "topic": record.topic,
-            "partition": str(record.partition),
-            "offset": str(record.offset),
-        }
-        return await producer.send(
-            self._topics.dead_letters.name,
-            record.value,
-            key=record.key,
-            headers=[(f"__streams.errors.{k}", v.encode()) for k, v in headers.items()],
-        )
-
-    async def restore(self, partitions: list[int]) -> None:
-        """Read the compacted partitions back, whole, before any event of theirs is folded."""
-        async with self._busy:
-            self._held.update(await self._read_back(partitions))
-        metrics.RESTORED.inc(sum(len(self._held[p]) for p in partitions))
-
-    async def _read_back(self, partitions: list[int]) -> dict[int, dict[str, _Held]]:
-        sources = [TopicPartition(self._topics.sessions.name, p) for p in partitions]
-        held: dict[int, dict[str, _Held]] = {p: {} for p in partitions}
-        reader = await started_consumer(self._bootstrap)
-        try:
-            reader.assign(sources)
-            ends = await reader.end_offsets(sources)
-            await reader.seek_to_beginning(*sources)
-            open_ends = {tp for tp in sources if ends[tp] > 0}
-            while open_ends:
-                for tp, records in (await reader.getmany(timeout_ms=500)).items():
-                    for record in records:
-                        _apply(held[tp.partition], record.key.decode(), record.value)
-                open_ends = {tp for tp in open_ends if await reader.position(tp) < ends[tp]}
-        finally:
-            await reader.stop()
-        return held
-
-    async def release(self, partitions: list[int]) -> None:
-        """Let the batch in hand end, then forget the partitions."""
-        async with self._busy:
-            for partition in partitions:
-                self._held.pop(partition, None)
+    async def _one_batch(
+        self, consumer: AIOKafkaConsumer, tp: TopicPartition, owned: OwnedPartition
+    ) -> bool:
+        found = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=MAX_BATCH)
+        records = found.get(tp)
+        if not records:
+            return False
+        started = time.perf_counter()
+        batch = await owned.fold(tp, records)
+        _count(batch)
+        metrics.BATCH.observe(len(records))
+        metrics.EVENT_AGE.observe(max(0.0, time.time() - records[-1].timestamp / 1000))
+        metrics.FOLD_SECONDS.observe(time.perf_counter() - started)
+        metrics.SESSIONS.set(sum(map(len, self._stores.values())))
+        return True
 
 
-def _read_again(consumer: AIOKafkaConsumer, batches: dict[TopicPartition, list[Any]]) -> None:
-    assigned = consumer.assignment()
-    for tp, records in batches.items():
-        if tp in assigned:
-            consumer.seek(tp, records[0].offset)
+class _Owning:
+    """A partition's task, and how to ask it to end."""
 
-
-def _apply(held: dict[str, _Held], user_id: str, value: bytes | None) -> None:
-    if value is None:
-        held.pop(user_id, None)  # erased
-    else:
-        snapshot = decode_snapshot(value)
-        held[user_id] = _Held(snapshot, snapshot.session)
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
 
 
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, worker: SessionWorker) -> None:
+    def __init__(self, worker: SessionWorker, consumer: AIOKafkaConsumer) -> None:
         self._worker = worker
+        self._consumer = consumer
 
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._worker.release([tp.partition for tp in revoked])
+    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
+        await self._worker.release()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        await self._worker.restore([tp.partition for tp in assigned])
+        self._worker.own(self._consumer, assigned)
+
+
+async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+    """Read on from the commit. It is looked up after the fence: nobody moves it any more."""
+    committed = await consumer.committed(tp)
+    if committed is None:
+        await consumer.seek_to_beginning(tp)
+    else:
+        consumer.seek(tp, committed)
+
+
+async def _pause(released: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(released.wait(), seconds)
+
+
+def _count(batch: FoldedBatch) -> None:
+    for outcome, times in batch.outcomes.items():
+        metrics.EVENTS.labels(outcome).inc(times)
+    for letter in batch.dead_letters:
+        metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
+    metrics.SNAPSHOTS.inc(len(batch.held))

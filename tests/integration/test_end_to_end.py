@@ -26,6 +26,7 @@ from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
 from endcap.sessions import Session, fold_all
 from endcap.streams.clients import create_topics, started_consumer, started_producer
+from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.topic_view import catalogue_view
 from endcap.timeline import decode_snapshot
@@ -111,7 +112,8 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
     await create_topics(stack.bootstrap_servers, topics, partitions=2)
     bundle = load_bundle(BUNDLES / "completejourney")
     store = RedisStore(stack.redis_url)
-    worker = SessionWorker(stack.bootstrap_servers, topics, group_id=f"{topics.events.name}-w")
+    place = Place(stack.bootstrap_servers, topics, f"{topics.events.name}-w", 60_000)
+    worker = SessionWorker(place)
     catalogue = catalogue_view(stack.bootstrap_servers, topics)
     sold_out = bundle.item(int(bundle.candidates.popular[0]))
     catalogue_now = [

@@ -1,0 +1,209 @@
+"""One partition of the events, and the right to write its sessions.
+
+Ownership is a transactional id, one a partition: who initialises it fences whoever had it before,
+however long that one slept (docs/decisions/0007). Snapshots, item deltas, dead letters and the
+offset of the events go out in one transaction, so that a record has all of its effects, once, or
+none.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from endcap.streams import metrics
+from endcap.streams.clients import (
+    started_consumer,
+    started_transactional_producer,
+    stop_producer,
+)
+from endcap.streams.item_deltas import encode_deltas
+from endcap.streams.session_batch import DeadLetter, FoldedBatch, Held, fold_batch, held_of
+from endcap.streams.session_store import SessionStore
+from endcap.timeline import encode_snapshot
+from endcap.topics import Topics
+
+log = logging.getLogger(__name__)
+
+HOT_SESSIONS = 10_000
+"""Decoded sessions kept a partition; the others are decoded when their shopper comes back."""
+_READ_BACK_ROWS = 5_000
+_LARGEST_LETTER = 900_000
+
+
+class Place(NamedTuple):
+    """Where a worker works: its broker, its topics, its group, what lateness it allows."""
+
+    bootstrap_servers: str
+    topics: Topics
+    group_id: str
+    lateness_ms: int
+
+
+class OwnedPartition:
+    """A partition whose sessions only this process can write, until it is fenced."""
+
+    def __init__(
+        self, place: Place, partition: int, store: SessionStore, producer: AIOKafkaProducer
+    ) -> None:
+        self.partition = partition
+        self._place = place
+        self._store = store
+        self._producer = producer
+        self._hot: OrderedDict[str, Held] = OrderedDict()
+
+    @classmethod
+    async def acquire(cls, place: Place, partition: int, store: SessionStore) -> Self:
+        """Take the partition over.
+
+        1. Initialise the transactional id: an older owner is fenced, what it had begun is aborted.
+        2. Only then read the sessions topic on from where the store ends: nobody adds to it now.
+
+        Raises:
+            BrokerUnavailableError: no broker answers.
+            KafkaError: the topic could not be read to its end.
+        """
+        producer = await started_transactional_producer(
+            place.bootstrap_servers, f"{place.group_id}-{partition}"
+        )
+        owned = cls(place, partition, store, producer)
+        try:
+            await owned._read_back()
+        except BaseException:
+            await owned.release()
+            raise
+        return owned
+
+    async def release(self) -> None:
+        """Give the producer back; the store stays as it is."""
+        await stop_producer(self._producer)
+
+    async def fold(self, source: TopicPartition, records: Sequence[Any]) -> FoldedBatch:
+        """Fold a batch, write what it changes and commit, all in one transaction.
+
+        1. Fold; a record at or below its snapshot's offset is skipped.
+        2. Write snapshots, item deltas and dead letters.
+        3. Commit the offset behind the last record in the same transaction.
+        4. Only then keep the new sessions.
+
+        Raises:
+            ProducerFenced: another process owns the partition. Nothing of the batch counts.
+            KafkaError: nothing of the batch is known to count; acquire the partition anew.
+        """
+        now_ms = int(time.time() * 1000)
+        batch = fold_batch(records, self.partition, self._look_up, now_ms, self._place.lateness_ms)
+        rows = {user_id: encode_snapshot(held.snapshot) for user_id, held in batch.held.items()}
+        await self._producer.begin_transaction()
+        written = await self._write(rows, batch)
+        await self._producer.send_offsets_to_transaction(
+            {source: records[-1].offset + 1}, self._place.group_id
+        )
+        await self._producer.commit_transaction()
+        self._store.put(rows, max([self._store.position, *written]))
+        self._keep(batch.held)
+        return batch
+
+    async def _write(self, rows: Mapping[str, bytes], batch: FoldedBatch) -> list[int]:
+        """Returns the offsets behind each batch of snapshots."""
+        topics, sent = self._place.topics, []
+        snapshots = await self._send(
+            topics.sessions.name, self.partition, ((u.encode(), raw, []) for u, raw in rows.items())
+        )
+        sent.extend(snapshots)
+        sent.extend(
+            await self._send(
+                topics.item_deltas.name, 0, ((None, raw, []) for raw in encode_deltas(batch.deltas))
+            )
+        )
+        if batch.dead_letters:
+            among = await self._producer.partitions_for(topics.dead_letters.name)
+            sent.extend(
+                await self._send(
+                    topics.dead_letters.name,
+                    self.partition % len(among),
+                    (_letter(letter) for letter in batch.dead_letters),
+                )
+            )
+        metadata = [(await acknowledged, count) for acknowledged, count in sent]
+        return [at.offset + count for at, count in metadata[: len(snapshots)]]
+
+    async def _send(
+        self,
+        topic: str,
+        partition: int,
+        records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]],
+    ) -> list[tuple[Any, int]]:
+        """Hand over in as few batches as fit a request: (acknowledgement, records) of each."""
+        sent = []
+        builder, count = self._producer.create_batch(), 0
+        for key, value, headers in records:
+            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                sent.append(
+                    (await self._producer.send_batch(builder, topic, partition=partition), count)
+                )
+                builder, count = self._producer.create_batch(), 0
+                builder.append(timestamp=None, key=key, value=value, headers=headers)
+            count += 1
+        if count:
+            sent.append(
+                (await self._producer.send_batch(builder, topic, partition=partition), count)
+            )
+        return sent
+
+    def _look_up(self, user_id: str) -> Held | None:
+        held = self._hot.get(user_id)
+        if held is None:
+            raw = self._store.get(user_id)
+            held = None if raw is None else held_of(raw)
+        return held
+
+    def _keep(self, held: Mapping[str, Held]) -> None:
+        for user_id, kept in held.items():
+            self._hot[user_id] = kept
+            self._hot.move_to_end(user_id)
+        while len(self._hot) > HOT_SESSIONS:
+            self._hot.popitem(last=False)
+
+    async def _read_back(self) -> None:
+        source = TopicPartition(self._place.topics.sessions.name, self.partition)
+        reader = await started_consumer(
+            self._place.bootstrap_servers, isolation_level="read_committed"
+        )
+        try:
+            reader.assign([source])
+            end = (await reader.end_offsets([source]))[source]
+            start = max(self._store.position, (await reader.beginning_offsets([source]))[source])
+            reader.seek(source, start)
+            while (position := await reader.position(source)) < end:
+                found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
+                rows = {record.key.decode(): record.value for record in found.get(source, [])}
+                if rows:
+                    metrics.RESTORED.inc(len(rows))
+                self._store.put(rows, await reader.position(source))
+            self._store.put({}, max(position, start))
+        finally:
+            await reader.stop()
+
+
+def _letter(letter: DeadLetter) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """The record as it came, with the reason in headers named after KIP-1034.
+
+    A value that would not fit a record any more is cut; its whole is in the source topic.
+    """
+    record: Any = letter.record
+    said = {
+        "exception": letter.error.reason,
+        "message": str(letter.error),
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+    }
+    headers = [*record.headers, *((f"__streams.errors.{k}", v.encode()) for k, v in said.items())]
+    value = record.value
+    if value is not None and len(value) > _LARGEST_LETTER:
+        headers.append(("endcap.cut-from-bytes", str(len(value)).encode()))
+        value = value[:_LARGEST_LETTER]
+    return record.key, value, headers

@@ -1,0 +1,54 @@
+"""Where an owned partition's snapshots lie, beside the topic that holds them for good."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+
+class SessionStore(Protocol):
+    """Snapshots of one partition by user id, and up to where of the sessions topic they go.
+
+    `position` is the offset of the first record of the sessions topic that is not in the store.
+    """
+
+    @property
+    def position(self) -> int:
+        """Where to go on reading."""
+
+    def get(self, user_id: str) -> bytes | None:
+        """The newest snapshot, as written; None where there is none."""
+
+    def put(self, rows: Mapping[str, bytes | None], position: int) -> None:
+        """Replace snapshots (None removes one) and move `position`, both or neither."""
+
+    def __len__(self) -> int:
+        """How many shoppers it holds."""
+
+    def close(self) -> None:
+        """Give back what it holds open."""
+
+
+class MemorySessions:
+    """A store in memory: gone with the process, read back from the topic by the next."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, bytes] = {}
+        self.position = 0
+
+    def get(self, user_id: str) -> bytes | None:
+        """See `SessionStore`."""
+        return self._rows.get(user_id)
+
+    def put(self, rows: Mapping[str, bytes | None], position: int) -> None:
+        """See `SessionStore`."""
+        for user_id, raw in rows.items():
+            if raw is None:
+                self._rows.pop(user_id, None)
+            else:
+                self._rows[user_id] = raw
+        self.position = position
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def close(self) -> None:
+        """Nothing is held open."""
