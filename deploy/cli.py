@@ -219,7 +219,7 @@ def bench_rescore_command(
     Example: endcap bench rescore --batch 64 --json
     """
     from endcap.bundle import load_bundle
-    from endcap.deploy.bench import bench_rescore
+    from endcap.deploy.bench.rescore import bench_rescore
     from endcap.deploy.progress import Bars
     from endcap.deploy.replay import load_shop, purchase_sessions
     from endcap.serving.onnx_session import OnnxScorer
@@ -238,6 +238,34 @@ def bench_rescore_command(
             repeats,
             lambda done, of: bars.advance("Turns", done, of),
         )
+    _show(found, as_json)
+
+
+@bench_app.command("throughput")
+def bench_throughput_command(
+    events: Annotated[int, typer.Option(help="Events to work through.", min=10_000)] = 400_000,
+    turns: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 3,
+    peers: Annotated[bool, typer.Option(help="Faust and Quix Streams too.")] = True,
+    as_json: Json = False,
+) -> None:
+    """One session worker on one core: JSON in, snapshots out, offsets committed.
+
+    Example: endcap bench throughput --no-peers --json
+    """
+    from endcap.deploy.bench.throughput import bench_throughput
+    from endcap.deploy.local_stack import LocalStack
+    from endcap.deploy.progress import Bars
+
+    settings = load_settings()
+    with (
+        LocalStack(settings.kafka_bootstrap_servers, settings.store, settings.cache_dir) as stack,
+        Bars(_screen) as bars,
+    ):
+        found = bench_throughput(stack, events, turns, peers, bars)
+    _show(found, as_json)
+
+
+def _show(found: object, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
     else:

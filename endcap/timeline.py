@@ -1,18 +1,17 @@
 """A shopper's acts put in event-time order as they arrive, whatever the order of their arrival.
 
 The newest acts lie in a tail beside the session that all older ones were folded into. An act that
-arrives out of order goes to its place in the tail, and the tail is folded again: nobody waits for
-stragglers, and the session is the one that the right order gives. An act older than the allowed
-lateness comes too late; so the tail stays short.
+arrives out of order goes to its place in the tail, and who reads the session folds the tail on
+top: nobody waits for stragglers, and the session is the one that the right order gives. An act
+older than the allowed lateness comes too late; so the tail stays short.
 """
 
-from bisect import bisect
+from bisect import insort
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
-from endcap.sessions import Act, Session, fold, fold_acts
+from endcap.sessions import Act, Session, fold_acts
 
 DEFAULT_LATENESS_MS = 60_000
 MAX_TAIL = 128
@@ -21,6 +20,7 @@ _SEAL_AT = 16
 REMEMBERED_IDS = 64
 """Beside the tail's own ids, which are all known: a client retries within seconds."""
 _DIGEST = 8
+_REMEMBERED = REMEMBERED_IDS * _DIGEST
 
 
 class Outcome(StrEnum):
@@ -29,6 +29,9 @@ class Outcome(StrEnum):
     FOLDED = "folded"
     DUPLICATE = "duplicate"
     LATE = "late"
+
+
+_FOLDED, _DUPLICATE, _LATE = Outcome
 
 
 class Timeline(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -48,14 +51,6 @@ class Timeline(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def session(self) -> Session:
         """The session in event-time order: the tail folded on top."""
         return fold_acts(self.session_before, self.tail)
-
-
-class Placed(NamedTuple):
-    """The timeline after an act, and its session, already folded."""
-
-    timeline: Timeline
-    session: Session
-    outcome: Outcome
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -94,65 +89,88 @@ def decode_snapshot(raw: bytes) -> Snapshot:
     return _decoder.decode(raw)
 
 
-def place(
-    timeline: Timeline,
-    session: Session,
-    act: Act,
-    arrived_ms: int,
-    lateness_ms: int = DEFAULT_LATENESS_MS,
-) -> Placed:
-    """Put an act where its time belongs. `session` is `timeline.session()`, which a caller holds.
+class OpenTimeline:
+    """A timeline while acts are put into it: changed in place, for the one batch that owns it.
 
-    For acts within the lateness the session that results does not depend on the order of arrival,
-    nor on repeats.
+    `placed` counts the acts that were folded.
     """
-    tail = timeline.tail
-    if _is_known(timeline, act):
-        return Placed(timeline, session, Outcome.DUPLICATE)
-    sealed = timeline.sealed
-    is_sealed = sealed is not None and _place_of(act) <= sealed
-    if is_sealed or act.timestamp_ms < timeline.newest_ms - lateness_ms:
-        return Placed(timeline, session, Outcome.LATE)
-    before = timeline.session_before
-    newest_ms = max(timeline.newest_ms, min(act.timestamp_ms, arrived_ms))
-    if not tail or act > tail[-1]:
-        if tail and tail[-1].timestamp_ms < newest_ms - lateness_ms:
-            before, sealed, tail = session, _place_of(tail[-1]), (act,)
+
+    __slots__ = ("_before", "_newest_ms", "_remembered", "_sealed", "_tail", "placed")
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.placed = 0
+        self._before = timeline.session_before
+        self._tail = list(timeline.tail)
+        self._remembered = timeline.remembered
+        self._newest_ms = timeline.newest_ms
+        self._sealed = timeline.sealed
+
+    def place(self, act: Act, arrived_ms: int, lateness_ms: int = DEFAULT_LATENESS_MS) -> Outcome:
+        """Put an act where its time belongs.
+
+        For acts within the lateness the session that results does not depend on the order of
+        arrival, nor on repeats.
+        """
+        digest, when, tail, newest_ms = act.digest, act.timestamp_ms, self._tail, self._newest_ms
+        remembered = self._remembered
+        # bytes.find is far quicker than any loop; where it finds something, alignment is checked.
+        if remembered and remembered.find(digest) >= 0 and self._is_known(digest):
+            return _DUPLICATE
+        if len(remembered) >= _REMEMBERED and any(past.digest == digest for past in tail):
+            return _DUPLICATE
+        if when > newest_ms:
+            # No further ahead than its arrival, and never back.
+            seen_ms = when if when < arrived_ms else arrived_ms
+            if seen_ms > newest_ms:
+                self._newest_ms = seen_ms
+        elif when < newest_ms - lateness_ms:
+            return _LATE
+        sealed = self._sealed
+        if sealed is not None and when <= sealed.timestamp_ms and _place_of(act) <= sealed:
+            return _LATE
+        if not tail or when > tail[-1].timestamp_ms:
+            tail.append(act)
         else:
-            tail = (*tail, act)
-        session = fold(session, act)
-    else:
-        at = bisect(tail, act)
-        tail = (*tail[:at], act, *tail[at:])
-        session = fold_acts(before, tail)
-    if len(tail) > _SEAL_AT:
-        count = _sealable(tail, newest_ms - lateness_ms)
-        if count:
-            before, sealed = fold_acts(before, tail[:count]), _place_of(tail[count - 1])
-            tail = tail[count:]
-    remembered = (timeline.remembered + act.digest)[-REMEMBERED_IDS * _DIGEST :]
-    return Placed(Timeline(before, tail, remembered, newest_ms, sealed), session, Outcome.FOLDED)
+            insort(tail, act)
+        self._remembered = remembered + digest
+        self.placed += 1
+        if len(tail) > MAX_TAIL:
+            self._seal(len(tail) - MAX_TAIL)
+        return _FOLDED
 
+    def close(self, lateness_ms: int = DEFAULT_LATENESS_MS) -> Timeline:
+        """The timeline after these acts, its oldest sealed where the tail has grown long."""
+        tail = self._tail
+        if len(tail) > _SEAL_AT:
+            horizon_ms, count = self._newest_ms - lateness_ms, 0
+            while count < len(tail) and tail[count].timestamp_ms < horizon_ms:
+                count += 1
+            if count:
+                self._seal(count)
+        return Timeline(
+            self._before,
+            tuple(self._tail),
+            self._remembered[-_REMEMBERED:],
+            self._newest_ms,
+            self._sealed,
+        )
 
-def _sealable(tail: tuple[Act, ...], horizon_ms: int) -> int:
-    """How many of the oldest acts nothing can come before any more."""
-    count = 0
-    while count < len(tail) and tail[count].timestamp_ms < horizon_ms:
-        count += 1
-    return max(count, len(tail) - MAX_TAIL)
+    def _seal(self, count: int) -> None:
+        """Fold the oldest acts into the session: nothing may come before them any more."""
+        self._before = fold_acts(self._before, self._tail[:count])
+        self._sealed = _place_of(self._tail[count - 1])
+        del self._tail[:count]
+
+    def _is_known(self, digest: bytes) -> bool:
+        remembered = self._remembered
+        at = remembered.find(digest)
+        while at >= 0:
+            if at % _DIGEST == 0:
+                return True
+            at = remembered.find(digest, at + 1)
+        return False
 
 
 def _place_of(act: Act) -> Act:
     """The act without its items: they do not count in the order of different ids."""
     return Act(act.timestamp_ms, act.type_code, act.digest)
-
-
-def _is_known(timeline: Timeline, act: Act) -> bool:
-    at = timeline.remembered.find(act.digest)
-    while at >= 0:
-        if at % _DIGEST == 0:
-            return True
-        at = timeline.remembered.find(act.digest, at + 1)
-    if len(timeline.remembered) < REMEMBERED_IDS * _DIGEST:
-        return False
-    return any(past.digest == act.digest for past in timeline.tail)

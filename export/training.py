@@ -15,7 +15,6 @@ from endcap.bundle import FloatArray
 from endcap.events import EventType
 from endcap.export.examples import Example
 from endcap.export.transformer import Rescorer
-from endcap.sessions import type_code
 
 _NEGATIVES = 1024
 _BATCH = 128
@@ -138,7 +137,7 @@ def _sequences(
         offset = int(rng.integers(0, length))
         windows += [items[max(0, end - length) : end] for end in _ends(items.size, offset, length)]
     order = rng.permutation(len(windows))
-    codes = (type_code(EventType.PURCHASE), type_code(EventType.ADD_TO_CART))
+    codes = (EventType.PURCHASE.code, EventType.ADD_TO_CART.code)
     for start in range(0, len(order), _BATCH):
         chosen = [windows[i] for i in order[start : start + _BATCH]]
         ids = np.zeros((len(chosen), length), dtype=np.int64)

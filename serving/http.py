@@ -17,11 +17,11 @@ from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError, InvalidEventError
 from endcap.events import Event, EventType, parse_event
 from endcap.lists import RecommendationList
-from endcap.sessions import Session, type_code
+from endcap.sessions import Session
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
-_NAMES = {type_code(kind): kind.value for kind in EventType}
+_NAMES = {kind.code: kind.value for kind in EventType}
 _PAGE = Path(__file__).parent / "storefront" / "index.html"
 
 REQUESTS = Counter("endcap_http_requests_total", "Requests answered", ["route", "status"])

@@ -16,6 +16,8 @@ from endcap.topics import Topic, Topics
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 CONNECT_TIMEOUT_S = 15.0
+COMPRESSION = "zstd"
+"""aiokafka's lz4 runs at level 9: 43 MB/s on snapshots, where zstd does 250 and packs closer."""
 STOP_S = 5.0
 MAX_BATCH_BYTES = 900_000
 """Uncompressed; a broker takes record batches of about a million bytes."""
@@ -41,7 +43,7 @@ async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
         enable_idempotence=True,
         acks="all",
         linger_ms=0,
-        compression_type="lz4",
+        compression_type=COMPRESSION,
         max_batch_size=256 * 1024,
     )
     return await _start(producer, bootstrap_servers)
@@ -59,7 +61,7 @@ async def started_transactional_producer(
         bootstrap_servers=bootstrap_servers,
         transactional_id=transactional_id,
         linger_ms=0,
-        compression_type="lz4",
+        compression_type=COMPRESSION,
         max_batch_size=MAX_BATCH_BYTES,
     )
     return await _start(producer, bootstrap_servers)

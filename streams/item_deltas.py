@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from endcap.events import Event, EventType
+from endcap.events import EventType
 
-_COUNTED = {
-    EventType.VIEW_ITEM: "view",
-    EventType.ADD_TO_CART: "cart",
-    EventType.PURCHASE: "purchase",
+COUNTED = {
+    EventType.VIEW_ITEM.code: "view",
+    EventType.ADD_TO_CART.code: "cart",
+    EventType.PURCHASE.code: "purchase",
 }
+"""What says something about demand, by the type's code."""
 
 
-class ItemDelta(msgspec.Struct, frozen=True):
+class ItemDelta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One event's items. (`source_partition`, `source_offset`) is its id: who has counted a
     higher offset of that partition for an item skips it."""
 
@@ -21,26 +22,12 @@ class ItemDelta(msgspec.Struct, frozen=True):
     source_offset: int
     kind: str
     timestamp_ms: int
-    items: tuple[tuple[str, int], ...]
+    item_ids: tuple[str, ...]
 
 
 _LINES_A_RECORD = 2000
 """Far below the broker's largest record, long item ids included."""
 _decoder = msgspec.json.Decoder(tuple[ItemDelta, ...])
-
-
-def item_delta(event: Event, partition: int, offset: int) -> ItemDelta | None:
-    """The delta of an event; None where it says nothing about demand."""
-    kind = _COUNTED.get(event.event_name)
-    if kind is None:
-        return None
-    return ItemDelta(
-        partition,
-        offset,
-        kind,
-        event.timestamp_ms,
-        tuple((item.item_id, item.quantity) for item in event.items),
-    )
 
 
 def encode_deltas(deltas: Sequence[ItemDelta]) -> Iterator[bytes]:
@@ -51,11 +38,11 @@ def encode_deltas(deltas: Sequence[ItemDelta]) -> Iterator[bytes]:
     batch: list[ItemDelta] = []
     lines = 0
     for delta in deltas:
-        if batch and lines + len(delta.items) > _LINES_A_RECORD:
+        if batch and lines + len(delta.item_ids) > _LINES_A_RECORD:
             yield msgspec.json.encode(batch)
             batch, lines = [], 0
         batch.append(delta)
-        lines += len(delta.items)
+        lines += len(delta.item_ids)
     if batch:
         yield msgspec.json.encode(batch)
 

@@ -8,7 +8,6 @@ none.
 
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -21,15 +20,16 @@ from endcap.streams.clients import (
     stop_producer,
 )
 from endcap.streams.item_deltas import encode_deltas
-from endcap.streams.session_batch import DeadLetter, FoldedBatch, Held, fold_batch, held_of
+from endcap.streams.session_batch import DeadLetter, FoldedBatch, fold_batch
 from endcap.streams.session_store import SessionStore
-from endcap.timeline import encode_snapshot
+from endcap.timeline import Snapshot, decode_snapshot, encode_snapshot
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
 HOT_SESSIONS = 10_000
-"""Decoded sessions kept a partition; the others are decoded when their shopper comes back."""
+"""Decoded sessions kept a partition, at most twice as many: in two generations, of which the older
+is dropped when the younger is full. The others are decoded when their shopper comes back."""
 _READ_BACK_ROWS = 5_000
 _LARGEST_LETTER = 900_000
 
@@ -53,7 +53,8 @@ class OwnedPartition:
         self._place = place
         self._store = store
         self._producer = producer
-        self._hot: OrderedDict[str, Held] = OrderedDict()
+        self._hot: dict[str, Snapshot] = {}
+        self._cooling: dict[str, Snapshot] = {}
 
     @classmethod
     async def acquire(cls, place: Place, partition: int, store: SessionStore) -> Self:
@@ -95,7 +96,7 @@ class OwnedPartition:
         """
         now_ms = int(time.time() * 1000)
         batch = fold_batch(records, self.partition, self._look_up, now_ms, self._place.lateness_ms)
-        rows = {user_id: encode_snapshot(held.snapshot) for user_id, held in batch.held.items()}
+        rows = {user_id: encode_snapshot(now) for user_id, now in batch.snapshots.items()}
         await self._producer.begin_transaction()
         written = await self._write(rows, batch)
         await self._producer.send_offsets_to_transaction(
@@ -103,7 +104,7 @@ class OwnedPartition:
         )
         await self._producer.commit_transaction()
         self._store.put(rows, max([self._store.position, *written]))
-        self._keep(batch.held)
+        self._keep(batch.snapshots)
         return batch
 
     async def _write(self, rows: Mapping[str, bytes], batch: FoldedBatch) -> list[int]:
@@ -153,19 +154,17 @@ class OwnedPartition:
             )
         return sent
 
-    def _look_up(self, user_id: str) -> Held | None:
-        held = self._hot.get(user_id)
-        if held is None:
+    def _look_up(self, user_id: str) -> Snapshot | None:
+        snapshot = self._hot.get(user_id) or self._cooling.get(user_id)
+        if snapshot is None:
             raw = self._store.get(user_id)
-            held = None if raw is None else held_of(raw)
-        return held
+            snapshot = None if raw is None else decode_snapshot(raw)
+        return snapshot
 
-    def _keep(self, held: Mapping[str, Held]) -> None:
-        for user_id, kept in held.items():
-            self._hot[user_id] = kept
-            self._hot.move_to_end(user_id)
-        while len(self._hot) > HOT_SESSIONS:
-            self._hot.popitem(last=False)
+    def _keep(self, snapshots: Mapping[str, Snapshot]) -> None:
+        self._hot.update(snapshots)
+        if len(self._hot) > HOT_SESSIONS:
+            self._hot, self._cooling = {}, self._hot
 
     async def _read_back(self) -> None:
         source = TopicPartition(self._place.topics.sessions.name, self.partition)

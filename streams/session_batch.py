@@ -7,10 +7,11 @@ from typing import NamedTuple, Protocol
 from endcap.errors import InvalidEventError
 from endcap.events import parse_event
 from endcap.sessions import Session, act_of
-from endcap.streams.item_deltas import ItemDelta, item_delta
-from endcap.timeline import DEFAULT_LATENESS_MS, Outcome, Snapshot, Timeline, decode_snapshot, place
+from endcap.streams.item_deltas import COUNTED, ItemDelta
+from endcap.timeline import DEFAULT_LATENESS_MS, OpenTimeline, Outcome, Snapshot, Timeline
 
 _APPEND_TIME = 1
+_FOLDED = Outcome.FOLDED  # an enum's attribute is a call; this is asked for each event
 
 
 class Record(Protocol):
@@ -33,13 +34,6 @@ class Record(Protocol):
         """1: the broker's clock (LogAppendTime)."""
 
 
-class Held(NamedTuple):
-    """A shopper in memory: what was last written, and its session, already folded."""
-
-    snapshot: Snapshot
-    session: Session
-
-
 class DeadLetter(NamedTuple):
     """A record that cannot be folded, and why."""
 
@@ -53,26 +47,16 @@ class FoldedBatch(NamedTuple):
     `outcomes` accounts for every record: folded, duplicate, already_folded, dead_letter.
     """
 
-    held: dict[str, Held]
+    snapshots: dict[str, Snapshot]
     deltas: list[ItemDelta]
     dead_letters: list[DeadLetter]
     outcomes: Counter[str]
 
 
-def held_of(raw: bytes) -> Held:
-    """A snapshot as read back.
-
-    Raises:
-        msgspec.ValidationError: the bytes are not a snapshot of ours.
-    """
-    snapshot = decode_snapshot(raw)
-    return Held(snapshot, snapshot.session)
-
-
 def fold_batch(
     records: Iterable[Record],
     partition: int,
-    look_up: Callable[[str], Held | None],
+    look_up: Callable[[str], Snapshot | None],
     now_ms: int,
     lateness_ms: int = DEFAULT_LATENESS_MS,
 ) -> FoldedBatch:
@@ -80,15 +64,16 @@ def fold_batch(
 
     `look_up` answers with what the batches before this one left of a shopper.
     """
-    held: dict[str, Held] = {}
+    open_of: dict[str, OpenTimeline] = {}
+    last_of: dict[str, tuple[int, int]] = {}
+    done_of: dict[str, int] = {}
     deltas: list[ItemDelta] = []
     dead_letters: list[DeadLetter] = []
-    folded = duplicate = already_folded = 0
+    duplicate = already_folded = 0
     for record in records:
-        offset = record.offset
+        offset, arrived_ms = record.offset, record.timestamp
         # A producer's clock may run ahead; the broker's is the same for all.
-        arrived_ms = record.timestamp
-        if record.timestamp_type != _APPEND_TIME and arrived_ms > now_ms:
+        if arrived_ms > now_ms and record.timestamp_type != _APPEND_TIME:
             arrived_ms = now_ms
         try:
             event = parse_event(record.value, arrived_ms)
@@ -96,37 +81,47 @@ def fold_batch(
             dead_letters.append(DeadLetter(record, error))
             continue
         user_id = event.user_id
-        past = held.get(user_id) or look_up(user_id)
-        if past is None:
-            before = Session(user_id)
-            timeline, session = Timeline(before), before
-        elif offset <= past.snapshot.source_offset:
+        timeline = open_of.get(user_id)
+        if timeline is None:
+            past = look_up(user_id)
+            if past is None:
+                timeline = OpenTimeline(Timeline(Session(user_id)))
+            else:
+                timeline = OpenTimeline(past.timeline)
+                if past.source_offset >= offset:
+                    done_of[user_id] = past.source_offset
+            open_of[user_id] = timeline
+        if done_of and offset <= done_of.get(user_id, -1):
             already_folded += 1
             continue
-        else:
-            timeline, session = past.snapshot.timeline, past.session
-        timeline, session, outcome = place(
-            timeline, session, act_of(event), arrived_ms, lateness_ms
-        )
-        if outcome is Outcome.FOLDED:
-            folded += 1
-            held[user_id] = Held(Snapshot(timeline, partition, offset, arrived_ms), session)
-            delta = item_delta(event, partition, offset)
-            if delta is not None:
-                deltas.append(delta)
+        act = act_of(event)
+        outcome = timeline.place(act, arrived_ms, lateness_ms)
+        if outcome is _FOLDED:
+            last_of[user_id] = offset, arrived_ms
+            kind = COUNTED.get(act.type_code)
+            if kind is not None:
+                deltas.append(ItemDelta(partition, offset, kind, act.timestamp_ms, act.item_ids))
         elif outcome is Outcome.DUPLICATE:
             duplicate += 1
         else:
-            late = InvalidEventError(
-                "late",
-                f"timestamp_ms lies more than {lateness_ms // 1000} s behind the shopper's newest "
-                "event. Raise ENDCAP_LATENESS_S, or send it sooner.",
-            )
-            dead_letters.append(DeadLetter(record, late))
+            dead_letters.append(DeadLetter(record, _late(lateness_ms)))
+    snapshots = {
+        user_id: Snapshot(open_of[user_id].close(lateness_ms), partition, *last)
+        for user_id, last in last_of.items()
+    }
+    folded = sum([timeline.placed for timeline in open_of.values()])
     outcomes = Counter(
         folded=folded,
         duplicate=duplicate,
         already_folded=already_folded,
         dead_letter=len(dead_letters),
     )
-    return FoldedBatch(held, deltas, dead_letters, outcomes)
+    return FoldedBatch(snapshots, deltas, dead_letters, outcomes)
+
+
+def _late(lateness_ms: int) -> InvalidEventError:
+    return InvalidEventError(
+        "late",
+        f"timestamp_ms lies more than {lateness_ms // 1000} s behind the shopper's newest "
+        "event. Raise ENDCAP_LATENESS_S, or send it sooner.",
+    )

@@ -160,13 +160,20 @@ class SessionWorker:
         if not records:
             return False
         started = time.perf_counter()
-        batch = await owned.fold(tp, records)
-        _count(batch)
+        self.handled(await owned.fold(tp, records))
         metrics.BATCH.observe(len(records))
         metrics.EVENT_AGE.observe(max(0.0, time.time() - records[-1].timestamp / 1000))
         metrics.FOLD_SECONDS.observe(time.perf_counter() - started)
         metrics.SESSIONS.set(sum(map(len, self._stores.values())))
         return True
+
+    def handled(self, batch: FoldedBatch) -> None:
+        """Count a batch that is committed."""
+        for outcome, times in batch.outcomes.items():
+            metrics.EVENTS.labels(outcome).inc(times)
+        for letter in batch.dead_letters:
+            metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
+        metrics.SNAPSHOTS.inc(len(batch.snapshots))
 
 
 class _Owning:
@@ -201,11 +208,3 @@ async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
 async def _pause(released: asyncio.Event, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(released.wait(), seconds)
-
-
-def _count(batch: FoldedBatch) -> None:
-    for outcome, times in batch.outcomes.items():
-        metrics.EVENTS.labels(outcome).inc(times)
-    for letter in batch.dead_letters:
-        metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
-    metrics.SNAPSHOTS.inc(len(batch.held))

@@ -150,7 +150,7 @@ class ItemSide:
             hour, weight = delta.timestamp_ms // HOUR_MS, WEIGHTS[delta.kind]
             outcome = "already_counted"
             # Each item once: a basket may name the same item on two lines.
-            for item_id in {item_id for item_id, _quantity in delta.items}:
+            for item_id in set(delta.item_ids):
                 held = self.window.get((hour, item_id))
                 after = held.plus(weight, delta.source_partition, delta.source_offset)
                 if after is not held and self.window.put((hour, item_id), after):

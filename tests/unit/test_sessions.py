@@ -11,10 +11,9 @@ from endcap.sessions import (
     Session,
     fold,
     fold_all,
-    type_code,
 )
 
-PURCHASE = type_code(EventType.PURCHASE)
+PURCHASE = EventType.PURCHASE.code
 
 _KINDS = [
     EventType.VIEW_ITEM,

@@ -6,21 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.events import EventType
-from endcap.sessions import Act, Session, fold_acts, type_code
+from endcap.sessions import Act, Session, fold_acts
 from endcap.timeline import (
     MAX_TAIL,
     REMEMBERED_IDS,
+    OpenTimeline,
     Outcome,
     Snapshot,
     Timeline,
     decode_snapshot,
     encode_snapshot,
-    place,
 )
 
 LATENESS = 50
 CODES = [
-    type_code(kind)
+    kind.code
     for kind in (
         EventType.VIEW_ITEM,
         EventType.ADD_TO_CART,
@@ -60,12 +60,14 @@ def arrivals(rows: list[Act], rng: random.Random) -> list[Act]:
 
 
 def placed(rows: list[Act], start: Timeline | None = None) -> tuple[Timeline, list[Outcome]]:
+    """In batches of seven: where a batch ends must not matter."""
     timeline = start or Timeline(Session("u"))
-    session, outcomes = timeline.session(), []
-    for act in rows:
-        timeline, session, outcome = place(timeline, session, act, 1 << 60, LATENESS)
-        outcomes.append(outcome)
-        assert session == timeline.session()
+    outcomes: list[Outcome] = []
+    for first in range(0, len(rows), 7):
+        open_timeline = OpenTimeline(timeline)
+        for act in rows[first : first + 7]:
+            outcomes.append(open_timeline.place(act, 1 << 60, LATENESS))
+        timeline = open_timeline.close(LATENESS)
         assert len(timeline.tail) <= MAX_TAIL
         assert len(timeline.remembered) <= 8 * REMEMBERED_IDS
     return timeline, outcomes
@@ -108,12 +110,11 @@ def test_too_late_is_refused_and_changes_nothing() -> None:
 
 
 def test_a_clock_that_runs_ahead_does_not_make_others_late() -> None:
-    timeline = Timeline(Session("u"))
-    ahead = Act(10_000, CODES[0], digest(1), ("a",))
-    timeline, session, _ = place(timeline, timeline.session(), ahead, 1_000, LATENESS)
+    timeline = OpenTimeline(Timeline(Session("u")))
+    timeline.place(Act(10_000, CODES[0], digest(1), ("a",)), 1_000, LATENESS)
     honest = Act(1_001, CODES[0], digest(2), ("b",))
-    timeline, session, outcome = place(timeline, session, honest, 1_001, LATENESS)
-    assert outcome is Outcome.FOLDED
+    assert timeline.place(honest, 1_001, LATENESS) is Outcome.FOLDED
+    session = timeline.close(LATENESS).session()
     assert [past.item_id for past in session.interactions] == ["b", "a"]
 
 
@@ -127,7 +128,7 @@ def test_a_storm_within_the_lateness_is_sealed_early_and_never_doubled() -> None
 
 
 def test_the_cart_comes_before_the_purchase_of_the_same_second() -> None:
-    add = Act(1_000, type_code(EventType.ADD_TO_CART), digest(9), ("a",))
-    buy = Act(1_000, type_code(EventType.PURCHASE), digest(1), ("a",))
+    add = Act(1_000, EventType.ADD_TO_CART.code, digest(9), ("a",))
+    buy = Act(1_000, EventType.PURCHASE.code, digest(1), ("a",))
     timeline, _ = placed([buy, add])
     assert timeline.session().cart == ()
