@@ -265,6 +265,25 @@ def bench_throughput_command(
     _show(found, as_json)
 
 
+@bench_app.command("faults")
+def bench_faults_command(
+    scale: Annotated[float, typer.Option(help="Times the usual 64 faults.", min=0.05)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the order of faults, and of the events.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill, freeze, rebalance, repeat; then compare every session with the plain fold.
+
+    Example: endcap bench faults --scale 0.25 --json
+    """
+    from endcap.deploy.bench.faults import DEFAULT_PLAN, bench_faults
+    from endcap.deploy.progress import Bars
+
+    plan = {kind: max(1, round(times * scale)) for kind, times in DEFAULT_PLAN.items()}
+    with Bars(_screen) as bars:
+        found = bench_faults(plan, load_settings().cache_dir, bars, seed)
+    _show(found, as_json)
+
+
 def _show(found: object, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))

@@ -46,6 +46,7 @@ def run_stream(settings: Settings) -> None:
             settings.topics,
             f"{settings.topic_prefix}-stream",
             settings.lateness_s * 1000,
+            settings.session_timeout_s * 1000,
         )
         worker = SessionWorker(place, settings.group_instance_id)
         stop_on_signal(worker.stop)

@@ -22,7 +22,7 @@ from endcap.streams.clients import (
 from endcap.streams.item_deltas import encode_deltas
 from endcap.streams.session_batch import DeadLetter, FoldedBatch, fold_batch
 from endcap.streams.session_store import SessionStore
-from endcap.timeline import Snapshot, decode_snapshot, encode_snapshot
+from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, decode_snapshot, encode_snapshot
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,18 @@ _LARGEST_LETTER = 900_000
 
 
 class Place(NamedTuple):
-    """Where a worker works: its broker, its topics, its group, what lateness it allows."""
+    """Where a worker works, and what it allows: lateness of events, silence of a worker."""
 
     bootstrap_servers: str
     topics: Topics
     group_id: str
-    lateness_ms: int
+    lateness_ms: int = DEFAULT_LATENESS_MS
+    session_timeout_ms: int = 10_000
+
+    @property
+    def heartbeat_ms(self) -> int:
+        """Often enough that one that is lost does no harm."""
+        return self.session_timeout_ms // 4
 
 
 class OwnedPartition:

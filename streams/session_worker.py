@@ -24,13 +24,8 @@ from endcap.streams.session_store import MemorySessions, SessionStore
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 10_000
-SESSION_TIMEOUT_MS = 10_000
-HEARTBEAT_MS = SESSION_TIMEOUT_MS // 4
 _POLL_MS = 200
 _RELEASE_S = 10.0
-_FENCED_PAUSE_S = 2 * HEARTBEAT_MS / 1000
-"""A worker that slept through its expulsion hears of it with its next heartbeat. Until then it
-must not take the partition back from its rightful owner."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 8.0
 
 
@@ -70,8 +65,8 @@ class SessionWorker:
             self._place.bootstrap_servers,
             group_id=self._place.group_id,
             group_instance_id=self._instance_id,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
+            session_timeout_ms=self._place.session_timeout_ms,
+            heartbeat_interval_ms=self._place.heartbeat_ms,
             isolation_level="read_committed",
         )
         try:
@@ -142,7 +137,9 @@ class SessionWorker:
             except ProducerFenced:
                 metrics.FENCED.inc()
                 log.warning("partition %d has another owner now", tp.partition)
-                await _pause(released, _FENCED_PAUSE_S)
+                # Who slept through their expulsion hear of it with their next heartbeat. Until
+                # then they must not take the partition back from its rightful owner.
+                await _pause(released, 2 * self._place.heartbeat_ms / 1000)
             except (KafkaError, BrokerUnavailableError) as error:
                 metrics.RETRIES.inc()
                 log.warning(

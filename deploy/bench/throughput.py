@@ -30,7 +30,7 @@ QUIX_EVENTS = 100_000
 QUIX = "quixstreams==3.28.1"
 WAYS = ("transactions", "unfenced", "fold_only")
 _ROLES = Path(__file__).parent / "roles"
-_ROLE_TIMEOUT_S = 900.0
+_ROLE_TIMEOUT_S = 300.0
 
 
 def bench_throughput(

@@ -10,9 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
-from endcap.deploy.local_stack.kafka import KAFKA_VERSION, kafka_jars, start_kafka
+from endcap.deploy.local_stack.kafka import (
+    KAFKA_VERSION,
+    kafka_jars,
+    start_formatted_kafka,
+    start_kafka,
+)
 from endcap.deploy.local_stack.ports import LOOPBACK, free_ports
 from endcap.deploy.local_stack.supervised import Child, LocalStackError, PortTakenError
 from endcap.deploy.local_stack.valkey import start_valkey
@@ -57,6 +62,7 @@ class LocalStack:
         self._on_progress = on_progress or (lambda _: None)
         self._children: list[Child] = []
         self._folder: Path | None = None
+        self._broker: _Broker | None = None
 
     @property
     def bootstrap_servers(self) -> str:
@@ -109,6 +115,19 @@ class LocalStack:
         """Stop what was started here and remove its folder. Idempotent."""
         self._stop(keep_logs=False)
 
+    def kill_kafka(self) -> None:
+        """SIGKILL the broker that was started here, as a fault for tests; see `revive_kafka`."""
+        broker = self._known(self._broker)
+        self._children.remove(broker.child)
+        broker.child.kill()
+
+    def revive_kafka(self) -> None:
+        """Start the killed broker again, on the same port and data."""
+        broker = self._known(self._broker)
+        child = start_formatted_kafka(broker.port, broker.folder, broker.jars)
+        self._children.append(child)
+        self._broker = broker._replace(child=child)
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -141,7 +160,9 @@ class LocalStack:
 
         def attempt(part: Path) -> int:
             port, controller_port = free_ports(2)
-            self._children.append(start_kafka(port, controller_port, part, jars))
+            broker = start_kafka(port, controller_port, part, jars)
+            self._children.append(broker)
+            self._broker = _Broker(broker, port, part, jars)
             return port
 
         return _on_a_free_port(attempt, folder / "broker")
@@ -167,6 +188,15 @@ class LocalStack:
                 "or call start() first."
             )
         return value
+
+
+class _Broker(NamedTuple):
+    """What it takes to start the broker again."""
+
+    child: Child
+    port: int
+    folder: Path
+    jars: list[Path]
 
 
 def default_cache_dir() -> Path:

@@ -76,26 +76,35 @@ def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path])
             host=LOOPBACK, port=port, controller_port=controller_port, data=data
         )
     )
-    log4j = folder / "log4j2.properties"
-    log4j.write_text(_LOG4J2_PROPERTIES)
-    class_path = ":".join(str(jar) for jar in jars)
-    java = [str(_java()), *_JVM_FLAGS, f"-Dlog4j2.configurationFile={log4j}", "-cp", class_path]
+    (folder / "log4j2.properties").write_text(_LOG4J2_PROPERTIES)
     # "--cluster-id=": an id may begin with a dash, which would read as an option of its own.
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
     to_format.append(str(server))
-    formatter = Child("Kafka's StorageTool", [*java, *to_format], folder / "kafka-format.log")
+    arguments = [*_java_command(folder, jars), *to_format]
+    formatter = Child("Kafka's StorageTool", arguments, folder / "kafka-format.log")
     try:
         formatter.wait_for_success(_FORMAT_TIMEOUT_S)
     finally:
         formatter.stop()
-    broker = Child("Apache Kafka", [*java, "kafka.Kafka", str(server)], folder / "kafka.log")
+    return start_formatted_kafka(port, folder, jars)
+
+
+def start_formatted_kafka(port: int, folder: Path, jars: list[Path]) -> Child:
+    """Start the broker on a folder that `start_kafka` has prepared; what it held is still there."""
+    arguments = [*_java_command(folder, jars), "kafka.Kafka", str(folder / "server.properties")]
+    broker = Child("Apache Kafka", arguments, folder / "kafka.log")
     try:
         broker.wait_until(lambda: knows_itself(port), _START_TIMEOUT_S)
     except BaseException:
         broker.stop()
         raise
     return broker
+
+
+def _java_command(folder: Path, jars: list[Path]) -> list[str]:
+    logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
+    return [str(_java()), *_JVM_FLAGS, logging, "-cp", ":".join(str(jar) for jar in jars)]
 
 
 def knows_itself(port: int, timeout_s: float = 2.0) -> bool:

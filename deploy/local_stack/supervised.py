@@ -108,14 +108,26 @@ class Child:
         """Send SIGTERM and return at once, so that several children can stop side by side."""
         self._signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """SIGKILL, and wait until it has ended."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: it stands still, with its connections open, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
     def stop(self, timeout_s: float = 5.0) -> None:
         """SIGTERM, and SIGKILL for what is still there after `timeout_s`. Idempotent."""
         self.ask_to_stop()
         try:
             self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
+            self.kill()
 
     def _signal(self, number: signal.Signals) -> None:
         # Once it has been waited for, the id may belong to somebody else: poll() comes first.

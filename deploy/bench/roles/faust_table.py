@@ -25,7 +25,7 @@ async def work(
         consumer_auto_offset_reset="earliest",
     )
     source = app.topic(topic, value_serializer="json", key_serializer="raw", key_type=bytes)
-    sessions = app.Table("sessions", default=None, partitions=partitions)
+    sessions = app.Table("sessions", default=list, partitions=partitions)
     finished: asyncio.Future[dict[str, float]] = asyncio.get_running_loop().create_future()
     clock: Clock | None = None
     handled = 0
@@ -36,7 +36,7 @@ async def work(
         async for event in stream:
             clock = clock or Clock()
             user_id = event["user_id"]
-            past = sessions[user_id] or []
+            past = sessions[user_id]
             touched = [
                 [i["item_id"], event["event_name"], event["timestamp_ms"]] for i in event["items"]
             ]

@@ -1,0 +1,357 @@
+"""Workers killed, frozen and moved, a broker killed, input shuffled and repeated: what is left?
+
+While events flow, one fault after the other happens to a real broker and real worker processes.
+At the end the sessions topic is compared, shopper by shopper, with the plain fold of all events.
+"""
+
+import asyncio
+import heapq
+import os
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.local_stack.ports import free_ports, is_open
+from endcap.deploy.local_stack.supervised import Child
+from endcap.deploy.progress import Bars
+from endcap.deploy.prometheus_text import scrape, total
+from endcap.errors import EndcapError
+from endcap.events import Event, EventItem, EventType, encode_event
+from endcap.sessions import Session, fold_all
+from endcap.streams.clients import create_topics, started_consumer, started_producer, stop_producer
+from endcap.streams.item_deltas import COUNTED, decode_deltas
+from endcap.timeline import decode_snapshot
+from endcap.topics import topics_with_prefix
+
+PARTITIONS = 4
+WORKERS = 2
+EVENTS_PER_S = 1_500
+SHOPPERS = 400
+SESSION_TIMEOUT_S = 2
+DEFAULT_PLAN = {"kill": 20, "freeze": 24, "broker": 4, "rebalance": 8, "repeats": 8}
+_LATENESS_MS = 60_000
+_DOWN_S = 5.0
+_RECOVER_S = 120.0
+_READY_S = 60.0
+_KINDS = (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE, EventType.SEARCH)
+
+
+def bench_faults(
+    plan: dict[str, int], cache_dir: Path | None, bars: Bars, seed: int = 1
+) -> dict[str, Any]:
+    """Let the planned faults happen, in an order drawn from `seed`; say what became of the events.
+
+    It brings its own stack: a broker of yours would not survive. `seconds_to_recover`: from the
+    fault until all events that were there when it happened are folded and committed; medians. A
+    fault ends when that is so. `fenced`: how often a worker that woke up was refused.
+    """
+    with LocalStack(None, "redis://none-needed", cache_dir, bars.say) as stack:
+        return asyncio.run(_Trial(stack, plan, bars, seed).run())
+
+
+class _Trial:
+    def __init__(self, stack: LocalStack, plan: dict[str, int], bars: Bars, seed: int) -> None:
+        self._stack = stack
+        self._bars = bars
+        self._rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
+        self._faults = [kind for kind, times in plan.items() for _ in range(times)]
+        self._rng.shuffle(self._faults)
+        self._topics = topics_with_prefix(f"faults-{uuid4().hex[:8]}")
+        self._prefix = self._topics.events.name.removesuffix(".events")
+        self._workers: list[_Worker] = []
+        self._numbers = count(1)
+        self._fenced = 0
+
+    async def run(self) -> dict[str, Any]:
+        bootstrap = self._stack.bootstrap_servers
+        await create_topics(bootstrap, self._topics, PARTITIONS)
+        seconds: dict[str, list[float]] = {}
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(self._stop_workers)
+            for _ in range(WORKERS):
+                self._workers.append(await self._new_worker())
+            self._watch = await started_consumer(bootstrap, group_id=f"{self._prefix}-stream")
+            closing.push_async_callback(self._watch.stop)
+            producer = await started_producer(bootstrap)
+            closing.push_async_callback(stop_producer, producer)
+            self._feed = _Feed(producer, self._topics.events.name, self._rng)
+            feeding = asyncio.create_task(self._feed.run())
+            await self._recovered(await self._ends())
+            for done, kind in enumerate(self._faults):
+                self._bars.advance("Faults", done, len(self._faults))
+                started = time.monotonic()
+                await self._happen(kind)
+                seconds.setdefault(kind, []).append(time.monotonic() - started)
+            self._bars.advance("Faults", len(self._faults), len(self._faults))
+            self._feed.stop()
+            await feeding
+            await self._recovered(await self._ends())
+        found = await self._compare()
+        return {
+            "faults": len(self._faults),
+            "events": self._feed.records,
+            **found,
+            "by_kind": dict(Counter(self._faults)),
+            "fenced": self._fenced,
+            "seconds_to_recover": {
+                kind: round(statistics.median(took), 2) for kind, took in seconds.items()
+            },
+            "slowest_s": {kind: round(max(took), 2) for kind, took in seconds.items()},
+            "session_timeout_s": SESSION_TIMEOUT_S,
+        }
+
+    async def _happen(self, kind: str) -> None:
+        """One fault, and its recovery."""
+        happen: dict[str, Callable[[], Awaitable[None]]] = {
+            "kill": self._kill,
+            "freeze": self._freeze,
+            "broker": self._kill_broker,
+            "rebalance": self._rebalance,
+            "repeats": self._repeat,
+        }
+        await happen[kind]()
+
+    async def _kill(self) -> None:
+        ends = await self._ends()
+        at = self._rng.randrange(len(self._workers))
+        await asyncio.to_thread(self._workers[at].child.kill)
+        self._workers[at] = await self._new_worker()
+        await self._recovered(ends)
+
+    async def _freeze(self) -> None:
+        """Frozen until others have done its work and gone on; then it wakes up with its batch."""
+        worker = self._rng.choice(self._workers)
+        fenced = worker.fenced()
+        worker.child.pause()
+        try:
+            await self._recovered(await self._ends())
+            await self._recovered(await self._ends())  # what came since: its own is stale now
+        finally:
+            worker.child.resume()
+        await self._recovered(await self._ends())
+        self._fenced += await asyncio.to_thread(worker.fenced) - fenced
+
+    async def _kill_broker(self) -> None:
+        ends = await self._ends()
+        await asyncio.to_thread(self._stack.kill_kafka)
+        await asyncio.sleep(_DOWN_S)
+        await asyncio.to_thread(self._stack.revive_kafka)
+        await self._recovered(ends)
+
+    async def _rebalance(self) -> None:
+        worker = await self._new_worker()
+        await self._recovered(await self._ends())
+        ends = await self._ends()
+        await asyncio.to_thread(worker.child.stop, 30.0)
+        await self._recovered(ends)
+
+    async def _repeat(self) -> None:
+        self._feed.repeat()
+        await self._recovered(await self._ends())
+
+    async def _new_worker(self) -> "_Worker":
+        return await asyncio.to_thread(_Worker, self._stack, self._prefix, next(self._numbers))
+
+    async def _stop_workers(self) -> None:
+        for worker in self._workers:
+            await asyncio.to_thread(worker.child.stop, 30.0)
+
+    def _partitions(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        ends: dict[TopicPartition, int] = await self._watch.end_offsets(
+            self._partitions(self._topics.events.name)
+        )
+        return ends
+
+    async def _recovered(self, ends: dict[TopicPartition, int]) -> None:
+        """Returns when the group has committed up to `ends`."""
+        deadline = time.monotonic() + _RECOVER_S
+        behind = dict(ends)
+        while behind:
+            dead = [worker.child for worker in self._workers if not worker.child.is_running]
+            if dead:
+                raise EndcapError(f"{dead[0].name} died by itself; its log: {dead[0].log_file}.")
+            if time.monotonic() > deadline:
+                raise EndcapError(
+                    f"After {_RECOVER_S:.0f} s {behind} were still not committed; the workers' "
+                    f"logs are in {self._stack.log_dir}."
+                )
+            for tp in list(behind):
+                try:
+                    committed = await asyncio.wait_for(self._watch.committed(tp), 5.0)
+                except (KafkaError, TimeoutError):
+                    continue
+                if (committed or 0) >= behind[tp]:
+                    del behind[tp]
+            await asyncio.sleep(0.05)
+
+    async def _compare(self) -> dict[str, int]:
+        """The sessions topic and the item deltas against the plain fold."""
+        self._bars.say("Comparing every session with the plain fold")
+        sessions: dict[str, Session] = {}
+        async for record in self._read(self._topics.sessions.name, PARTITIONS):
+            sessions[record.key.decode()] = decode_snapshot(record.value).session
+        counted: Counter[tuple[int, int]] = Counter()
+        async for record in self._read(self._topics.item_deltas.name, 1):
+            counted.update(
+                (d.source_partition, d.source_offset) for d in decode_deltas(record.value)
+            )
+        expected = fold_all(self._feed.events)
+        lost = doubled = out_of_order = 0
+        for user_id, session in expected.items():
+            found = sessions.get(user_id, Session(user_id))
+            missing = session.events_folded - found.events_folded
+            lost += max(0, missing)
+            doubled += max(0, -missing)
+            out_of_order += missing == 0 and found != session
+        demand = sum(event.event_name.code in COUNTED for event in self._feed.events)
+        return {
+            "lost": lost,
+            "doubled": doubled,
+            "out_of_order": out_of_order,
+            "shoppers": len(expected),
+            "unique_events": len(self._feed.events),
+            "deltas_lost": max(0, demand - len(counted)),
+            "deltas_doubled": counted.total() - len(counted),
+        }
+
+    async def _read(self, topic: str, partitions: int) -> Any:
+        reader = await started_consumer(
+            self._stack.bootstrap_servers, isolation_level="read_committed"
+        )
+        try:
+            tps = [TopicPartition(topic, partition) for partition in range(partitions)]
+            reader.assign(tps)
+            ends = await reader.end_offsets(tps)
+            await reader.seek_to_beginning(*tps)
+            while any([await reader.position(tp) < ends[tp] for tp in tps]):
+                for records in (await reader.getmany(timeout_ms=200)).values():
+                    for record in records:
+                        yield record
+        finally:
+            await reader.stop()
+
+
+class _Worker:
+    """`endcap stream` in a process of its own, as an operator would run it."""
+
+    def __init__(self, stack: LocalStack, prefix: str, number: int) -> None:
+        (self._port,) = free_ports(1)
+        self.child = Child(
+            f"endcap stream {number}",
+            [sys.executable, "-m", "endcap.deploy.cli", "stream"],
+            stack.log_dir / f"stream-{number}.log",
+            os.environ
+            | {
+                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+                "ENDCAP_TOPIC_PREFIX": prefix,
+                "ENDCAP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
+                "ENDCAP_METRICS_PORT": str(self._port),
+                "ENDCAP_DATA_DIR": str(stack.log_dir / f"stream-{number}"),
+            },
+        )
+        self.child.wait_until(lambda: is_open(self._port), _READY_S)
+
+    def fenced(self) -> int:
+        """How often it was refused so far."""
+        return int(total(scrape(self._port), "endcap_stream_fenced_total"))
+
+
+class _Due(NamedTuple):
+    at_ms: float
+    order: int
+    event: Event
+
+
+class _Feed:
+    """Events at a steady rate: each up to half the lateness out of order, one in ten repeated."""
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, rng: random.Random) -> None:
+        self.events: list[Event] = []
+        self.records = 0
+        self._producer = producer
+        self._topic = topic
+        self._rng = rng
+        self._stopping = False
+        self._waiting: list[_Due] = []
+        self._orders = count()
+
+    def stop(self) -> None:
+        """Send what is still waiting, then end."""
+        self._stopping = True
+
+    def repeat(self, newest: int = 3_000) -> None:
+        """A client's retry storm: the newest events once more, in any order."""
+        for event in self._rng.sample(self.events[-newest:], min(newest, len(self.events))):
+            self._push(0.0, event)
+
+    async def run(self) -> None:
+        """Until stopped. A broker that is away is waited for: nothing is given up."""
+        step_ms = 1000 / 50  # of event time, between two events
+        sent: list[Awaitable[Any]] = []
+        started = time.monotonic()
+        for number in count():
+            if self._stopping:
+                break
+            now_ms = 1_700_000_000_000 + number * step_ms
+            self._make(number, now_ms)
+            sent += await self._send_due(now_ms)
+            if number % 100 == 0:
+                if len(sent) > 2_000:
+                    await asyncio.gather(*sent)
+                    sent.clear()
+                await asyncio.sleep(max(0.0, started + number / EVENTS_PER_S - time.monotonic()))
+        sent += await self._send_due(float("inf"))
+        await asyncio.gather(*sent)
+
+    def _make(self, number: int, now_ms: float) -> None:
+        kind = self._rng.choice(_KINDS)
+        event = Event(
+            event_id=f"e{number}",
+            user_id=f"u{self._rng.randrange(SHOPPERS)}",
+            event_name=kind,
+            timestamp_ms=int(now_ms),
+            transaction_id=f"t{number}",
+            # A purchase of something carted before, now and then; else an item of its own.
+            items=(EventItem(f"i{number - self._rng.choice((0, 400))}"),),
+        )
+        self.events.append(event)
+        self._push(now_ms + self._rng.uniform(0, _LATENESS_MS / 2), event)
+        if self._rng.random() < 0.1:
+            self._push(now_ms + self._rng.uniform(0, _LATENESS_MS / 2), event)
+
+    def _push(self, at_ms: float, event: Event) -> None:
+        heapq.heappush(self._waiting, _Due(at_ms, next(self._orders), event))
+
+    async def _send_due(self, now_ms: float) -> list[Awaitable[Any]]:
+        sent = []
+        while self._waiting and self._waiting[0].at_ms <= now_ms:
+            event = heapq.heappop(self._waiting).event
+            sent.append(await self._sent(event))
+            self.records += 1
+        return sent
+
+    async def _sent(self, event: Event) -> Awaitable[Any]:
+        while True:
+            try:
+                accepted: Awaitable[Any] = await self._producer.send(
+                    self._topic, encode_event(event), event.user_id.encode()
+                )
+            except KafkaError:  # its buffer is full while the broker is away
+                await asyncio.sleep(0.2)
+            else:
+                return accepted
