@@ -265,6 +265,23 @@ def bench_throughput_command(
     _show(found, as_json)
 
 
+@bench_app.command("recovery")
+def bench_recovery_command(
+    sessions: Annotated[int, typer.Option(help="Sessions in the topic.", min=1000)] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """From kill -9 to the next event, with the local store and without it.
+
+    Example: endcap bench recovery --sessions 200000 --json
+    """
+    from endcap.deploy.bench.recovery import bench_recovery
+    from endcap.deploy.progress import Bars
+
+    with Bars(_screen) as bars:
+        found = bench_recovery(load_settings().cache_dir, sessions, bars)
+    _show(found, as_json)
+
+
 @bench_app.command("faults")
 def bench_faults_command(
     scale: Annotated[float, typer.Option(help="Times the usual 64 faults.", min=0.05)] = 1.0,

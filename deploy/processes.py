@@ -20,7 +20,8 @@ from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.owned_partition import Place
-from endcap.streams.session_worker import SessionWorker
+from endcap.streams.session_store import SessionStore
+from endcap.streams.session_worker import SessionWorker, memory_store
 from endcap.streams.topic_view import SessionView, catalogue_view
 
 
@@ -48,11 +49,20 @@ def run_stream(settings: Settings) -> None:
             settings.lateness_s * 1000,
             settings.session_timeout_s * 1000,
         )
-        worker = SessionWorker(place, settings.group_instance_id)
+        worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
         stop_on_signal(worker.stop)
         await worker.run()
 
     asyncio.run(main())
+
+
+def _session_store(settings: Settings) -> Callable[[int], SessionStore]:
+    if settings.session_store == "memory":
+        return memory_store
+    from endcap.streams.disk_sessions import DiskSessions
+
+    folder = settings.data_dir / "sessions" / settings.topic_prefix
+    return lambda partition: DiskSessions(folder / str(partition))
 
 
 def run_rescore(settings: Settings) -> None:

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     metrics_port: int = Field(default=0, ge=0, le=65535)
+    session_store: Literal["disk", "memory"] = "disk"
     session_timeout_s: int = Field(default=10, ge=1)
     lateness_s: int = Field(default=60, ge=0)
     group_instance_id: str | None = None

@@ -1,7 +1,6 @@
 """A shopper's session state, and the fold that every consumer of events shares."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
 from xxhash import xxh3_64_digest
@@ -41,7 +40,7 @@ class Act(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     item_ids: tuple[str, ...] = ()
 
 
-class Interaction(NamedTuple):
+class Interaction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An item touched: `type_code` is the model's input (1..12, in EventType's order)."""
 
     item_id: str
@@ -49,7 +48,7 @@ class Interaction(NamedTuple):
     timestamp_ms: int
 
 
-class Purchased(NamedTuple):
+class Purchased(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How often an item was bought (by transactions), when first and last.
 
     `decayed` counts with a half-life of `HALF_LIFE_MS`, as of `last_ms`: habits of last spring

@@ -180,6 +180,9 @@ class OwnedPartition:
         try:
             reader.assign([source])
             end = (await reader.end_offsets([source]))[source]
+            if self._store.position > end:
+                log.warning("the sessions topic was made anew: the local store is read again")
+                self._store.clear()
             start = max(self._store.position, (await reader.beginning_offsets([source]))[source])
             reader.seek(source, start)
             while (position := await reader.position(source)) < end:

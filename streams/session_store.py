@@ -23,6 +23,9 @@ class SessionStore(Protocol):
     def __len__(self) -> int:
         """How many shoppers it holds."""
 
+    def clear(self) -> None:
+        """Forget everything, `position` too."""
+
     def close(self) -> None:
         """Give back what it holds open."""
 
@@ -49,6 +52,11 @@ class MemorySessions:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def clear(self) -> None:
+        """See `SessionStore`."""
+        self._rows.clear()
+        self.position = 0
 
     def close(self) -> None:
         """Nothing is held open."""
