@@ -42,12 +42,14 @@ def make_slate(
     slate: list[ListItem] = []
     in_category: Counter[str] = Counter()
     cart = frozenset(session.cart)
+    just_bought = {
+        past.item_id
+        for past in session.purchased
+        if past.times == 1 and now_ms - past.last_ms < policy.just_bought_ms
+    }
     for at in np.argsort(-scores[: candidates.ids.size], kind="stable"):
         item = item_at(int(candidates.ids[at]))
-        if not item.in_stock or item.item_id in cart:
-            continue
-        past = session.purchased.get(item.item_id)
-        if past and past.times == 1 and now_ms - past.last_ms < policy.just_bought_ms:
+        if not item.in_stock or item.item_id in cart or item.item_id in just_bought:
             continue
         if in_category[item.category] >= policy.per_category:
             continue

@@ -55,6 +55,7 @@ class Purchased(msgspec.Struct, frozen=True, array_like=True, gc=False):
     weigh less than this month's (recency-aware frequency, Faggioli et al., UMAP 2020).
     """
 
+    item_id: str
     times: int
     last_ms: int
     first_ms: int
@@ -72,7 +73,7 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
     user_id: str
     interactions: tuple[Interaction, ...] = ()
     cart: tuple[str, ...] = ()
-    purchased: dict[str, Purchased] = {}
+    purchased: tuple[Purchased, ...] = ()
     events_folded: int = 0
     updated_ms: int = 0
 
@@ -145,21 +146,20 @@ def fold_all(events: Iterable[Event]) -> dict[str, Session]:
 
 
 def _purchased_after(
-    purchased: dict[str, Purchased], items: tuple[str, ...], when_ms: int
-) -> dict[str, Purchased]:
-    after = dict(purchased)
+    purchased: tuple[Purchased, ...], items: tuple[str, ...], when_ms: int
+) -> tuple[Purchased, ...]:
+    after = {past.item_id: past for past in purchased}
     for item_id in items:
         past = after.pop(item_id, None)
         after[item_id] = (
-            Purchased(1, when_ms, when_ms, 1.0)
+            Purchased(item_id, 1, when_ms, when_ms, 1.0)
             if past is None
             else Purchased(
+                item_id,
                 past.times + 1,
                 max(past.last_ms, when_ms),
                 min(past.first_ms, when_ms),
                 past.decayed_at(when_ms) + 1.0,
             )
         )
-    for item_id in list(after)[: max(0, len(after) - MAX_PURCHASED_ITEMS)]:
-        del after[item_id]
-    return after
+    return tuple(after.values())[-MAX_PURCHASED_ITEMS:]

@@ -62,9 +62,9 @@ def shopper_from_session(session: Session, index_of: dict[str, int], now_ms: int
     ]
     bought = np.array(
         [
-            (index_of[item_id], past.times, past.first_ms, past.last_ms, past.decayed)
-            for item_id, past in session.purchased.items()
-            if item_id in index_of
+            (index_of[past.item_id], past.times, past.first_ms, past.last_ms, past.decayed)
+            for past in session.purchased
+            if past.item_id in index_of
         ],
         dtype=np.float64,
     ).reshape(-1, 5)
