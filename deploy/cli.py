@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,6 +13,9 @@ from rich.console import Console
 from endcap import __version__
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
+
+if TYPE_CHECKING:
+    from endcap.streams.dead_letters import Letter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -21,11 +25,17 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
 app.add_typer(topics_app, name="topics")
+letters_app = typer.Typer(no_args_is_help=True, help="Events that could not be folded.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
+app.add_typer(letters_app, name="dead-letters")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")
 
 _screen = Console(stderr=True)
+Reason = Annotated[str | None, typer.Option(help="Only this reason, such as late.")]
+Source = Annotated[str | None, typer.Option(help="Only from this topic (or file).")]
+Since = Annotated[datetime | None, typer.Option(help="Only those written since.")]
+Until = Annotated[datetime | None, typer.Option(help="Only those written before.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
@@ -180,6 +190,159 @@ def doctor(as_json: Json = False) -> None:
             mark = "[green]ok[/green]" if finding.ok else "[red]no[/red]"
             _screen.print(f"{mark}  {finding.part}: {finding.says}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="CSV with a header, or JSON lines; .gz too.")],
+    adapter: Annotated[str, typer.Option(help="native, segment, rees46, or your own.")] = "native",
+    rate: Annotated[float | None, typer.Option(help="Events a second.", min=1)] = None,
+    skip: Annotated[int, typer.Option(help="Rows to skip: where an earlier run ended.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """The rows of a file into the events topic; a bad row becomes a dead letter.
+
+    Example: endcap replay 2019-Oct.csv.gz --adapter rees46 --rate 2000
+    """
+    from endcap.deploy.adapters import find_adapter
+    from endcap.deploy.file_replay import read_rows, replay_file
+    from endcap.deploy.progress import Bars
+
+    settings = load_settings()
+    found = find_adapter(adapter, settings.adapters)
+    total = sum(1 for _ in read_rows(file))
+    with Bars(_screen) as bars:
+        sums = asyncio.run(
+            replay_file(
+                file,
+                found,
+                settings.broker,
+                settings.topics,
+                rate,
+                skip,
+                lambda rows: bars.advance("Rows", rows, total),
+            )
+        )
+        bars.advance("Rows", total, total)
+    _show(sums, as_json)
+
+
+@letters_app.command("list")
+def list_letters(
+    reason: Reason = None,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option(help="At most so many, the newest.", min=1)] = 50,
+    replayed: Annotated[bool, typer.Option("--all", help="Those that went back too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What could not be folded, and why.
+
+    Example: endcap dead-letters list --reason late --since 2026-11-24
+    """
+    from collections import Counter
+
+    from rich.table import Table
+
+    letters = [
+        letter
+        for letter in _read_letters(reason, source, since, until)
+        if replayed or not letter.replayed
+    ]
+    by_reason = dict(Counter(letter.reason for letter in letters).most_common())
+    newest = letters[-limit:]
+    if as_json:
+        rows = [
+            {
+                "letter": x.name,
+                "at_ms": x.at_ms,
+                "reason": x.reason,
+                "message": x.message,
+                "topic": x.source_topic,
+                "partition": x.source_partition,
+                "offset": x.source_offset,
+                "replayed": x.replayed,
+            }
+            for x in newest
+        ]
+        print(json.dumps({"letters": len(letters), "by_reason": by_reason, "newest": rows}))
+        return
+    table = Table("letter", "reason", "from", "message", title=f"{len(letters)} dead letters")
+    for x in newest:
+        table.add_row(
+            x.name, x.reason, f"{x.source_topic}/{x.source_partition}@{x.source_offset}", x.message
+        )
+    _screen.print(table)
+    _screen.print(", ".join(f"{name}: {times}" for name, times in by_reason.items()))
+
+
+@letters_app.command("show")
+def show_letter(
+    letter: Annotated[str, typer.Argument(help="Its name in the list: PARTITION:OFFSET.")],
+) -> None:
+    """One letter, whole: reason, headers, and the value as it came.
+
+    Example: endcap dead-letters show 0:17
+    """
+    for found in _read_letters(None, None, None, None):
+        if found.name == letter:
+            _screen.print(f"[bold]{found.reason}[/bold]", highlight=False)
+            _screen.print(found.message, markup=False, highlight=False)
+            for name, value in found.headers:
+                _screen.print(f"{name}: {value!r}", markup=False, highlight=False)
+            _screen.print(f"key: {found.key!r}", markup=False, highlight=False)
+            print((found.value or b"").decode(errors="replace"))
+            return
+    raise EndcapError(f"There is no dead letter {letter}. `endcap dead-letters list` names them.")
+
+
+@letters_app.command("replay")
+def replay_dead_letters(
+    letters: Annotated[list[str] | None, typer.Argument(help="PARTITION:OFFSET ...")] = None,
+    reason: Reason = None,
+    source: Source = None,
+    since: Since = None,
+    until: Until = None,
+    to: Annotated[str | None, typer.Option(help="Another topic than where it came from.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many, send none.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send letters back to where they came from, each once: after the cause is mended.
+
+    Example: endcap dead-letters replay --reason late --dry-run
+    """
+    from endcap.streams.dead_letters import replay_letters
+
+    if not (letters or reason or source or since or until):
+        raise EndcapError(
+            "Say which: PARTITION:OFFSET, --reason, --source, --since or --until. Example: "
+            "endcap dead-letters replay --reason future"
+        )
+    settings = load_settings()
+    found = [
+        letter
+        for letter in _read_letters(reason, source, since, until, frozenset(letters or ()))
+        if not letter.replayed
+    ]
+    if not dry_run:
+        asyncio.run(replay_letters(settings.broker, settings.topics, found, to))
+    _show({"replayed": 0 if dry_run else len(found), "matched": len(found)}, as_json)
+
+
+def _read_letters(
+    reason: str | None,
+    source: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    names: frozenset[str] = frozenset(),
+) -> "list[Letter]":
+    from endcap.streams.dead_letters import Wanted, read_letters
+
+    settings = load_settings()
+    wanted = Wanted(reason, source, since, until, names)
+    every = asyncio.run(read_letters(settings.broker, settings.topics))
+    return [letter for letter in every if wanted.takes(letter)]
 
 
 @train_app.command()

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     session_timeout_s: int = Field(default=10, ge=1)
     lateness_s: int = Field(default=60, ge=0)
     group_instance_id: str | None = None
+    adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 

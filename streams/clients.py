@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -98,6 +98,23 @@ async def started_consumer(
         **settings,
     )
     return await _start(consumer, bootstrap_servers)
+
+
+async def read_whole(bootstrap_servers: str, topic: str) -> AsyncIterator[Any]:
+    """Every committed record of a topic, up to where it ends now; nothing where there is no topic.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+    """
+    reader = await started_consumer(bootstrap_servers, topic, isolation_level="read_committed")
+    try:
+        ends = await reader.end_offsets(reader.assignment())
+        while any([await reader.position(tp) < end for tp, end in ends.items()]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                for record in records:
+                    yield record
+    finally:
+        await reader.stop()
 
 
 async def create_topics(

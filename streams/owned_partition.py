@@ -19,8 +19,9 @@ from endcap.streams.clients import (
     started_transactional_producer,
     stop_producer,
 )
+from endcap.streams.dead_letters import KafkaRecord, letter_record
 from endcap.streams.item_deltas import encode_deltas
-from endcap.streams.session_batch import DeadLetter, FoldedBatch, fold_batch
+from endcap.streams.session_batch import FoldedBatch, fold_batch
 from endcap.streams.session_store import SessionStore
 from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, decode_snapshot, encode_snapshot
 from endcap.topics import Topics
@@ -31,7 +32,6 @@ HOT_SESSIONS = 10_000
 """Decoded sessions kept a partition, at most twice as many: in two generations, of which the older
 is dropped when the younger is full. The others are decoded when their shopper comes back."""
 _READ_BACK_ROWS = 5_000
-_LARGEST_LETTER = 900_000
 
 
 class Place(NamedTuple):
@@ -131,7 +131,7 @@ class OwnedPartition:
                 await self._send(
                     topics.dead_letters.name,
                     self.partition % len(among),
-                    (_letter(letter) for letter in batch.dead_letters),
+                    (letter_record(letter.record, letter.error) for letter in batch.dead_letters),
                 )
             )
         metadata = [(await acknowledged, count) for acknowledged, count in sent]
@@ -141,7 +141,7 @@ class OwnedPartition:
         self,
         topic: str,
         partition: int,
-        records: Iterable[tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]],
+        records: Iterable[KafkaRecord],
     ) -> list[tuple[Any, int]]:
         """Hand over in as few batches as fit a request: (acknowledgement, records) of each."""
         sent = []
@@ -194,24 +194,3 @@ class OwnedPartition:
             self._store.put({}, max(position, start))
         finally:
             await reader.stop()
-
-
-def _letter(letter: DeadLetter) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
-    """The record as it came, with the reason in headers named after KIP-1034.
-
-    A value that would not fit a record any more is cut; its whole is in the source topic.
-    """
-    record: Any = letter.record
-    said = {
-        "exception": letter.error.reason,
-        "message": str(letter.error),
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-    }
-    headers = [*record.headers, *((f"__streams.errors.{k}", v.encode()) for k, v in said.items())]
-    value = record.value
-    if value is not None and len(value) > _LARGEST_LETTER:
-        headers.append(("endcap.cut-from-bytes", str(len(value)).encode()))
-        value = value[:_LARGEST_LETTER]
-    return record.key, value, headers

@@ -122,9 +122,11 @@ class SessionWorker:
         retry_s = _FIRST_RETRY_S
         while not released.is_set():
             try:
-                store = self._stores.get(tp.partition) or self._open_store(tp.partition)
-                self._stores[tp.partition] = store
-                owned = await OwnedPartition.acquire(self._place, tp.partition, store)
+                if tp.partition not in self._stores:
+                    self._stores[tp.partition] = self._open_store(tp.partition)
+                owned = await OwnedPartition.acquire(
+                    self._place, tp.partition, self._stores[tp.partition]
+                )
                 try:
                     await _resume(consumer, tp)
                     while not released.is_set():

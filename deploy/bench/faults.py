@@ -30,7 +30,13 @@ from endcap.deploy.prometheus_text import scrape, total
 from endcap.errors import EndcapError
 from endcap.events import Event, EventItem, EventType, encode_event
 from endcap.sessions import Session, fold_all
-from endcap.streams.clients import create_topics, started_consumer, started_producer, stop_producer
+from endcap.streams.clients import (
+    create_topics,
+    read_whole,
+    started_consumer,
+    started_producer,
+    stop_producer,
+)
 from endcap.streams.item_deltas import COUNTED, decode_deltas
 from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
@@ -182,9 +188,8 @@ class _Trial:
         deadline = time.monotonic() + _RECOVER_S
         behind = dict(ends)
         while behind:
-            dead = [worker.child for worker in self._workers if not worker.child.is_running]
-            if dead:
-                raise EndcapError(f"{dead[0].name} died by itself; its log: {dead[0].log_file}.")
+            for worker in self._workers:
+                worker.child.check()
             if time.monotonic() > deadline:
                 raise EndcapError(
                     f"After {_RECOVER_S:.0f} s {behind} were still not committed; the workers' "
@@ -202,11 +207,12 @@ class _Trial:
     async def _compare(self) -> dict[str, int]:
         """The sessions topic and the item deltas against the plain fold."""
         self._bars.say("Comparing every session with the plain fold")
+        bootstrap = self._stack.bootstrap_servers
         sessions: dict[str, Session] = {}
-        async for record in self._read(self._topics.sessions.name, PARTITIONS):
+        async for record in read_whole(bootstrap, self._topics.sessions.name):
             sessions[record.key.decode()] = decode_snapshot(record.value).session
         counted: Counter[tuple[int, int]] = Counter()
-        async for record in self._read(self._topics.item_deltas.name, 1):
+        async for record in read_whole(bootstrap, self._topics.item_deltas.name):
             counted.update(
                 (d.source_partition, d.source_offset) for d in decode_deltas(record.value)
             )
@@ -228,22 +234,6 @@ class _Trial:
             "deltas_lost": max(0, demand - len(counted)),
             "deltas_doubled": counted.total() - len(counted),
         }
-
-    async def _read(self, topic: str, partitions: int) -> Any:
-        reader = await started_consumer(
-            self._stack.bootstrap_servers, isolation_level="read_committed"
-        )
-        try:
-            tps = [TopicPartition(topic, partition) for partition in range(partitions)]
-            reader.assign(tps)
-            ends = await reader.end_offsets(tps)
-            await reader.seek_to_beginning(*tps)
-            while any([await reader.position(tp) < ends[tp] for tp in tps]):
-                for records in (await reader.getmany(timeout_ms=200)).values():
-                    for record in records:
-                        yield record
-        finally:
-            await reader.stop()
 
 
 class _Worker:

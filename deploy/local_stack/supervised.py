@@ -94,6 +94,11 @@ class Child:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_POLL_S)
 
+    def check(self) -> None:
+        """Raise `LocalStackError` with the end of the log if it has ended by itself."""
+        if not self.is_running:
+            raise self._ended_too_early()
+
     def wait_for_success(self, timeout_s: float) -> None:
         """Return once the process has ended with status 0; raise `LocalStackError` otherwise."""
         try:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
@@ -188,7 +189,7 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
 
 
 async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
-    stack: LocalStack,
+    stack: LocalStack, tmp_path: Path
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}"
     topics = topics_with_prefix(prefix)
@@ -204,6 +205,7 @@ async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
         "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
         "ENDCAP_TOPIC_PREFIX": prefix,
         "ENDCAP_GROUP_INSTANCE_ID": "worker-1",
+        "ENDCAP_DATA_DIR": str(tmp_path),
     }
 
     def start() -> "subprocess.Popen[bytes]":

@@ -1,0 +1,80 @@
+"""A batch accounts for each of its records, and where it is cut changes nothing."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from endcap.events import Event, EventItem, EventType, encode_event
+from endcap.sessions import fold_all
+from endcap.streams.session_batch import fold_batch
+from endcap.timeline import Snapshot
+
+NOW_MS = 2_000_000
+
+
+class Record(NamedTuple):
+    value: bytes | None
+    offset: int
+    timestamp: int = NOW_MS
+    timestamp_type: int = 1
+
+
+def event(number: int, user: str, when: int) -> Event:
+    return Event(
+        event_id=f"e{number}",
+        user_id=user,
+        event_name=EventType.VIEW_ITEM,
+        timestamp_ms=when,
+        items=(EventItem(f"i{number}"),),
+    )
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event | None]:
+    """Events of three shoppers within the lateness, repeats, and rubbish (None)."""
+    rows: list[Event | None] = []
+    for number in range(draw(st.integers(0, 40))):
+        rows.append(event(number, draw(st.sampled_from("abc")), draw(st.integers(1, 60_000))))
+        rows += draw(st.lists(st.sampled_from([*rows, None]), max_size=2))
+    return rows
+
+
+@given(streams(), st.integers(1, 10), st.data())
+def test_every_record_is_accounted_for_wherever_batches_end(
+    rows: list[Event | None], size: int, data: st.DataObject
+) -> None:
+    records = [
+        Record(b"rubbish" if row is None else encode_event(row), offset)
+        for offset, row in enumerate(rows)
+    ]
+    held: dict[str, Snapshot] = {}
+    sums: Counter[str] = Counter()
+    at = 0
+    while at < len(records):
+        batch = fold_batch(records[at : at + size], 0, held.get, NOW_MS)
+        if data.draw(st.booleans()):  # else a crash before the commit: it is read again
+            held.update(batch.snapshots)
+            sums += batch.outcomes
+            at += size
+    real = [row for row in rows if row is not None]
+    assert sums.total() == len(rows)
+    assert sums["dead_letter"] == len(rows) - len(real)
+    assert sums["folded"] == len({row.event_id for row in real})
+    assert {user: snapshot.session for user, snapshot in held.items()} == fold_all(real)
+
+
+def test_records_that_a_snapshot_holds_already_are_skipped() -> None:
+    records = [Record(encode_event(event(n, "a", 1_000 + n)), n) for n in range(10)]
+    first = fold_batch(records[:6], 0, {}.get, NOW_MS)
+    again = fold_batch(records, 0, first.snapshots.get, NOW_MS)
+    assert again.outcomes["already_folded"] == 6
+    assert again.outcomes["folded"] == 4
+    assert [delta.source_offset for delta in again.deltas] == [6, 7, 8, 9]
+
+
+def test_a_producers_stamp_in_the_future_counts_as_now() -> None:
+    ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
+    batch = fold_batch([ahead], 0, {}.get, NOW_MS)
+    assert [letter.error.reason for letter in batch.dead_letters] == ["future"]
