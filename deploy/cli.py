@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +42,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, n
 
 def main() -> None:
     """Run a command; an error of ours is one readable message and exit code 1."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except EndcapError as error:

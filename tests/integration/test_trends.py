@@ -1,8 +1,12 @@
 """The trends app on a real broker and a real Valkey, restarted once."""
 
 import asyncio
+import os
+import random
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -11,9 +15,10 @@ import pytest
 
 from endcap.catalogue import CatalogueItem, encode_item
 from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.local_stack.supervised import Child
 from endcap.lists import RecommendationList
 from endcap.serving.redis_store import RedisStore
-from endcap.streams.clients import create_topics, started_producer
+from endcap.streams.clients import create_topics, started_producer, started_transactional_producer
 from endcap.streams.item_deltas import ItemDelta, encode_deltas
 from endcap.streams.trends import run_trends
 from endcap.topics import Topics, topics_with_prefix
@@ -125,3 +130,83 @@ async def test_trends_and_catalogue_reach_redis_and_survive_a_restart(
     finally:
         await producer.stop()
         await store.close()
+
+
+@pytest.mark.timeout(300)
+async def test_counts_are_exact_after_kill_9_in_mid_stream(
+    servers: LocalStack, tmp_path: Path
+) -> None:
+    """Deltas come in transactions, as the session worker writes them; some are aborted first."""
+    prefix = f"t{uuid4().hex[:8]}"
+    topics = topics_with_prefix(prefix)
+    await create_topics(servers.bootstrap_servers, topics, partitions=2)
+    store = RedisStore(servers.redis_url)
+    producer = await started_transactional_producer(servers.bootstrap_servers, f"{prefix}-deltas")
+    rng = random.Random(5)
+    expected: Counter[str] = Counter()
+    offset = 0
+
+    async def send_batch() -> None:
+        nonlocal offset
+        batch = []
+        for _ in range(50):
+            item_ids = tuple(rng.sample([f"i{n:02}" for n in range(15)], 2))
+            batch.append(ItemDelta(0, offset, "view", NOON_MS + offset % 1000, item_ids))
+            expected.update(item_ids)
+            offset += 1
+        (record,) = encode_deltas(batch)
+        if rng.random() < 0.2:  # the worker was fenced, and its successor writes the same again
+            await producer.begin_transaction()
+            await producer.send_and_wait(topics.item_deltas.name, record)
+            await producer.abort_transaction()
+        async with producer.transaction():
+            await producer.send_and_wait(topics.item_deltas.name, record)
+
+    def start(number: int) -> Child:
+        return Child(
+            "endcap trends",
+            [sys.executable, "-m", "endcap.deploy.cli", "trends"],
+            tmp_path / f"trends-{number}.log",
+            os.environ
+            | {
+                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
+                "ENDCAP_REDIS_URL": servers.redis_url,
+                "ENDCAP_TOPIC_PREFIX": prefix,
+                "ENDCAP_DATA_DIR": str(tmp_path),
+            },
+        )
+
+    async def shown() -> float:
+        ready = await store.trending()
+        known = ready.items if ready else ()
+        return sum(item.score for item in known if item.id.startswith("i"))
+
+    async def shows(at_least: float) -> float:
+        deadline = time.monotonic() + 90
+        while (now := await shown()) < at_least:
+            assert time.monotonic() < deadline, f"{now} of {at_least} counted"
+            await asyncio.sleep(0.02)
+        return now
+
+    app = start(0)
+    try:
+        for kill in range(1, 4):
+            before = await shown()
+            async with asyncio.TaskGroup() as sending:
+                sending.create_task(_each(send_batch for _ in range(40)))
+                await shows(before + 1)  # in mid-stream
+                app.kill()
+            app = start(kill)
+        await shows(expected.total())
+        ready = await store.trending()
+        assert ready is not None
+        assert {item.id: item.score for item in ready.items} == dict(expected)
+    finally:
+        app.stop()
+        await producer.stop()
+        await store.close()
+
+
+async def _each(calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    for call in calls:
+        await call()
