@@ -114,6 +114,10 @@ def demo(
 @app.command()
 def stream(
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
+    ] = None,
 ) -> None:
     """The session worker: events to sessions.
 
@@ -121,7 +125,7 @@ def stream(
     """
     from endcap.deploy.processes import run_stream
 
-    run_stream(load_settings(metrics_port=metrics_port))
+    run_stream(load_settings(metrics_port=metrics_port, start_from=start_from))
 
 
 @app.command()

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from prometheus_client import start_http_server
@@ -19,7 +20,7 @@ from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
-from endcap.streams.owned_partition import Place
+from endcap.streams.owned_partition import Place, Start
 from endcap.streams.session_store import SessionStore
 from endcap.streams.session_worker import SessionWorker, memory_store
 from endcap.streams.topic_view import SessionView, catalogue_view
@@ -48,12 +49,21 @@ def run_stream(settings: Settings) -> None:
             f"{settings.topic_prefix}-stream",
             settings.lateness_s * 1000,
             settings.session_timeout_s * 1000,
+            _start(settings.start_from),
         )
         worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
         stop_on_signal(worker.stop)
         await worker.run()
 
     asyncio.run(main())
+
+
+def _start(start_from: str) -> Start:
+    if start_from in {"earliest", "latest"}:
+        return Start(at_end=start_from == "latest")
+    when = datetime.fromisoformat(start_from)
+    utc = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return Start(since_ms=int(utc.timestamp() * 1000))
 
 
 def _session_store(settings: Settings) -> Callable[[int], SessionStore]:

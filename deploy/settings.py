@@ -3,10 +3,11 @@
 import difflib
 import os
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,11 +42,19 @@ class Settings(BaseSettings):
     metrics_port: int = Field(default=0, ge=0, le=65535)
     session_store: Literal["disk", "memory"] = "disk"
     session_timeout_s: int = Field(default=10, ge=1)
+    start_from: str = "earliest"
     lateness_s: int = Field(default=60, ge=0)
     group_instance_id: str | None = None
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
+
+    @field_validator("start_from")
+    @classmethod
+    def _a_start(cls, value: str) -> str:
+        if value not in {"earliest", "latest"}:
+            datetime.fromisoformat(value)  # a ValueError is named with the setting
+        return value
 
     @property
     def broker(self) -> str:

@@ -34,6 +34,13 @@ is dropped when the younger is full. The others are decoded when their shopper c
 _READ_BACK_ROWS = 5_000
 
 
+class Start(NamedTuple):
+    """Where a group begins that has committed nothing yet: at the earliest event, unless told."""
+
+    at_end: bool = False
+    since_ms: int | None = None
+
+
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker."""
 
@@ -42,6 +49,7 @@ class Place(NamedTuple):
     group_id: str
     lateness_ms: int = DEFAULT_LATENESS_MS
     session_timeout_ms: int = 10_000
+    start: Start = Start()
 
     @property
     def heartbeat_ms(self) -> int:

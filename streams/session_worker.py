@@ -17,7 +17,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 from endcap.errors import BrokerUnavailableError
 from endcap.streams import metrics
 from endcap.streams.clients import started_consumer
-from endcap.streams.owned_partition import OwnedPartition, Place
+from endcap.streams.owned_partition import OwnedPartition, Place, Start
 from endcap.streams.session_batch import FoldedBatch
 from endcap.streams.session_store import MemorySessions, SessionStore
 
@@ -128,7 +128,7 @@ class SessionWorker:
                     self._place, tp.partition, self._stores[tp.partition]
                 )
                 try:
-                    await _resume(consumer, tp)
+                    await _resume(consumer, tp, self._place.start)
                     while not released.is_set():
                         if await self._one_batch(consumer, tp, owned):
                             retry_s = _FIRST_RETRY_S
@@ -195,13 +195,17 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
         self._worker.own(self._consumer, assigned)
 
 
-async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition, start: Start) -> None:
     """Read on from the commit. It is looked up after the fence: nobody moves it any more."""
     committed = await consumer.committed(tp)
-    if committed is None:
-        await consumer.seek_to_beginning(tp)
-    else:
-        consumer.seek(tp, committed)
+    if committed is None and start.since_ms is not None:
+        # By the records' timestamps; none as late as that: from the end on.
+        found = (await consumer.offsets_for_times({tp: start.since_ms}))[tp]
+        committed = found.offset if found else (await consumer.end_offsets([tp]))[tp]
+    elif committed is None:
+        look_up = consumer.end_offsets if start.at_end else consumer.beginning_offsets
+        committed = (await look_up([tp]))[tp]
+    consumer.seek(tp, committed)
 
 
 async def _pause(released: asyncio.Event, seconds: float) -> None:
