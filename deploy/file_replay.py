@@ -13,7 +13,7 @@ import msgspec
 
 from endcap.adapters import Adapter, adapted
 from endcap.errors import DataError, InvalidEventError
-from endcap.events import parse_event
+from endcap.events import home_of, parse_event
 from endcap.streams.clients import started_producer, stop_producer
 from endcap.streams.dead_letters import letter_record
 from endcap.topics import Topics
@@ -70,8 +70,8 @@ async def replay_file(
                 if event is None:
                     sums["ignored"] += 1
                     continue
-                user_id = parse_event(event, 1 << 62).user_id
-                waiting.append(await producer.send(topics.events.name, event, user_id.encode()))
+                home = home_of(parse_event(event, 1 << 62))
+                waiting.append(await producer.send(topics.events.name, event, home.encode()))
                 sums["sent"] += 1
             if len(waiting) >= _IN_FLIGHT or (rate and len(waiting) >= rate / 50):
                 await asyncio.gather(*waiting)

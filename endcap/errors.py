@@ -43,3 +43,7 @@ class RuntimeConflictError(EndcapError):
 
 class DataError(EndcapError):
     """A data set or file that cannot be read as what it should be."""
+
+
+class TopicsDifferError(EndcapError):
+    """Topics that must have equally many partitions have not."""

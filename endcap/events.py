@@ -83,6 +83,16 @@ _decoder = msgspec.json.Decoder(Event)
 _encoder = msgspec.json.Encoder()
 
 
+def home_of(event: Event) -> str:
+    """The id that keys the event: its user's, but of `identify` its device's.
+
+    A device's log has the logins on it in their order, whoever logs in.
+    """
+    if event.event_name is EventType.IDENTIFY and event.anonymous_id:
+        return event.anonymous_id
+    return event.user_id
+
+
 def encode_event(event: Event) -> bytes:
     """JSON bytes for the topic `endcap.events`."""
     return _encoder.encode(event)

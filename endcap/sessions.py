@@ -11,7 +11,7 @@ MAX_INTERACTIONS = 50
 MAX_PURCHASED_ITEMS = 256
 HALF_LIFE_MS = 45 * 86_400_000
 
-_ADD = EventType.ADD_TO_CART.code
+ADD = EventType.ADD_TO_CART.code
 _REMOVE = EventType.REMOVE_FROM_CART.code
 _PURCHASE = EventType.PURCHASE.code
 _INTERACTIONS = frozenset(
@@ -68,7 +68,11 @@ class Purchased(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known of one shopper. Every collection is bounded, newest last."""
+    """What is known of one shopper. Every collection is bounded, newest last.
+
+    `events_folded` counts every event that this id's session ever held, those handed over to a
+    known user too: it only rises, and lists are versioned by it.
+    """
 
     user_id: str
     interactions: tuple[Interaction, ...] = ()
@@ -118,14 +122,14 @@ def fold_acts(session: Session, acts: Iterable[Act]) -> Session:
                     interactions = [
                         past
                         for past in interactions
-                        if past.type_code != _ADD or past.item_id not in carted
+                        if past.type_code != ADD or past.item_id not in carted
                     ]
                     cart = [item for item in cart if item not in carted]
                 purchased = _purchased_after(purchased, items, when)
             for item in items:
                 interactions.append(Interaction(item, code, when))
             del interactions[:-MAX_INTERACTIONS]
-        if code == _ADD:
+        if code == ADD:
             cart += [item for item in items if item not in cart]
             del cart[:-MAX_INTERACTIONS]
         elif code == _REMOVE:

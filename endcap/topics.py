@@ -11,9 +11,14 @@ class Topic(NamedTuple):
 
 
 class Topics(NamedTuple):
-    """All topics of one installation."""
+    """All topics of one installation.
+
+    A shopper's records are in the same partition of `events`, `handovers`, `erasures` and
+    `sessions`: these have equally many.
+    """
 
     events: Topic
+    handovers: Topic
     sessions: Topic
     item_deltas: Topic
     catalogue: Topic
@@ -30,10 +35,11 @@ def topics_with_prefix(prefix: str = "endcap") -> Topics:
     """
     return Topics(
         events=Topic(f"{prefix}.events", compacted=False),
+        handovers=Topic(f"{prefix}.handovers", compacted=True),
         sessions=Topic(f"{prefix}.sessions", compacted=True),
         item_deltas=Topic(f"{prefix}.item-deltas", compacted=False),
         catalogue=Topic(f"{prefix}.catalogue", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
-        erasures=Topic(f"{prefix}.erasures", compacted=False),
-        dead_letters=Topic(f"{prefix}.dead-letters", compacted=False),
+        erasures=Topic(f"{prefix}.erasures", compacted=True),
+        dead_letters=Topic(f"{prefix}.dead-letters", compacted=True),
     )

@@ -80,6 +80,14 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
     except KafkaError:
         log.debug("a fenced producer did not stop", exc_info=True)
         await producer.client.close()
+    _look_at_its_end(producer)
+
+
+def _look_at_its_end(producer: AIOKafkaProducer) -> None:
+    """Nobody waits for a transaction that failed before its commit; asyncio complains of that."""
+    waiter = producer._txn_manager and producer._txn_manager._transaction_waiter
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        waiter.exception()
 
 
 async def started_consumer(
@@ -123,7 +131,8 @@ async def create_topics(
     """Create the topics that are missing; returns their names.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
-    So has the catalogue: the trends app reads both as one worker.
+    So has the catalogue: the trends app reads both as one worker. Where the events are there
+    already, the others get as many partitions as they have.
 
     Raises:
         BrokerUnavailableError: no broker answered.
@@ -131,13 +140,40 @@ async def create_topics(
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await _start(admin, bootstrap_servers)
     try:
-        known = set(await admin.list_topics())
-        missing = [topic for topic in topics if topic.name not in known]
+        counts = await _partition_counts(admin, topics)
+        missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
+            partitions = counts[topics.events] or partitions
             await _create(admin, missing, topics, partitions, replication)
         return [topic.name for topic in missing]
     finally:
         await admin.close()
+
+
+async def partition_counts(bootstrap_servers: str, topics: Iterable[Topic]) -> dict[Topic, int]:
+    """How many partitions each topic has; 0 where there is no such topic.
+
+    Raises:
+        BrokerUnavailableError: no broker answered.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await _start(admin, bootstrap_servers)
+    try:
+        return await _partition_counts(admin, topics)
+    finally:
+        await admin.close()
+
+
+async def _partition_counts(
+    admin: AIOKafkaAdminClient, topics: Iterable[Topic]
+) -> dict[Topic, int]:
+    # A topic that is asked for by its name is created where the broker allows that: list first.
+    known = set(await admin.list_topics())
+    counts = dict.fromkeys(topics, 0)
+    there = [topic.name for topic in counts if topic.name in known]
+    described = await admin.describe_topics(there) if there else []
+    sizes = {each["topic"]: len(each["partitions"]) for each in described}
+    return {topic: sizes.get(topic.name, 0) for topic in counts}
 
 
 async def _create(
@@ -164,17 +200,15 @@ async def _create(
 
 
 def _configs(topic: Topic, topics: Topics) -> dict[str, str]:
-    if topic.compacted:
-        return {"cleanup.policy": "compact"}
     # Replayed events carry old event times in their value; retention must not follow them.
-    kept_for_ever = {"retention.ms": "-1"}
-    if topic == topics.events:
+    kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
+    if topic in {topics.events, topics.erasures}:
         # By the broker's clock, not the producer's: "in the future" is judged by it.
-        return kept_for_ever | {"message.timestamp.type": "LogAppendTime"}
+        return kept | {"message.timestamp.type": "LogAppendTime"}
     if topic == topics.dead_letters:
         # The largest record that the events take, and its reason beside it.
-        return kept_for_ever | {"max.message.bytes": str(2 * 1024 * 1024)}
-    return kept_for_ever
+        return kept | {"max.message.bytes": str(2 * 1024 * 1024)}
+    return kept
 
 
 async def _start(client: Any, bootstrap_servers: str) -> Any:

@@ -20,6 +20,8 @@ CUT = "endcap.cut-from-bytes"
 LARGEST_VALUE = 900_000
 _REPLAY_BATCH = 500
 
+_OWN_KEY = PREFIX + "key"
+"""The key that the record came with."""
 KafkaRecord = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value, headers."""
 
@@ -75,6 +77,7 @@ def letter_record(record: Any, error: InvalidEventError) -> KafkaRecord:
     """What is written of a consumed record that was refused.
 
     A value that would not fit a record beside its reason is cut; its whole is in the source topic.
+    The letter's key is its source, so that a letter can be erased from the compacted topic.
     """
     said = {
         "exception": error.reason,
@@ -84,11 +87,13 @@ def letter_record(record: Any, error: InvalidEventError) -> KafkaRecord:
         "offset": str(record.offset),
     }
     headers = [*record.headers, *((PREFIX + name, v.encode()) for name, v in said.items())]
+    if record.key is not None:
+        headers.append((_OWN_KEY, record.key))
     value = record.value
     if value is not None and len(value) > LARGEST_VALUE:
         headers.append((CUT, str(len(value)).encode()))
         value = value[:LARGEST_VALUE]
-    return record.key, value, headers
+    return f"{record.topic}:{record.partition}:{record.offset}".encode(), value, headers
 
 
 async def read_letters(bootstrap_servers: str, topics: Topics) -> list[Letter]:
@@ -153,6 +158,7 @@ async def replay_letters(
                     await producer.send(
                         topics.dead_letters.name,
                         b"",
+                        f"{REPLAYED}:{letter.name}".encode(),
                         partition=letter.partition,
                         headers=[(REPLAYED, letter.name.encode())],
                     )
@@ -178,7 +184,7 @@ def _letter(record: Any, headers: dict[str, bytes]) -> Letter:
         said("topic"),
         int(said("partition", "-1")),
         int(said("offset", "-1")),
-        record.key,
+        headers.get(_OWN_KEY),
         record.value,
         tuple(record.headers),
         replayed=False,

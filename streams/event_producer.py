@@ -1,4 +1,4 @@
-"""Events into their topic, keyed by user."""
+"""Events into their topic, keyed by user; a login by its device, whose log decides its place."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from endcap.errors import BrokerUnavailableError
-from endcap.events import Event, encode_event
+from endcap.events import Event, encode_event, home_of
 
 ACKNOWLEDGE_S = 10.0
 
@@ -39,6 +39,6 @@ class EventProducer:
     async def enqueue(self, event: Event) -> Awaitable[Any]:
         """Hand the event to the producer; the awaitable ends with the acknowledgement."""
         future: Awaitable[Any] = await self._producer.send(
-            self._topic, encode_event(event), key=event.user_id.encode()
+            self._topic, encode_event(event), key=home_of(event).encode()
         )
         return future

@@ -4,6 +4,13 @@ from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("endcap_events_total", "Records read from the events topic", ["outcome"])
 DEAD_LETTERS = Counter("endcap_dead_letters_total", "Records sent to the dead letters", ["reason"])
+HANDOVERS = Counter(
+    "endcap_handovers_total", "What a login moves between partitions, as it is opened", ["outcome"]
+)
+ERASED = Counter("endcap_sessions_erased_total", "Erasures carried out, of devices too")
+MISPLACED = Counter(
+    "endcap_stream_misplaced_batches_total", "Batches of events keyed by something else"
+)
 SNAPSHOTS = Counter("endcap_snapshots_total", "Session snapshots written")
 BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)

@@ -10,9 +10,13 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
+from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from endcap.erasure import Erased, Registry, decode_erasure
+from endcap.identity import encode_parcel, recipient
 from endcap.streams import metrics
 from endcap.streams.clients import (
     started_consumer,
@@ -21,7 +25,7 @@ from endcap.streams.clients import (
 )
 from endcap.streams.dead_letters import KafkaRecord, letter_record
 from endcap.streams.item_deltas import encode_deltas
-from endcap.streams.session_batch import FoldedBatch, fold_batch
+from endcap.streams.session_batch import BatchFold, FoldedBatch, Partition
 from endcap.streams.session_store import SessionStore
 from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, decode_snapshot, encode_snapshot
 from endcap.topics import Topics
@@ -50,6 +54,7 @@ class Place(NamedTuple):
     lateness_ms: int = DEFAULT_LATENESS_MS
     session_timeout_ms: int = 10_000
     start: Start = Start()
+    erasure_secret: str = ""
 
     @property
     def heartbeat_ms(self) -> int:
@@ -61,9 +66,11 @@ class OwnedPartition:
     """A partition whose sessions only this process can write, until it is fenced."""
 
     def __init__(
-        self, place: Place, partition: int, store: SessionStore, producer: AIOKafkaProducer
+        self, place: Place, partition: Partition, store: SessionStore, producer: AIOKafkaProducer
     ) -> None:
-        self.partition = partition
+        self.partition = partition.number
+        self._partition = partition
+        self._registry = Registry(place.erasure_secret)
         self._place = place
         self._store = store
         self._producer = producer
@@ -71,7 +78,7 @@ class OwnedPartition:
         self._cooling: dict[str, Snapshot] = {}
 
     @classmethod
-    async def acquire(cls, place: Place, partition: int, store: SessionStore) -> Self:
+    async def acquire(cls, place: Place, partition: Partition, store: SessionStore) -> Self:
         """Take the partition over.
 
         1. Initialise the transactional id: an older owner is fenced, what it had begun is aborted.
@@ -82,7 +89,7 @@ class OwnedPartition:
             KafkaError: the topic could not be read to its end.
         """
         producer = await started_transactional_producer(
-            place.bootstrap_servers, f"{place.group_id}-{partition}"
+            place.bootstrap_servers, f"{place.group_id}-{partition.number}"
         )
         owned = cls(place, partition, store, producer)
         try:
@@ -96,32 +103,49 @@ class OwnedPartition:
         """Give the producer back; the store stays as it is."""
         await stop_producer(self._producer)
 
-    async def fold(self, source: TopicPartition, records: Sequence[Any]) -> FoldedBatch:
-        """Fold a batch, write what it changes and commit, all in one transaction.
+    async def fold(self, found: Mapping[TopicPartition, Sequence[Any]]) -> FoldedBatch:
+        """Fold what was read of the partition's topics; write and commit, all in one transaction.
 
         1. Fold; a record at or below its snapshot's offset is skipped.
-        2. Write snapshots, item deltas and dead letters.
-        3. Commit the offset behind the last record in the same transaction.
+        2. Write snapshots, item deltas, dead letters and what goes to other partitions.
+        3. Commit the offsets behind the last records in the same transaction.
         4. Only then keep the new sessions.
 
         Raises:
             ProducerFenced: another process owns the partition. Nothing of the batch counts.
             KafkaError: nothing of the batch is known to count; acquire the partition anew.
         """
-        now_ms = int(time.time() * 1000)
-        batch = fold_batch(records, self.partition, self._look_up, now_ms, self._place.lateness_ms)
-        rows = {user_id: encode_snapshot(now) for user_id, now in batch.snapshots.items()}
+        topics = self._place.topics
+        by_topic = {source.topic: records for source, records in found.items()}
+        parcels = by_topic.get(topics.handovers.name, ())
+        fold = BatchFold(
+            self._partition,
+            self._look_up,
+            int(time.time() * 1000),
+            self._place.lateness_ms,
+            self._registry,
+        )
+        fold.erase(by_topic.get(topics.erasures.name, ()))
+        fold.open(parcels)
+        fold.fold(by_topic.get(topics.events.name, ()))
+        batch = fold.result()
+        rows = {
+            user_id: None if now is None else encode_snapshot(now)
+            for user_id, now in batch.snapshots.items()
+        }
         await self._producer.begin_transaction()
         written = await self._write(rows, batch)
+        await self._send_across(batch, [record.key for record in parcels if record.value])
         await self._producer.send_offsets_to_transaction(
-            {source: records[-1].offset + 1}, self._place.group_id
+            {source: records[-1].offset + 1 for source, records in found.items()},
+            self._place.group_id,
         )
         await self._producer.commit_transaction()
         self._store.put(rows, max([self._store.position, *written]))
-        self._keep(batch.snapshots)
+        self._keep(batch)
         return batch
 
-    async def _write(self, rows: Mapping[str, bytes], batch: FoldedBatch) -> list[int]:
+    async def _write(self, rows: Mapping[str, bytes | None], batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""
         topics, sent = self._place.topics, []
         snapshots = await self._send(
@@ -144,6 +168,30 @@ class OwnedPartition:
             )
         metadata = [(await acknowledged, count) for acknowledged, count in sent]
         return [at.offset + count for at, count in metadata[: len(snapshots)]]
+
+    async def _send_across(self, batch: FoldedBatch, opened: Sequence[bytes]) -> None:
+        """Parcels and erasures to the partitions of their ids; an opened parcel's key is ended."""
+        topics = self._place.topics
+        sent = [
+            await self._producer.send(
+                topics.handovers.name,
+                encode_parcel(parcel),
+                # Its own for each: compaction must not take one for another.
+                uuid4().bytes,
+                partition=self._partition.of(recipient(parcel)),
+            )
+            for parcel in batch.parcels
+        ]
+        sent += [
+            await self._producer.send(topics.handovers.name, None, key, partition=self.partition)
+            for key in opened
+        ]
+        sent += [
+            await self._producer.send(topics.erasures.name, value, key, partition=partition)
+            for partition, key, value in batch.erasures
+        ]
+        for acknowledged in sent:
+            await acknowledged
 
     async def _send(
         self,
@@ -175,30 +223,63 @@ class OwnedPartition:
             snapshot = None if raw is None else decode_snapshot(raw)
         return snapshot
 
-    def _keep(self, snapshots: Mapping[str, Snapshot]) -> None:
-        self._hot.update(snapshots)
+    def _keep(self, batch: FoldedBatch) -> None:
+        for entry in batch.erased:
+            self._registry.add(entry)
+        for user_id, snapshot in batch.snapshots.items():
+            if snapshot is None:
+                self._hot.pop(user_id, None)
+                self._cooling.pop(user_id, None)
+            else:
+                self._hot[user_id] = snapshot
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
 
     async def _read_back(self) -> None:
-        source = TopicPartition(self._place.topics.sessions.name, self.partition)
         reader = await started_consumer(
             self._place.bootstrap_servers, isolation_level="read_committed"
         )
         try:
-            reader.assign([source])
-            end = (await reader.end_offsets([source]))[source]
-            if self._store.position > end:
-                log.warning("the sessions topic was made anew: the local store is read again")
-                self._store.clear()
-            start = max(self._store.position, (await reader.beginning_offsets([source]))[source])
-            reader.seek(source, start)
-            while (position := await reader.position(source)) < end:
-                found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
-                rows = {record.key.decode(): record.value for record in found.get(source, [])}
-                if rows:
-                    metrics.RESTORED.inc(len(rows))
-                self._store.put(rows, await reader.position(source))
-            self._store.put({}, max(position, start))
+            await self._read_sessions(reader)
+            await self._read_registry(reader)
         finally:
             await reader.stop()
+
+    async def _read_sessions(self, reader: AIOKafkaConsumer) -> None:
+        source = TopicPartition(self._place.topics.sessions.name, self.partition)
+        reader.assign([source])
+        end = (await reader.end_offsets([source]))[source]
+        if self._store.position > end:
+            log.warning("the sessions topic was made anew: the local store is read again")
+            self._store.clear()
+        start = max(self._store.position, (await reader.beginning_offsets([source]))[source])
+        reader.seek(source, start)
+        while (position := await reader.position(source)) < end:
+            found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
+            rows = {record.key.decode(): record.value for record in found.get(source, [])}
+            if rows:
+                metrics.RESTORED.inc(len(rows))
+            self._store.put(rows, await reader.position(source))
+        self._store.put({}, max(position, start))
+
+    async def _read_registry(self, reader: AIOKafkaConsumer) -> None:
+        """Who was erased: all of it, since the topic is compacted and short."""
+        source = TopicPartition(self._place.topics.erasures.name, self.partition)
+        reader.assign([source])
+        end = (await reader.end_offsets([source]))[source]
+        await reader.seek_to_beginning(source)
+        while await reader.position(source) < end:
+            found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
+            for record in found.get(source, []):
+                entry = _registered(record.value)
+                if entry is not None:
+                    self._registry.add(entry)
+
+
+def _registered(raw: bytes | None) -> Erased | None:
+    """None for the other records of the topic, a malformed one among them: the fold refuses it."""
+    try:
+        record = decode_erasure(raw) if raw else None
+    except msgspec.MsgspecError:
+        return None
+    return record if isinstance(record, Erased) else None

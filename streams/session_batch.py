@@ -1,21 +1,42 @@
-"""What a batch of records does to the sessions: a pure function, the same for every transport."""
+"""What a batch of records does to the sessions: pure, the same for every transport."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+import msgspec
+from aiokafka.partitioner import murmur2
+
+from endcap.erasure import (
+    Erased,
+    Receipt,
+    Registry,
+    Request,
+    Sweep,
+    decode_erasure,
+    encode_erasure,
+    erasure_key,
+)
 from endcap.errors import InvalidEventError
-from endcap.events import parse_event
+from endcap.events import EventType, parse_event
+from endcap.identity import Handover, Identification, Parcel, decode_parcel
 from endcap.sessions import Session, act_of
 from endcap.streams.item_deltas import COUNTED, ItemDelta
 from endcap.timeline import DEFAULT_LATENESS_MS, OpenTimeline, Outcome, Snapshot, Timeline
 
 _APPEND_TIME = 1
 _FOLDED = Outcome.FOLDED  # an enum's attribute is a call; this is asked for each event
+_HANDED_OVER = Outcome.HANDED_OVER
+_DUPLICATE = Outcome.DUPLICATE
+_IDENTIFY = EventType.IDENTIFY
 
 
 class Record(Protocol):
     """What is needed of a consumed record; aiokafka's `ConsumerRecord` has it."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The id that decided its partition."""
 
     @property
     def value(self) -> bytes | None:
@@ -34,6 +55,17 @@ class Record(Protocol):
         """1: the broker's clock (LogAppendTime)."""
 
 
+class Partition(NamedTuple):
+    """A partition of the events, and of how many. An id's is that of Kafka's own partitioner."""
+
+    number: int
+    of_count: int = 1
+
+    def of(self, user_id: str) -> int:
+        """Where the records of this id go."""
+        return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % self.of_count)
+
+
 class DeadLetter(NamedTuple):
     """A record that cannot be folded, and why."""
 
@@ -44,79 +76,295 @@ class DeadLetter(NamedTuple):
 class FoldedBatch(NamedTuple):
     """What a batch changes. Nothing of it holds until it is written.
 
-    `outcomes` accounts for every record: folded, duplicate, already_folded, dead_letter.
+    `snapshots`: None erases one. `outcomes` accounts for every event: folded, duplicate,
+    already_folded, forwarded, erased, dead_letter; `opened` does for every parcel. `erasures` are
+    records of their topic with the partition of each; a value of None ends a key. `misplaced`: the
+    batch's first event is not where its user id belongs.
     """
 
-    snapshots: dict[str, Snapshot]
+    snapshots: dict[str, Snapshot | None]
     deltas: list[ItemDelta]
     dead_letters: list[DeadLetter]
     outcomes: Counter[str]
+    parcels: list[Parcel]
+    opened: Counter[str]
+    erasures: list[tuple[int, bytes, bytes | None]]
+    erased: list[Erased]
+    misplaced: bool
+
+
+class BatchFold:
+    """One partition's records, folded in this order: erasures, parcels, events.
+
+    `look_up` answers with what the batches before this one left of a shopper.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        look_up: Callable[[str], Snapshot | None],
+        now_ms: int,
+        lateness_ms: int = DEFAULT_LATENESS_MS,
+        registry: Registry | None = None,
+    ) -> None:
+        self._partition = partition
+        self._look_up = look_up
+        self._now_ms = now_ms
+        self._lateness_ms = lateness_ms
+        self._registry = registry or Registry()
+        self._open: dict[str, OpenTimeline] = {}
+        self._touched: dict[str, tuple[int, int]] = {}
+        """By user id: the offset of the last event folded, and when it arrived."""
+        self._done: dict[str, int] = {}
+        self._until_ms: dict[str, int] = {}
+        """Up to which event time somebody is erased."""
+        self._gone: set[str] = set()
+        self._deltas: list[ItemDelta] = []
+        self._dead_letters: list[DeadLetter] = []
+        self._outcomes: Counter[str] = Counter()
+        self._parcels: list[Parcel] = []
+        self._opened: Counter[str] = Counter()
+        self._identified_by_parcel = 0
+        self._erasures: list[tuple[int, bytes, bytes | None]] = []
+        self._erased: list[Erased] = []
+        self._misplaced = False
+
+    def erase(self, records: Iterable[Record]) -> None:
+        """Forget who asked for it; their devices are asked for in turn."""
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                request = decode_erasure(record.value)
+            except msgspec.MsgspecError as error:
+                self._dead_letters.append(DeadLetter(record, _no_request(error)))
+                continue
+            if isinstance(request, Request):
+                self._erase(request, record.timestamp)
+
+    def open(self, records: Iterable[Record]) -> None:
+        """Take in what other partitions sent."""
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                parcel = decode_parcel(record.value)
+            except msgspec.MsgspecError as error:
+                self._dead_letters.append(DeadLetter(record, _no_parcel(error)))
+                continue
+            if isinstance(parcel, Identification):
+                self._opened[self._identify_by_parcel(parcel, record)] += 1
+            else:
+                self._opened[self._adopt(parcel, record.offset)] += 1
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Fold events, in the order of their offsets."""
+        open_of, touched, done_of, until_of = self._open, self._touched, self._done, self._until_ms
+        deltas, now_ms, lateness_ms = self._deltas, self._now_ms, self._lateness_ms
+        partition = self._partition.number
+        duplicate = already_folded = erased = letters = 0
+        checked = False
+        for record in records:
+            offset, arrived_ms = record.offset, record.timestamp
+            # A producer's clock may run ahead; the broker's is the same for all.
+            if arrived_ms > now_ms and record.timestamp_type != _APPEND_TIME:
+                arrived_ms = now_ms
+            try:
+                event = parse_event(record.value, arrived_ms)
+            except InvalidEventError as error:
+                self._dead_letters.append(DeadLetter(record, error))
+                letters += 1
+                continue
+            user_id = event.user_id
+            if event.anonymous_id is not None and event.event_name is _IDENTIFY:
+                device = event.anonymous_id
+                if device != user_id:
+                    told = Identification(act_of(event), device, user_id, arrived_ms)
+                    self._outcomes[self._identify(told, record)] += 1
+                    continue
+            if not checked:
+                self._misplaced = self._partition.of(user_id) != partition
+                checked = True
+            timeline = open_of.get(user_id)
+            if timeline is None:
+                timeline = self._timeline(user_id, offset)
+            if done_of and offset <= done_of.get(user_id, -1):
+                already_folded += 1
+                continue
+            if until_of and event.timestamp_ms <= until_of.get(user_id, -1):
+                erased += 1
+                continue
+            act = act_of(event)
+            outcome = timeline.place(act, arrived_ms, lateness_ms)
+            if outcome is _FOLDED or outcome is _HANDED_OVER:
+                touched[user_id] = offset, arrived_ms
+                kind = COUNTED.get(act.type_code)
+                if kind is not None:
+                    deltas.append(
+                        ItemDelta(partition, offset, kind, act.timestamp_ms, act.item_ids)
+                    )
+            elif outcome is _DUPLICATE:
+                duplicate += 1
+            else:
+                self._dead_letters.append(DeadLetter(record, _late(lateness_ms)))
+                letters += 1
+        self._outcomes.update(
+            duplicate=duplicate, already_folded=already_folded, erased=erased, dead_letter=letters
+        )
+
+    def result(self) -> FoldedBatch:
+        """All of it. Nothing can be folded afterwards."""
+        number, parcels = self._partition.number, list(self._parcels)
+        snapshots: dict[str, Snapshot | None] = dict.fromkeys(self._gone)
+        for user_id, (offset, arrived_ms) in self._touched.items():
+            timeline = self._open[user_id]
+            snapshots[user_id] = Snapshot(
+                timeline.close(self._lateness_ms), number, offset, arrived_ms
+            )
+            parcels += timeline.handovers(arrived_ms)
+        placed = sum([timeline.placed for timeline in self._open.values()])
+        self._outcomes["folded"] = placed - self._identified_by_parcel
+        return FoldedBatch(
+            snapshots,
+            self._deltas,
+            self._dead_letters,
+            self._outcomes,
+            parcels,
+            self._opened,
+            self._erasures,
+            self._erased,
+            self._misplaced,
+        )
+
+    def _timeline(self, user_id: str, offset: int = -1) -> OpenTimeline:
+        past = None if user_id in self._gone else self._look_up(user_id)
+        if past is None:
+            timeline = OpenTimeline(Timeline(Session(user_id)))
+        else:
+            timeline = OpenTimeline(past.timeline)
+            if past.source_offset >= offset:
+                self._done[user_id] = past.source_offset
+        self._open[user_id] = timeline
+        until_ms = self._registry.until_ms(user_id)
+        if until_ms >= 0:
+            self._until_ms[user_id] = max(until_ms, self._until_ms.get(user_id, -1))
+        return timeline
+
+    def _identify(self, told: Identification, record: Record) -> str:
+        """An `identify` event: for the partition of its device, which may be this one."""
+        device, offset = told.anonymous_id, record.offset
+        if self._partition.of(device) != self._partition.number:
+            self._parcels.append(told)
+            return "forwarded"
+        timeline = self._open.get(device) or self._timeline(device, offset)
+        if offset <= self._done.get(device, -1):
+            return "already_folded"
+        outcome = self._identified(timeline, told, record, told.arrived_ms)
+        if outcome == "identified":
+            self._touched[device] = offset, told.arrived_ms
+            return "folded"  # replaced by the sum of what was placed
+        return outcome
+
+    def _identify_by_parcel(self, told: Identification, record: Record) -> str:
+        device = told.anonymous_id
+        timeline = self._open.get(device) or self._timeline(device)
+        if timeline.has_taken(record.offset):
+            return "already_opened"
+        # As if it came long ago: the device's own events, on their way for longer, are not late.
+        outcome = self._identified(timeline, told, record, arrived_ms=0)
+        if outcome == "identified":
+            self._identified_by_parcel += 1
+            self._touched[device] = self._done.get(device, -1), told.arrived_ms
+        return outcome
+
+    def _identified(
+        self, timeline: OpenTimeline, told: Identification, record: Record, arrived_ms: int
+    ) -> str:
+        if told.act.timestamp_ms <= self._until_ms.get(told.anonymous_id, -1):
+            return "erased"
+        outcome = timeline.identify(told.act, told.user_id, arrived_ms, self._lateness_ms)
+        if outcome is _HANDED_OVER:
+            return "identified"
+        if outcome is _DUPLICATE:
+            return "duplicate"
+        self._dead_letters.append(DeadLetter(record, _late(self._lateness_ms)))
+        return "dead_letter"
+
+    def _adopt(self, parcel: Handover, offset: int) -> str:
+        user_id = parcel.user_id
+        timeline = self._open.get(user_id) or self._timeline(user_id)
+        if timeline.has_taken(offset):
+            return "already_opened"
+        until_ms = self._until_ms.get(user_id, -1)
+        if until_ms >= 0:
+            parcel = _since(parcel, until_ms)
+        timeline.adopt(parcel)
+        self._touched[user_id] = self._done.get(user_id, -1), parcel.arrived_ms
+        return "adopted"
+
+    def _erase(self, request: Request, asked_ms: int) -> None:
+        """Forget one id here.
+
+        1. Drop the session, and what was folded of it in this batch.
+        2. Register that events up to now count no more, without the name.
+        3. Ask for the erasure of the devices that were this person's.
+        4. End the request; the sweep of everything else takes its place.
+        """
+        user_id, number = request.user_id, self._partition.number
+        ended = (number, erasure_key(request), None)
+        home = self._partition.of(user_id)
+        if home != number:  # sent without the user id as its key
+            self._erasures += [(home, *encode_erasure(request)), ended]
+            return
+        past = None if user_id in self._gone else self._look_up(user_id)
+        devices: tuple[str, ...] = ()
+        removed = {"sessions": 0, "events": 0, "devices": 0}
+        until_ms = asked_ms
+        if past is not None and self._registry.until_ms(user_id) < asked_ms:
+            session = past.session
+            links = past.timeline.links
+            devices = links.devices if links else ()
+            removed = {"sessions": 1, "events": session.events_folded, "devices": len(devices)}
+            until_ms = max(asked_ms, session.updated_ms)
+            self._gone.add(user_id)
+        self._until_ms[user_id] = until_ms
+        entry = self._registry.entry(user_id, until_ms)
+        self._erased.append(entry)
+        self._erasures += [
+            (number, *encode_erasure(entry)),
+            (number, *encode_erasure(Sweep(request.request_id, user_id))),
+            (
+                number,
+                *encode_erasure(Receipt(request.request_id, "sessions", removed, self._now_ms)),
+            ),
+            ended,
+        ]
+        for at, device in enumerate(devices):
+            linked = Request(f"{request.request_id}-{at}", device)
+            self._erasures.append((self._partition.of(device), *encode_erasure(linked)))
 
 
 def fold_batch(
     records: Iterable[Record],
-    partition: int,
+    partition: Partition,
     look_up: Callable[[str], Snapshot | None],
     now_ms: int,
     lateness_ms: int = DEFAULT_LATENESS_MS,
 ) -> FoldedBatch:
-    """Fold one partition's records, in the order of their offsets.
+    """Fold events alone."""
+    batch = BatchFold(partition, look_up, now_ms, lateness_ms)
+    batch.fold(records)
+    return batch.result()
 
-    `look_up` answers with what the batches before this one left of a shopper.
-    """
-    open_of: dict[str, OpenTimeline] = {}
-    last_of: dict[str, tuple[int, int]] = {}
-    done_of: dict[str, int] = {}
-    deltas: list[ItemDelta] = []
-    dead_letters: list[DeadLetter] = []
-    duplicate = already_folded = 0
-    for record in records:
-        offset, arrived_ms = record.offset, record.timestamp
-        # A producer's clock may run ahead; the broker's is the same for all.
-        if arrived_ms > now_ms and record.timestamp_type != _APPEND_TIME:
-            arrived_ms = now_ms
-        try:
-            event = parse_event(record.value, arrived_ms)
-        except InvalidEventError as error:
-            dead_letters.append(DeadLetter(record, error))
-            continue
-        user_id = event.user_id
-        timeline = open_of.get(user_id)
-        if timeline is None:
-            past = look_up(user_id)
-            if past is None:
-                timeline = OpenTimeline(Timeline(Session(user_id)))
-            else:
-                timeline = OpenTimeline(past.timeline)
-                if past.source_offset >= offset:
-                    done_of[user_id] = past.source_offset
-            open_of[user_id] = timeline
-        if done_of and offset <= done_of.get(user_id, -1):
-            already_folded += 1
-            continue
-        act = act_of(event)
-        outcome = timeline.place(act, arrived_ms, lateness_ms)
-        if outcome is _FOLDED:
-            last_of[user_id] = offset, arrived_ms
-            kind = COUNTED.get(act.type_code)
-            if kind is not None:
-                deltas.append(ItemDelta(partition, offset, kind, act.timestamp_ms, act.item_ids))
-        elif outcome is Outcome.DUPLICATE:
-            duplicate += 1
-        else:
-            dead_letters.append(DeadLetter(record, _late(lateness_ms)))
-    snapshots = {
-        user_id: Snapshot(open_of[user_id].close(lateness_ms), partition, *last)
-        for user_id, last in last_of.items()
-    }
-    folded = sum([timeline.placed for timeline in open_of.values()])
-    outcomes = Counter(
-        folded=folded,
-        duplicate=duplicate,
-        already_folded=already_folded,
-        dead_letter=len(dead_letters),
+
+def _since(parcel: Handover, until_ms: int) -> Handover:
+    """Without what its user had erased."""
+    session = parcel.session
+    return msgspec.structs.replace(
+        parcel,
+        session=Session(session.user_id) if session.updated_ms <= until_ms else session,
+        acts=tuple(act for act in parcel.acts if act.timestamp_ms > until_ms),
     )
-    return FoldedBatch(snapshots, deltas, dead_letters, outcomes)
 
 
 def _late(lateness_ms: int) -> InvalidEventError:
@@ -124,4 +372,18 @@ def _late(lateness_ms: int) -> InvalidEventError:
         "late",
         f"timestamp_ms lies more than {lateness_ms // 1000} s behind the shopper's newest "
         "event. Raise ENDCAP_LATENESS_S, or send it sooner.",
+    )
+
+
+def _no_request(error: Exception) -> InvalidEventError:
+    return InvalidEventError(
+        "erasure_request",
+        f'{error}. A request is {{"type": "request", "request_id": "...", "user_id": "..."}}, '
+        "keyed by the user id.",
+    )
+
+
+def _no_parcel(error: Exception) -> InvalidEventError:
+    return InvalidEventError(
+        "parcel", f"{error}. Only endcap's workers write here; find out what else does."
     )

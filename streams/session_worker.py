@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
-from endcap.errors import BrokerUnavailableError
+from endcap.errors import BrokerUnavailableError, TopicsDifferError
 from endcap.streams import metrics
-from endcap.streams.clients import started_consumer
+from endcap.streams.clients import partition_counts, started_consumer
 from endcap.streams.owned_partition import OwnedPartition, Place, Start
-from endcap.streams.session_batch import FoldedBatch
+from endcap.streams.session_batch import FoldedBatch, Partition
 from endcap.streams.session_store import MemorySessions, SessionStore
 
 log = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ class SessionWorker:
         self._instance_id = instance_id
         self._open_store = open_store
         self._stores: dict[int, SessionStore] = {}
-        self._owning: dict[TopicPartition, _Owning] = {}
+        self._owning: dict[int, _Owning] = {}
         self._ended = asyncio.Event()
+        self._said_misplaced = False
 
     def stop(self) -> None:
         """Finish the batches in hand, then return from `run()`."""
@@ -59,8 +61,10 @@ class SessionWorker:
 
         Raises:
             BrokerUnavailableError: no broker answers at the start.
+            TopicsDifferError: a topic is missing or has another number of partitions.
             Exception: what one partition's task failed of and cannot mend by itself.
         """
+        self._partitions = await _equal_partitions(self._place)
         consumer = await started_consumer(
             self._place.bootstrap_servers,
             group_id=self._place.group_id,
@@ -68,10 +72,14 @@ class SessionWorker:
             session_timeout_ms=self._place.session_timeout_ms,
             heartbeat_interval_ms=self._place.heartbeat_ms,
             isolation_level="read_committed",
+            # Partition n of each topic goes to the same worker: a shopper's records meet.
+            partition_assignment_strategy=(RangePartitionAssignor,),
         )
+        topics = self._place.topics
         try:
             consumer.subscribe(
-                [self._place.topics.events.name], listener=_Assignment(self, consumer)
+                [topics.events.name, topics.handovers.name, topics.erasures.name],
+                listener=_Assignment(self, consumer),
             )
             await self._ended.wait()
         finally:
@@ -84,11 +92,13 @@ class SessionWorker:
 
     def own(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
         """Start working on partitions. Stores of others are of no use any more."""
-        for partition in self._stores.keys() - {tp.partition for tp in assigned}:
-            self._stores.pop(partition).close()
-        for tp in assigned:
-            owning = self._owning[tp] = _Owning()
-            owning.task = asyncio.create_task(self._work(consumer, tp, owning.released))
+        numbers = {tp.partition for tp in assigned}
+        for number in self._stores.keys() - numbers:
+            self._stores.pop(number).close()
+        for number in sorted(numbers):
+            sources = [tp for tp in assigned if tp.partition == number]
+            owning = self._owning[number] = _Owning()
+            owning.task = asyncio.create_task(self._work(consumer, sources, owning.released))
             owning.task.add_done_callback(self._stop_if_failed)
 
     async def release(self) -> list[BaseException]:
@@ -116,21 +126,22 @@ class SessionWorker:
             self._ended.set()
 
     async def _work(
-        self, consumer: AIOKafkaConsumer, tp: TopicPartition, released: asyncio.Event
+        self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], released: asyncio.Event
     ) -> None:
         """Own the partition until released; whatever Kafka fails of, acquire it anew."""
-        retry_s = _FIRST_RETRY_S
+        number, retry_s = sources[0].partition, _FIRST_RETRY_S
+        partition = Partition(number, self._partitions)
         while not released.is_set():
             try:
-                if tp.partition not in self._stores:
-                    self._stores[tp.partition] = self._open_store(tp.partition)
-                owned = await OwnedPartition.acquire(
-                    self._place, tp.partition, self._stores[tp.partition]
-                )
+                if number not in self._stores:
+                    self._stores[number] = self._open_store(number)
+                owned = await OwnedPartition.acquire(self._place, partition, self._stores[number])
                 try:
-                    await _resume(consumer, tp, self._place.start)
+                    for source in sources:
+                        is_events = source.topic == self._place.topics.events.name
+                        await _resume(consumer, source, self._place.start if is_events else Start())
                     while not released.is_set():
-                        if await self._one_batch(consumer, tp, owned):
+                        if await self._one_batch(consumer, sources, owned):
                             retry_s = _FIRST_RETRY_S
                 finally:
                     await owned.release()
@@ -138,30 +149,28 @@ class SessionWorker:
                 return  # not assigned any more; who is will be told
             except ProducerFenced:
                 metrics.FENCED.inc()
-                log.warning("partition %d has another owner now", tp.partition)
+                log.warning("partition %d has another owner now", number)
                 # Who slept through their expulsion hear of it with their next heartbeat. Until
                 # then they must not take the partition back from its rightful owner.
                 await _pause(released, 2 * self._place.heartbeat_ms / 1000)
             except (KafkaError, BrokerUnavailableError) as error:
                 metrics.RETRIES.inc()
-                log.warning(
-                    "partition %d is acquired anew in %.1f s: %r", tp.partition, retry_s, error
-                )
+                log.warning("partition %d is acquired anew in %.1f s: %r", number, retry_s, error)
                 # Not all at once: the partitions of a broker fail together.
                 await _pause(released, retry_s * random.uniform(0.5, 1.0))  # noqa: S311
                 retry_s = min(2 * retry_s, _LAST_RETRY_S)
 
     async def _one_batch(
-        self, consumer: AIOKafkaConsumer, tp: TopicPartition, owned: OwnedPartition
+        self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], owned: OwnedPartition
     ) -> bool:
-        found = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=MAX_BATCH)
-        records = found.get(tp)
-        if not records:
+        found = await consumer.getmany(*sources, timeout_ms=_POLL_MS, max_records=MAX_BATCH)
+        if not found:
             return False
         started = time.perf_counter()
-        self.handled(await owned.fold(tp, records))
-        metrics.BATCH.observe(len(records))
-        metrics.EVENT_AGE.observe(max(0.0, time.time() - records[-1].timestamp / 1000))
+        self.handled(await owned.fold(found))
+        metrics.BATCH.observe(sum(map(len, found.values())))
+        oldest = min(records[-1].timestamp for records in found.values())
+        metrics.EVENT_AGE.observe(max(0.0, time.time() - oldest / 1000))
         metrics.FOLD_SECONDS.observe(time.perf_counter() - started)
         metrics.SESSIONS.set(sum(map(len, self._stores.values())))
         return True
@@ -172,7 +181,19 @@ class SessionWorker:
             metrics.EVENTS.labels(outcome).inc(times)
         for letter in batch.dead_letters:
             metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
+        for outcome, times in batch.opened.items():
+            metrics.HANDOVERS.labels(outcome).inc(times)
         metrics.SNAPSHOTS.inc(len(batch.snapshots))
+        metrics.ERASED.inc(len(batch.erased))
+        if batch.misplaced:
+            metrics.MISPLACED.inc()
+            if not self._said_misplaced:
+                self._said_misplaced = True
+                log.warning(
+                    "events are not where Kafka's own partitioner puts their user ids: logins and "
+                    "erasures will miss sessions. Key events by user id, and set "
+                    "partitioner=murmur2_random in producers built on librdkafka."
+                )
 
 
 class _Owning:
@@ -193,6 +214,22 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._worker.own(self._consumer, assigned)
+
+
+async def _equal_partitions(place: Place) -> int:
+    """How many partitions events, handovers, erasures and sessions have."""
+    topics = place.topics
+    counts = await partition_counts(
+        place.bootstrap_servers,
+        (topics.events, topics.handovers, topics.erasures, topics.sessions),
+    )
+    if len(set(counts.values())) > 1 or 0 in counts.values():
+        said = ", ".join(f"{topic.name}: {count}" for topic, count in counts.items())
+        raise TopicsDifferError(
+            f"These topics need equally many partitions ({said}). `endcap topics create` makes "
+            "those that are missing as many as the events have."
+        )
+    return counts[topics.events]
 
 
 async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition, start: Start) -> None:

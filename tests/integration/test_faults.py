@@ -11,6 +11,7 @@ from endcap.deploy.progress import Bars
 from endcap.errors import BrokerUnavailableError
 from endcap.streams.clients import create_topics, started_transactional_producer
 from endcap.streams.owned_partition import OwnedPartition, Place
+from endcap.streams.session_batch import Partition
 from endcap.streams.session_store import MemorySessions
 from endcap.topics import topics_with_prefix
 
@@ -39,11 +40,11 @@ async def test_who_takes_a_partition_over_fences_its_older_owner(stack: LocalSta
     place = Place(stack.bootstrap_servers, topics, "fencing-stream")
     source = TopicPartition(topics.events.name, 0)
     for _ in range(20):
-        zombie = await OwnedPartition.acquire(place, 0, MemorySessions())
-        rival = await OwnedPartition.acquire(place, 0, MemorySessions())
+        zombie = await OwnedPartition.acquire(place, Partition(0), MemorySessions())
+        rival = await OwnedPartition.acquire(place, Partition(0), MemorySessions())
         with pytest.raises(ProducerFenced):
-            await zombie.fold(source, [_record()])
-        await rival.fold(source, [_record()])
+            await zombie.fold({source: [_record()]})
+        await rival.fold({source: [_record()]})
         await zombie.release()
         await rival.release()
 

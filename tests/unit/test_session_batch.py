@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from endcap.events import Event, EventItem, EventType, encode_event
 from endcap.sessions import fold_all
-from endcap.streams.session_batch import fold_batch
+from endcap.streams.session_batch import Partition, fold_batch
 from endcap.timeline import Snapshot
 
 NOW_MS = 2_000_000
@@ -53,7 +53,7 @@ def test_every_record_is_accounted_for_wherever_batches_end(
     sums: Counter[str] = Counter()
     at = 0
     while at < len(records):
-        batch = fold_batch(records[at : at + size], 0, held.get, NOW_MS)
+        batch = fold_batch(records[at : at + size], Partition(0), held.get, NOW_MS)
         if data.draw(st.booleans()):  # else a crash before the commit: it is read again
             held.update(batch.snapshots)
             sums += batch.outcomes
@@ -67,8 +67,8 @@ def test_every_record_is_accounted_for_wherever_batches_end(
 
 def test_records_that_a_snapshot_holds_already_are_skipped() -> None:
     records = [Record(encode_event(event(n, "a", 1_000 + n)), n) for n in range(10)]
-    first = fold_batch(records[:6], 0, {}.get, NOW_MS)
-    again = fold_batch(records, 0, first.snapshots.get, NOW_MS)
+    first = fold_batch(records[:6], Partition(0), {}.get, NOW_MS)
+    again = fold_batch(records, Partition(0), first.snapshots.get, NOW_MS)
     assert again.outcomes["already_folded"] == 6
     assert again.outcomes["folded"] == 4
     assert [delta.source_offset for delta in again.deltas] == [6, 7, 8, 9]
@@ -76,5 +76,5 @@ def test_records_that_a_snapshot_holds_already_are_skipped() -> None:
 
 def test_a_producers_stamp_in_the_future_counts_as_now() -> None:
     ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
-    batch = fold_batch([ahead], 0, {}.get, NOW_MS)
+    batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS)
     assert [letter.error.reason for letter in batch.dead_letters] == ["future"]

@@ -13,7 +13,7 @@ from endcap.deploy.processes import settle_garbage_collection
 from endcap.streams import metrics
 from endcap.streams.clients import started_producer
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.session_batch import FoldedBatch, fold_batch
+from endcap.streams.session_batch import FoldedBatch, Partition, fold_batch
 from endcap.streams.session_store import MemorySessions
 from endcap.streams.session_worker import MAX_BATCH, SessionWorker
 from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, encode_snapshot
@@ -64,13 +64,13 @@ async def _unfenced(place: Place, events: int) -> dict[str, float]:
     )
     producer: Any = _NoTransactions(await started_producer(place.bootstrap_servers), consumer)
     owned = {
-        tp: OwnedPartition(place, tp.partition, MemorySessions(), producer)
+        tp: OwnedPartition(place, Partition(tp.partition), MemorySessions(), producer)
         for tp in consumer.assignment()
     }
     clock, done = Clock(), 0
     while done < events:
         for tp, records in (await consumer.getmany(timeout_ms=200, max_records=MAX_BATCH)).items():
-            await owned[tp].fold(tp, records)
+            await owned[tp].fold({tp: records})
             done += len(records)
     found = clock.stop(done)
     await producer.stop()
@@ -111,10 +111,11 @@ async def _fold_only(place: Place, events: int) -> dict[str, float]:
     while done < events:
         for tp, records in (await consumer.getmany(timeout_ms=200, max_records=MAX_BATCH)).items():
             known = sessions[tp.partition]
-            batch = fold_batch(records, tp.partition, known.get, int(time.time() * 1000))
-            for snapshot in batch.snapshots.values():
-                encode_snapshot(snapshot)
-            known.update(batch.snapshots)
+            batch = fold_batch(records, Partition(tp.partition), known.get, int(time.time() * 1000))
+            for user_id, snapshot in batch.snapshots.items():
+                if snapshot is not None:  # nobody is erased here
+                    encode_snapshot(snapshot)
+                    known[user_id] = snapshot
             done += len(records)
     found = clock.stop(done)
     await consumer.stop()
