@@ -5,9 +5,19 @@ then. The device's own partition decides, because its log has the logins in thei
 claimed travels to the user's partition as a `Handover`.
 """
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
-from endcap.sessions import ADD, MAX_INTERACTIONS, MAX_PURCHASED_ITEMS, Act, Purchased, Session
+from endcap.sessions import (
+    ADD,
+    MAX_INTERACTIONS,
+    MAX_PURCHASED_ITEMS,
+    Act,
+    Interaction,
+    Purchased,
+    Session,
+)
 
 MAX_DEVICES = 16
 """Devices remembered of one person, the newest; an erasure reaches these."""
@@ -85,9 +95,22 @@ def decode_parcel(raw: bytes) -> Parcel:
 
 
 def in_time_order(session: Session) -> Session:
-    """The session with its interactions by time: what was taken in may be newer than the tail."""
+    """The session with all in it by time: what was taken in may be newer than the tail."""
     interactions = sorted(session.interactions, key=lambda p: (p.timestamp_ms, p.type_code))
-    return msgspec.structs.replace(session, interactions=tuple(interactions))
+    return msgspec.structs.replace(
+        session,
+        interactions=tuple(interactions),
+        cart=_by_time_added(session.cart, interactions),
+        purchased=tuple(sorted(session.purchased, key=lambda past: past.last_ms)),
+    )
+
+
+def _by_time_added(cart: Iterable[str], interactions: Sequence[Interaction]) -> tuple[str, ...]:
+    added_ms: dict[str, int] = {}
+    for past in interactions:
+        if past.type_code == ADD:
+            added_ms.setdefault(past.item_id, past.timestamp_ms)
+    return tuple(sorted(cart, key=lambda item: added_ms.get(item, 0)))
 
 
 def merge_sessions(one: Session, other: Session) -> Session:
@@ -106,12 +129,9 @@ def merge_sessions(one: Session, other: Session) -> Session:
         ),
         key=lambda past: (past.timestamp_ms, past.type_code),
     )
-    added_ms = {past.item_id: past.timestamp_ms for past in interactions if past.type_code == ADD}
-    cart = sorted(
-        {item: None for item in one.cart if item not in spent_one}
-        | {item: None for item in other.cart if item not in spent_other},
-        key=lambda item: added_ms.get(item, 0),
-    )
+    cart = {item: None for item in one.cart if item not in spent_one} | {
+        item: None for item in other.cart if item not in spent_other
+    }
     purchased = {past.item_id: past for past in one.purchased}
     for past in other.purchased:
         known = purchased.get(past.item_id)
@@ -119,7 +139,7 @@ def merge_sessions(one: Session, other: Session) -> Session:
     return Session(
         one.user_id,
         tuple(interactions[-MAX_INTERACTIONS:]),
-        tuple(cart[-MAX_INTERACTIONS:]),
+        _by_time_added(cart, interactions)[-MAX_INTERACTIONS:],
         tuple(sorted(purchased.values(), key=lambda p: p.last_ms)[-MAX_PURCHASED_ITEMS:]),
         one.events_folded + other.events_folded,
         max(one.updated_ms, other.updated_ms),

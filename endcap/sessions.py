@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from xxhash import xxh3_64_digest
 
-from endcap.events import Event, EventType
+from endcap.events import Event, EventType, home_of
 
 MAX_INTERACTIONS = 50
 MAX_PURCHASED_ITEMS = 256
@@ -138,15 +138,23 @@ def fold_acts(session: Session, acts: Iterable[Act]) -> Session:
 
 
 def fold_all(events: Iterable[Event]) -> dict[str, Session]:
-    """The plain result that every worker must equal: each event id once, in the order of `Act`."""
-    acts: dict[str, dict[bytes, Act]] = {}
+    """The plain result that every worker must equal.
+
+    Each event id once, in the order of `Act`; what a device did is the session of the next person
+    to log in on it.
+    """
+    done: dict[str, dict[bytes, tuple[Act, str | None]]] = {}
     for event in events:
-        act = act_of(event)
-        acts.setdefault(event.user_id, {}).setdefault(act.digest, act)
-    return {
-        user_id: fold_acts(Session(user_id), sorted(known.values()))
-        for user_id, known in acts.items()
-    }
+        act, home = act_of(event), home_of(event)
+        who = event.user_id if home != event.user_id else None
+        done.setdefault(home, {}).setdefault(act.digest, (act, who))
+    owned: dict[str, list[Act]] = {}
+    for home, known in done.items():
+        owner = home
+        for act, who in sorted(known.values(), key=lambda each: each[0], reverse=True):
+            owner = who or owner
+            owned.setdefault(owner, []).append(act)
+    return {user_id: fold_acts(Session(user_id), sorted(acts)) for user_id, acts in owned.items()}
 
 
 def _purchased_after(
