@@ -50,6 +50,7 @@ def run_stream(settings: Settings) -> None:
             settings.lateness_s * 1000,
             settings.session_timeout_s * 1000,
             _start(settings.start_from),
+            forget_after_ms=settings.forget_after_days * 86_400_000,
         )
         worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
         stop_on_signal(worker.stop)

@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     session_timeout_s: int = Field(default=10, ge=1)
     start_from: str = "earliest"
     lateness_s: int = Field(default=60, ge=0)
+    forget_after_days: int = Field(default=400, ge=0)
     group_instance_id: str | None = None
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None

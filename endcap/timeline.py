@@ -102,6 +102,25 @@ def decode_snapshot(raw: bytes) -> Snapshot:
     return _decoder.decode(raw)
 
 
+class _SeenTimeline(msgspec.Struct, array_like=True, gc=False):
+    session_before: msgspec.Raw
+    tail: msgspec.Raw
+    remembered: msgspec.Raw
+    newest_ms: int
+
+
+class _Seen(msgspec.Struct, array_like=True, gc=False):
+    timeline: _SeenTimeline
+
+
+_seen_decoder = msgspec.msgpack.Decoder(_Seen)
+
+
+def newest_ms_of(raw: bytes) -> int:
+    """The newest event time of a snapshot as written, without decoding the rest of it."""
+    return _seen_decoder.decode(raw).timeline.newest_ms
+
+
 class OpenTimeline:
     """A timeline while acts are put into it: changed in place, for the one batch that owns it.
 

@@ -57,6 +57,7 @@ class DiskSessions:
                 "machine a data_dir of its own (ENDCAP_DATA_DIR)."
             ) from error
         self._waiting: dict[str, bytes | None] = {}
+        self._walked_to = b""
         self._written_at = time.monotonic()
         try:
             self._open()
@@ -91,6 +92,17 @@ class DiskSessions:
             or time.monotonic() - self._written_at > WRITE_AFTER_S
         ):
             self._write()
+
+    def next_rows(self, count: int) -> list[bytes]:
+        """See `SessionStore`."""
+        met: list[bytes] = []
+        with self._env.begin(db=self._rows) as reading, reading.cursor() as cursor:
+            more = cursor.set_range(self._walked_to) if self._walked_to else cursor.first()
+            while more and len(met) < count:
+                met.append(cursor.value())
+                more = cursor.next()
+            self._walked_to = cursor.key() if more else b""
+        return met
 
     def __len__(self) -> int:
         """Those on disk; rows that wait are counted when they are written."""

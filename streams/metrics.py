@@ -8,6 +8,9 @@ HANDOVERS = Counter(
     "endcap_handovers_total", "What a login moves between partitions, as it is opened", ["outcome"]
 )
 ERASED = Counter("endcap_sessions_erased_total", "Erasures carried out, of devices too")
+EXPIRED = Counter(
+    "endcap_sessions_expired_total", "Sessions ended because their shopper was not seen for long"
+)
 MISPLACED = Counter(
     "endcap_stream_misplaced_batches_total", "Batches of events keyed by something else"
 )

@@ -27,7 +27,13 @@ from endcap.streams.dead_letters import KafkaRecord, letter_record
 from endcap.streams.item_deltas import encode_deltas
 from endcap.streams.session_batch import BatchFold, FoldedBatch, Partition
 from endcap.streams.session_store import SessionStore
-from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, decode_snapshot, encode_snapshot
+from endcap.timeline import (
+    DEFAULT_LATENESS_MS,
+    Snapshot,
+    decode_snapshot,
+    encode_snapshot,
+    newest_ms_of,
+)
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -36,6 +42,9 @@ HOT_SESSIONS = 10_000
 """Decoded sessions kept a partition, at most twice as many: in two generations, of which the older
 is dropped when the younger is full. The others are decoded when their shopper comes back."""
 _READ_BACK_ROWS = 5_000
+_WALKED_ROWS, _EVENTS_A_ROW = 16, 32
+"""Rows looked at in each batch, for those who were not seen for long: a round through a million
+sessions takes about twenty minutes at 1,500 events/s."""
 
 
 class Start(NamedTuple):
@@ -46,7 +55,8 @@ class Start(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a worker works, and what it allows: lateness of events, silence of a worker."""
+    """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
+    of a shopper (0: for ever)."""
 
     bootstrap_servers: str
     topics: Topics
@@ -55,6 +65,7 @@ class Place(NamedTuple):
     session_timeout_ms: int = 10_000
     start: Start = Start()
     erasure_secret: str = ""
+    forget_after_ms: int = 0
 
     @property
     def heartbeat_ms(self) -> int:
@@ -74,6 +85,7 @@ class OwnedPartition:
         self._place = place
         self._store = store
         self._producer = producer
+        self._newest_ms = 0
         self._hot: dict[str, Snapshot] = {}
         self._cooling: dict[str, Snapshot] = {}
 
@@ -127,7 +139,9 @@ class OwnedPartition:
         )
         fold.erase(by_topic.get(topics.erasures.name, ()))
         fold.open(parcels)
-        fold.fold(by_topic.get(topics.events.name, ()))
+        events = by_topic.get(topics.events.name, ())
+        fold.fold(events)
+        fold.expire(self._idle(_WALKED_ROWS + len(events) // _EVENTS_A_ROW))
         batch = fold.result()
         rows = {
             user_id: None if now is None else encode_snapshot(now)
@@ -223,6 +237,22 @@ class OwnedPartition:
             snapshot = None if raw is None else decode_snapshot(raw)
         return snapshot
 
+    def _idle(self, walked: int) -> list[str]:
+        """Who of the next shoppers on the walk through the store was not seen for too long.
+
+        By event time, of the newest event that this process folded: in a quiet shop nobody ages.
+        """
+        horizon_ms = self._newest_ms - self._place.forget_after_ms
+        if not self._place.forget_after_ms or horizon_ms < 0:
+            return []
+        old = (
+            decode_snapshot(raw).session.user_id
+            for raw in self._store.next_rows(walked)
+            if newest_ms_of(raw) < horizon_ms
+        )
+        newest = ((user_id, self._look_up(user_id)) for user_id in old)
+        return [user for user, now in newest if now and now.session.updated_ms < horizon_ms]
+
     def _keep(self, batch: FoldedBatch) -> None:
         for entry in batch.erased:
             self._registry.add(entry)
@@ -232,6 +262,7 @@ class OwnedPartition:
                 self._cooling.pop(user_id, None)
             else:
                 self._hot[user_id] = snapshot
+                self._newest_ms = max(self._newest_ms, snapshot.timeline.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
 

@@ -78,8 +78,9 @@ class FoldedBatch(NamedTuple):
 
     `snapshots`: None erases one. `outcomes` accounts for every event: folded, duplicate,
     already_folded, forwarded, erased, dead_letter; `opened` does for every parcel. `erasures` are
-    records of their topic with the partition of each; a value of None ends a key. `misplaced`: the
-    batch's first event is not where its user id belongs.
+    records of their topic with the partition of each; a value of None ends a key. `expired`: how
+    many sessions ended because their shopper was not seen for long. `misplaced`: the batch's first
+    event is not where its user id belongs.
     """
 
     snapshots: dict[str, Snapshot | None]
@@ -90,6 +91,7 @@ class FoldedBatch(NamedTuple):
     opened: Counter[str]
     erasures: list[tuple[int, bytes, bytes | None]]
     erased: list[Erased]
+    expired: int
     misplaced: bool
 
 
@@ -128,6 +130,7 @@ class BatchFold:
         self._erasures: list[tuple[int, bytes, bytes | None]] = []
         self._erased: list[Erased] = []
         self._misplaced = False
+        self._expired = 0
 
     def erase(self, records: Iterable[Record]) -> None:
         """Forget who asked for it; their devices are asked for in turn."""
@@ -212,6 +215,12 @@ class BatchFold:
             duplicate=duplicate, already_folded=already_folded, erased=erased, dead_letter=letters
         )
 
+    def expire(self, idle: Iterable[str]) -> None:
+        """End the sessions of shoppers who were not seen for long, nor in this batch."""
+        ended = {user_id for user_id in idle if user_id not in self._open}
+        self._gone |= ended
+        self._expired = len(ended)
+
     def result(self) -> FoldedBatch:
         """All of it. Nothing can be folded afterwards."""
         number, parcels = self._partition.number, list(self._parcels)
@@ -233,6 +242,7 @@ class BatchFold:
             self._opened,
             self._erasures,
             self._erased,
+            self._expired,
             self._misplaced,
         )
 

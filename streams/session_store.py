@@ -20,6 +20,12 @@ class SessionStore(Protocol):
     def put(self, rows: Mapping[str, bytes | None], position: int) -> None:
         """Replace snapshots (None removes one) and move `position`, both or neither."""
 
+    def next_rows(self, count: int) -> list[bytes]:
+        """The next snapshots on a walk through all of them that begins anew at its end.
+
+        At most `count`; of a shopper put a moment ago it may be the one before.
+        """
+
     def __len__(self) -> int:
         """How many shoppers it holds."""
 
@@ -35,6 +41,7 @@ class MemorySessions:
 
     def __init__(self) -> None:
         self._rows: dict[str, bytes] = {}
+        self._walk: list[str] = []
         self.position = 0
 
     def get(self, user_id: str) -> bytes | None:
@@ -49,6 +56,14 @@ class MemorySessions:
             else:
                 self._rows[user_id] = raw
         self.position = position
+
+    def next_rows(self, count: int) -> list[bytes]:
+        """See `SessionStore`."""
+        if not self._walk:
+            self._walk = list(self._rows)
+        met = self._walk[-count:]
+        del self._walk[-count:]
+        return [self._rows[user_id] for user_id in met if user_id in self._rows]
 
     def __len__(self) -> int:
         return len(self._rows)

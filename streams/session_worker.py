@@ -185,6 +185,7 @@ class SessionWorker:
             metrics.HANDOVERS.labels(outcome).inc(times)
         metrics.SNAPSHOTS.inc(len(batch.snapshots))
         metrics.ERASED.inc(len(batch.erased))
+        metrics.EXPIRED.inc(batch.expired)
         if batch.misplaced:
             metrics.MISPLACED.inc()
             if not self._said_misplaced:

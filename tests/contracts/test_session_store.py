@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,16 @@ def test_clear_forgets_everything(store: SessionStore) -> None:
     assert store.position == 0
     store.put({"ann": b"2"}, 1)
     assert store.get("ann") == b"2"
+
+
+def test_a_walk_meets_every_row_and_begins_anew(
+    store: SessionStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_sessions, "WRITE_AT_ROWS", 1)
+    store.put({f"u{n}": b"%d" % n for n in range(100)}, 100)
+    met = Counter(row for _ in range(50) for row in store.next_rows(7))
+    assert met.keys() == {b"%d" % n for n in range(100)}
+    assert set(met.values()) <= {3, 4}  # 50 steps of 7, less the ends of rounds
 
 
 def test_ids_of_any_length_and_script_are_apart(store: SessionStore) -> None:
