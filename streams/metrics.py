@@ -19,6 +19,7 @@ BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)
 )
 FOLD_SECONDS = Histogram("endcap_stream_batch_seconds", "From a batch's read to its commit")
+ACQUIRED = Counter("endcap_stream_acquired_total", "Partitions taken over, its own again too")
 RESTORED = Counter("endcap_sessions_restored_total", "Sessions read back on assignment")
 RETRIES = Counter("endcap_stream_retries_total", "Partitions acquired anew after Kafka failed")
 FENCED = Counter("endcap_stream_fenced_total", "Times another process had taken a partition over")

@@ -109,6 +109,7 @@ class OwnedPartition:
         except BaseException:
             await owned.release()
             raise
+        metrics.ACQUIRED.inc()
         return owned
 
     async def release(self) -> None:

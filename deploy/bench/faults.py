@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -55,6 +55,7 @@ _LATENESS_MS = 60_000
 _DOWN_S = 5.0
 _RECOVER_S = 120.0
 _READY_S = 60.0
+_NOTHING: Mapping[str, str] = {}
 _KINDS = (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE, EventType.SEARCH)
 
 
@@ -80,7 +81,7 @@ class _Trial:
         self._rng.shuffle(self._faults)
         self._topics = topics_with_prefix(f"faults-{uuid4().hex[:8]}")
         self._prefix = self._topics.events.name.removesuffix(".events")
-        self._workers: list[_Worker] = []
+        self._workers: list[StreamProcess] = []
         self._numbers = count(1)
         self._fenced = 0
 
@@ -172,8 +173,10 @@ class _Trial:
         self._feed.repeat()
         await self._recovered(await self._ends())
 
-    async def _new_worker(self) -> "_Worker":
-        return await asyncio.to_thread(_Worker, self._stack, self._prefix, next(self._numbers))
+    async def _new_worker(self) -> "StreamProcess":
+        return await asyncio.to_thread(
+            StreamProcess, self._stack, self._prefix, next(self._numbers)
+        )
 
     async def _stop_workers(self) -> None:
         for worker in self._workers:
@@ -267,10 +270,13 @@ def _told(session: Session) -> object:
     return session.interactions, session.cart, purchased
 
 
-class _Worker:
+class StreamProcess:
     """`endcap stream` in a process of its own, as an operator would run it."""
 
-    def __init__(self, stack: LocalStack, prefix: str, number: int) -> None:
+    def __init__(
+        self, stack: LocalStack, prefix: str, number: int, more: Mapping[str, str] = _NOTHING
+    ) -> None:
+        """`more`: settings beside these, by their names in the environment."""
         (self._port,) = free_ports(1)
         self.child = Child(
             f"endcap stream {number}",
@@ -283,13 +289,18 @@ class _Worker:
                 "ENDCAP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
                 "ENDCAP_METRICS_PORT": str(self._port),
                 "ENDCAP_DATA_DIR": str(stack.log_dir / f"stream-{number}"),
+                **more,
             },
         )
         self.child.wait_until(lambda: is_open(self._port), _READY_S)
 
+    def count(self, metric: str) -> int:
+        """What one of its counters says."""
+        return int(total(scrape(self._port), metric))
+
     def fenced(self) -> int:
         """How often it was refused so far."""
-        return int(total(scrape(self._port), "endcap_stream_fenced_total"))
+        return self.count("endcap_stream_fenced_total")
 
 
 class _Due(NamedTuple):
