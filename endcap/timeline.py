@@ -11,16 +11,8 @@ from enum import StrEnum
 
 import msgspec
 
-from endcap.identity import (
-    MAX_CLAIMS,
-    MAX_DEVICES,
-    Claim,
-    Handover,
-    Links,
-    in_time_order,
-    merge_sessions,
-)
-from endcap.sessions import Act, Session, fold_acts
+from endcap.identity import MAX_CLAIMS, MAX_DEVICES, Claim, Handover, Links
+from endcap.sessions import Act, Session, fold_acts, merge_sessions
 
 DEFAULT_LATENESS_MS = 60_000
 MAX_TAIL = 128
@@ -62,8 +54,7 @@ class Timeline(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def session(self) -> Session:
         """The session in event-time order: the tail folded on top."""
-        session = fold_acts(self.session_before, self.tail)
-        return session if self.links is None else in_time_order(session)
+        return fold_acts(self.session_before, self.tail)
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -209,29 +200,20 @@ class OpenTimeline:
     def adopt(self, handover: Handover) -> int:
         """Take in what a device did; returns how many of its acts were not known yet.
 
-        Nothing of it is late: it was put in order where it came from.
+        Nothing of it is late: it was put in order where it came from. None of it waits in the
+        tail: a session takes acts in any order, and a long visit must not seal this shopper's own.
         """
-        # `newest_ms` stays: this shopper's own events may be on their way for longer.
-        adopted = handover.session.events_folded
-        if adopted:
+        own = [past.digest for past in self._tail]
+        acts = [a for a in handover.acts if a.digest not in own and not self._is_known(a.digest)]
+        self._remembered += b"".join([act.digest for act in acts])
+        if handover.session.events_folded:
             self._before = merge_sessions(self._before, handover.session)
-        for act in handover.acts:
-            if self._is_known(act.digest) or any(act.digest == past.digest for past in self._tail):
-                continue
-            adopted += 1
-            if self._sealed is not None and _place_of(act) <= self._sealed:
-                alone = fold_acts(Session(self._before.user_id), (act,))
-                self._before = merge_sessions(self._before, alone)
-            else:
-                insort(self._tail, act)
-            self._remembered += act.digest
-        if len(self._tail) > MAX_TAIL:
-            self._seal(len(self._tail) - MAX_TAIL)
+        self._before = fold_acts(self._before, acts)
         devices = [known for known in self._links.devices if known != handover.anonymous_id]
         self._links = msgspec.structs.replace(
             self._links, devices=(*devices, handover.anonymous_id)[-MAX_DEVICES:]
         )
-        return adopted
+        return handover.session.events_folded + len(acts)
 
     def has_taken(self, offset: int) -> bool:
         """Whether the parcel at this offset was opened before; it is, from now on."""
@@ -303,8 +285,7 @@ class OpenTimeline:
 
     def _seal(self, count: int) -> None:
         """Fold the oldest acts into the session: nothing may come before them any more."""
-        before = fold_acts(self._before, self._tail[:count])
-        self._before = before if self._links is _NO_LINKS else in_time_order(before)
+        self._before = fold_acts(self._before, self._tail[:count])
         self._sealed = _place_of(self._tail[count - 1])
         del self._tail[:count]
 

@@ -131,7 +131,7 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
         held = await sessions.session(user)
         if held is None:
             return _problem(404, "No session", "This shopper has no session yet.")
-        known = await lists.items([past.item_id for past in held.interactions])
+        known = await lists.items([past.item_id for past in held.history])
         return JSONResponse(
             {
                 "user_id": held.user_id,
@@ -144,7 +144,7 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
                         "timestamp_ms": past.timestamp_ms,
                         "title": known[past.item_id].title if past.item_id in known else "",
                     }
-                    for past in reversed(held.interactions)
+                    for past in reversed(held.history)
                 ],
             }
         )

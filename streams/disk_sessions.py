@@ -27,7 +27,7 @@ read from the topic again."""
 TRUSTED_FOR_S = 12 * 3600
 """Kafka drops a tombstone after `delete.retention.ms` (a day). A file that slept through one would
 bring an erased shopper back: an older file is not used."""
-_FORMAT = b"1"
+_FORMAT = b"2"
 _FIRST_MAP_BYTES = 1 << 28
 _LONGEST_KEY = 480
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -56,7 +56,13 @@ _DOWN_S = 5.0
 _RECOVER_S = 120.0
 _READY_S = 60.0
 _NOTHING: Mapping[str, str] = {}
-_KINDS = (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE, EventType.SEARCH)
+_KINDS = (
+    EventType.VIEW_ITEM,
+    EventType.ADD_TO_CART,
+    EventType.REMOVE_FROM_CART,
+    EventType.PURCHASE,
+    EventType.SEARCH,
+)
 
 
 def bench_faults(
@@ -267,7 +273,7 @@ def _without_what_left(snapshot: Snapshot | None, user_id: str) -> Session:
 def _told(session: Session) -> object:
     """What the session says, but for the last digits of sums that were made in another order."""
     purchased = [structs.replace(p, decayed=round(p.decayed, 6)) for p in session.purchased]
-    return session.interactions, session.cart, purchased
+    return session.interactions, session.carted, purchased
 
 
 class StreamProcess:
@@ -362,14 +368,11 @@ class _Feed:
             self._log_in(number, now_ms)
             return
         if drawn < 0.15:
-            # Their items are their own: what was bought from one cart and lay in another has no
-            # one right look (docs/streams.md).
             who = self._rng.choice((f"d{number % DEVICES}", f"p{number % PEOPLE}"))
-            item = f"i{number}"
         else:
             who = f"u{self._rng.randrange(SHOPPERS)}"
-            # A purchase of something carted before, now and then; else an item of its own.
-            item = f"i{number - self._rng.choice((0, 400))}"
+        # Something carted before, now and then; else an item of its own.
+        item = f"i{number - self._rng.choice((0, 400))}"
         event = Event(
             event_id=f"e{number}",
             user_id=who,

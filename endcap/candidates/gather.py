@@ -57,7 +57,7 @@ def shopper_from_session(session: Session, index_of: dict[str, int], now_ms: int
     """Translate a session to item indexes; items outside the vocabulary are left out."""
     known = [
         (index_of[past.item_id], past.type_code)
-        for past in session.interactions
+        for past in session.history
         if past.item_id in index_of
     ]
     bought = np.array(

@@ -84,5 +84,5 @@ async def _live(stack: LocalStack, topic: str) -> dict[str, list[str]]:
         found.pop(user_id, None)
         if record.value is not None:
             session = decode_snapshot(record.value).session
-            found[user_id] = [past.item_id for past in session.interactions]
+            found[user_id] = [past.item_id for past in session.history]
     return found

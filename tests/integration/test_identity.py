@@ -84,7 +84,7 @@ async def test_a_login_survives_a_crash_at_each_step(stack: LocalStack, dies: st
         assert sessions[user_id] == expected
     devices = sessions.keys() - plain.keys()
     assert len(devices) == len(_CRASHES)
-    assert not any(sessions[device].interactions for device in devices)
+    assert not any(sessions[device].history for device in devices)
 
 
 async def _work(place: Place, number: int, crash: tuple[str, bool] | None) -> bool:

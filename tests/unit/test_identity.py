@@ -11,10 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from endcap.events import Event, EventItem, EventType, encode_event, home_of
-from endcap.identity import Parcel, decode_parcel, encode_parcel, merge_sessions, recipient
-from endcap.sessions import ADD, Act, Interaction, Session, act_of, fold_acts, fold_all
+from endcap.identity import Handover, Parcel, decode_parcel, encode_parcel, recipient
+from endcap.sessions import Act, Session, act_of, fold_acts, fold_all, merge_sessions
 from endcap.streams.session_batch import BatchFold, Partition
-from endcap.timeline import Snapshot, decode_snapshot, encode_snapshot
+from endcap.timeline import (
+    OpenTimeline,
+    Outcome,
+    Snapshot,
+    Timeline,
+    decode_snapshot,
+    encode_snapshot,
+)
 
 NOW_MS = 2_000_000
 LATENESS_MS = 100
@@ -140,7 +147,7 @@ def told(session: Session) -> object:
     """What does not depend on rounding."""
     return (
         session.interactions,
-        session.cart,
+        session.carted,
         [(p.item_id, p.times, p.first_ms, p.last_ms) for p in session.purchased],
     )
 
@@ -199,15 +206,25 @@ def test_a_login_keyed_by_its_user_finds_its_device(rows: list[Event], seed: int
 
 
 def test_what_lay_in_one_cart_and_was_bought_elsewhere_is_one_intention() -> None:
-    carted = Session(
-        "a", (Interaction("x", ADD, 5), Interaction("y", ADD, 6)), ("x", "y"), (), 2, 6
-    )
+    rows = ((5, EventType.ADD_TO_CART, "x"), (6, EventType.ADD_TO_CART, "y"))
+    carted = fold_acts(Session("a"), [Act(at, kind.code, b"", (item,)) for at, kind, item in rows])
     bought = fold_acts(Session("a"), [Act(9, EventType.PURCHASE.code, b"", ("x",))])
     both = merge_sessions(carted, bought)
     assert both.cart == ("y",)
-    assert [(p.item_id, p.timestamp_ms) for p in both.interactions] == [("y", 6), ("x", 9)]
+    assert [(p.item_id, p.timestamp_ms) for p in both.history] == [("y", 6), ("x", 9)]
     assert both.events_folded == 3
     assert merge_sessions(bought, carted) == both
+
+
+def test_a_long_visit_that_is_taken_in_makes_none_of_the_persons_own_acts_late() -> None:
+    """The device's partition may be hours ahead of the person's."""
+    view = EventType.VIEW_ITEM.code
+    visit = tuple(Act(5_000 + at, view, at.to_bytes(8, "big"), ("x",)) for at in range(500))
+    timeline = OpenTimeline(Timeline(Session("ann")))
+    assert timeline.adopt(Handover("ann", "phone", Session("ann"), visit, 9_000)) == 500
+    own = Act(1_000, view, b"own-id--", ("y",))
+    assert timeline.place(own, 9_000, LATENESS_MS) is Outcome.FOLDED
+    assert timeline.close().session().events_folded == 501
 
 
 def test_one_item_bought_on_two_devices_is_counted_twice() -> None:

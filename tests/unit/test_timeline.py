@@ -106,7 +106,7 @@ def test_too_late_is_refused_and_changes_nothing() -> None:
     late = Act(1_000 - LATENESS - 1, CODES[0], digest(3), ("c",))
     after, outcomes = placed([late, edge, late], timeline)
     assert outcomes == [Outcome.LATE, Outcome.FOLDED, Outcome.LATE]
-    assert [past.item_id for past in after.session().interactions] == ["b", "a"]
+    assert [past.item_id for past in after.session().history] == ["b", "a"]
 
 
 def test_a_clock_that_runs_ahead_does_not_make_others_late() -> None:
@@ -115,7 +115,7 @@ def test_a_clock_that_runs_ahead_does_not_make_others_late() -> None:
     honest = Act(1_001, CODES[0], digest(2), ("b",))
     assert timeline.place(honest, 1_001, LATENESS) is Outcome.FOLDED
     session = timeline.close(LATENESS).session()
-    assert [past.item_id for past in session.interactions] == ["b", "a"]
+    assert [past.item_id for past in session.history] == ["b", "a"]
 
 
 def test_a_storm_within_the_lateness_is_sealed_early_and_never_doubled() -> None:
