@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from endcap import __version__
+from endcap.deploy import user_cli
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
 
@@ -29,6 +30,7 @@ app.add_typer(topics_app, name="topics")
 letters_app = typer.Typer(no_args_is_help=True, help="Events that could not be folded.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
 app.add_typer(letters_app, name="dead-letters")
+app.add_typer(user_cli.app, name="user")
 app.add_typer(train_app, name="train")
 app.add_typer(bench_app, name="bench")
 
@@ -178,7 +180,13 @@ def create() -> None:
 
     settings = load_settings()
     created = asyncio.run(
-        create_topics(settings.broker, settings.topics, settings.partitions, settings.replication)
+        create_topics(
+            settings.broker,
+            settings.topics,
+            settings.partitions,
+            settings.replication,
+            settings.events_retention_days,
+        )
     )
     _screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
 

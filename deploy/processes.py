@@ -23,6 +23,7 @@ from endcap.streams.event_producer import EventProducer
 from endcap.streams.owned_partition import Place, Start
 from endcap.streams.session_store import SessionStore
 from endcap.streams.session_worker import SessionWorker, memory_store
+from endcap.streams.sweeper import Sweeper
 from endcap.streams.topic_view import SessionView, catalogue_view
 
 
@@ -46,10 +47,11 @@ def run_stream(settings: Settings) -> None:
         place = Place(
             settings.broker,
             settings.topics,
-            f"{settings.topic_prefix}-stream",
+            settings.stream_group,
             settings.lateness_s * 1000,
             settings.session_timeout_s * 1000,
             _start(settings.start_from),
+            settings.erasure_secret.get_secret_value(),
             forget_after_ms=settings.forget_after_days * 86_400_000,
         )
         worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
@@ -77,7 +79,7 @@ def _session_store(settings: Settings) -> Callable[[int], SessionStore]:
 
 
 def run_rescore(settings: Settings) -> None:
-    """The rescorer with /metrics."""
+    """The rescorer with /metrics; beside it, what sweeps up after erasures."""
 
     async def main() -> None:
         _serve_metrics(settings)
@@ -100,11 +102,21 @@ def run_rescore(settings: Settings) -> None:
             scorer,
             catalogue=catalogue,
         )
+        sweeper = Sweeper(bootstrap, topics, f"{settings.topic_prefix}-sweep", store.delete_lists)
+
+        def stop() -> None:
+            worker.stop()
+            sweeper.stop()
+
         try:
             await store.write_trending(popular_list(bundle), only_if_absent=True)
             await catalogue.start()
-            stop_on_signal(worker.stop)
-            await worker.run()
+            stop_on_signal(stop)
+            async with asyncio.TaskGroup() as running:
+                running.create_task(worker.run())
+                running.create_task(sweeper.run())
+        except* EndcapError as group:
+            raise group.exceptions[0] from None
         finally:
             await catalogue.stop()
             await store.close()

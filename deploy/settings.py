@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     start_from: str = "earliest"
     lateness_s: int = Field(default=60, ge=0)
     forget_after_days: int = Field(default=400, ge=0)
+    events_retention_days: int = Field(default=30, ge=0)
+    erasure_secret: SecretStr = SecretStr("")
     group_instance_id: str | None = None
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
@@ -71,6 +73,11 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """This installation's topics."""
         return topics_with_prefix(self.topic_prefix)
+
+    @property
+    def stream_group(self) -> str:
+        """The session workers' consumer group."""
+        return f"{self.topic_prefix}-stream"
 
     @classmethod
     def settings_customise_sources(

@@ -24,6 +24,10 @@ class MemoryStore:
         self._lists |= newer
         return len(newer)
 
+    async def delete_lists(self, user_ids: Sequence[str]) -> int:
+        """Forget lists; returns how many there were."""
+        return sum(self._lists.pop(user_id, None) is not None for user_id in user_ids)
+
     async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
         """Replace the fallback for everybody."""
         if not only_if_absent or self._trending is None:

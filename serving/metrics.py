@@ -21,7 +21,7 @@ EVENT_TO_LIST_SECONDS = Histogram(
 COALESCED = Counter(
     "endcap_snapshots_coalesced_total", "Snapshots replaced by a newer one unserved"
 )
-SKIPPED = Counter("endcap_snapshots_skipped_total", "Snapshots that gave no list", ["reason"])
+LISTS_DELETED = Counter("endcap_lists_deleted_total", "Lists of shoppers whose session has ended")
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
 MODEL = Info("endcap_model", "The bundle and the execution provider in use")
 CPU_FALLBACK = Gauge("endcap_provider_fell_back", "1 where a GPU was asked for and is not used")

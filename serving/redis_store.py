@@ -69,6 +69,19 @@ class RedisStore:
                     )
                 return sum(await pipeline.execute())
 
+    async def delete_lists(self, user_ids: Sequence[str]) -> int:
+        """Forget lists; returns how many there were.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer, retries included.
+        """
+        with self._answering():
+            # One DEL a key: on a cluster they lie in different slots.
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for user_id in user_ids:
+                    pipeline.delete(rec_key(user_id))
+                return sum(await pipeline.execute())
+
     async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
         """Replace the fallback for everybody."""
         with self._answering():

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -46,6 +47,10 @@ class ListWriter(Protocol):
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
         """Write all; returns how many were newer than what was held."""
+        ...
+
+    async def delete_lists(self, user_ids: Sequence[str]) -> int:
+        """Forget lists; returns how many there were."""
         ...
 
 
@@ -147,12 +152,17 @@ class Rescorer:
         """Read, coalesce, score and write in batches, commit.
 
         1. Read what is waiting; keep the newest snapshot of each user.
-        2. Score and write batch by batch; inference runs off the event loop.
-        3. Now and then commit the offsets of what Redis has answered for. Lists that were written
+        2. Delete the lists of those whose session has ended.
+        3. Score and write batch by batch; inference runs off the event loop.
+        4. Now and then commit the offsets of what Redis has answered for. Lists that were written
            since then are written once more after a crash, which changes nothing.
         """
         waiting = await consumer.getmany(timeout_ms=200, max_records=MAX_READ)
-        users = list(_coalesce(waiting).values())
+        newest, ended = _coalesce(waiting)
+        if ended:
+            await self._until_it_answers(partial(self._writer.delete_lists, ended))
+            metrics.LISTS_DELETED.inc(len(ended))
+        users = list(newest.values())
         for start in range(0, len(users), MAX_BATCH):
             await self._serve(users[start : start + MAX_BATCH])
         self._written |= {tp: rows[-1].offset + 1 for tp, rows in waiting.items()}
@@ -178,18 +188,18 @@ class Rescorer:
         lists = await asyncio.to_thread(
             _rescore_snapshots, snapshots, self._bundle, self._scorer, self._policy, self._catalogue
         )
-        written = await self._write(lists)
+        written = await self._until_it_answers(partial(self._writer.write_lists, lists))
         metrics.LISTS.labels("written").inc(written)
         metrics.LISTS.labels("older").inc(len(lists) - written)
         now_ms = time.time() * 1000
         for snapshot in snapshots:
             metrics.EVENT_TO_LIST_SECONDS.observe(max(0.0, now_ms - snapshot.arrived_ms) / 1000)
 
-    async def _write(self, lists: Mapping[str, RecommendationList]) -> int:
+    async def _until_it_answers(self, ask: Callable[[], Awaitable[int]]) -> int:
         pause_s = 0.1
         while True:
             try:
-                return await self._writer.write_lists(lists)
+                return await ask()
             except StoreUnavailableError as error:
                 # Nothing is committed while Redis is away: the lists wait in Kafka.
                 metrics.REDIS_RETRIES.inc()
@@ -200,8 +210,10 @@ class Rescorer:
                 pause_s = min(5.0, pause_s * 2)
 
 
-def _coalesce(waiting: Mapping[Any, list[Any]]) -> dict[str, Snapshot]:
+def _coalesce(waiting: Mapping[Any, list[Any]]) -> tuple[dict[str, Snapshot], list[str]]:
+    """The newest snapshot of each user, and those whose session has ended."""
     newest: dict[str, Snapshot] = {}
+    ended: list[str] = []
     for records in waiting.values():
         last = {record.key: record for record in records}  # a user's snapshots share a partition
         metrics.COALESCED.inc(len(records) - len(last))
@@ -209,5 +221,5 @@ def _coalesce(waiting: Mapping[Any, list[Any]]) -> dict[str, Snapshot]:
             if record.value is not None:
                 newest[key.decode()] = decode_snapshot(record.value)
             else:
-                metrics.SKIPPED.labels("erased").inc()
-    return newest
+                ended.append(key.decode())
+    return newest, ended

@@ -1,11 +1,12 @@
 """Kafka clients with the settings that endcap relies on, and Kafka's errors as ours."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
@@ -108,14 +109,22 @@ async def started_consumer(
     return await _start(consumer, bootstrap_servers)
 
 
-async def read_whole(bootstrap_servers: str, topic: str) -> AsyncIterator[Any]:
-    """Every committed record of a topic, up to where it ends now; nothing where there is no topic.
+async def read_whole(
+    bootstrap_servers: str, topic: str, partition: int | None = None
+) -> AsyncIterator[Any]:
+    """Every committed record of a topic, or of one partition of it, up to where it ends now.
+
+    Nothing where there is no topic.
 
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
-    reader = await started_consumer(bootstrap_servers, topic, isolation_level="read_committed")
+    whole = () if partition is not None else (topic,)
+    reader = await started_consumer(bootstrap_servers, *whole, isolation_level="read_committed")
     try:
+        if partition is not None:
+            reader.assign([TopicPartition(topic, partition)])
+            await reader.seek_to_beginning()
         ends = await reader.end_offsets(reader.assignment())
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
             for records in (await reader.getmany(timeout_ms=200)).values():
@@ -125,26 +134,49 @@ async def read_whole(bootstrap_servers: str, topic: str) -> AsyncIterator[Any]:
         await reader.stop()
 
 
+async def started_admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
+    """A client that administers topics; close it.
+
+    Raises:
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+    """
+    return await _start(AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers), bootstrap_servers)
+
+
 async def create_topics(
-    bootstrap_servers: str, topics: Topics, partitions: int, replication: int = 1
+    bootstrap_servers: str,
+    topics: Topics,
+    partitions: int,
+    replication: int = 1,
+    retention_days: int = 0,
 ) -> list[str]:
     """Create the topics that are missing; returns their names.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
     So has the catalogue: the trends app reads both as one worker. Where the events are there
-    already, the others get as many partitions as they have.
+    already, the others get as many partitions as they have. `retention_days` is that of raw events
+    and impressions, by the broker's clock; 0: for ever.
 
     Raises:
         BrokerUnavailableError: no broker answered.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await _start(admin, bootstrap_servers)
+    admin = await started_admin(bootstrap_servers)
     try:
         counts = await _partition_counts(admin, topics)
         missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
             partitions = counts[topics.events] or partitions
-            await _create(admin, missing, topics, partitions, replication)
+            wanted = [
+                NewTopic(
+                    topic.name,
+                    1 if topic in {topics.item_deltas, topics.catalogue} else partitions,
+                    replication,
+                    topic_configs=_configs(topic, topics, retention_days),
+                )
+                for topic in missing
+            ]
+            with contextlib.suppress(TopicAlreadyExistsError):  # between our look and our call
+                await admin.create_topics(wanted, timeout_ms=30_000)
         return [topic.name for topic in missing]
     finally:
         await admin.close()
@@ -156,8 +188,7 @@ async def partition_counts(bootstrap_servers: str, topics: Iterable[Topic]) -> d
     Raises:
         BrokerUnavailableError: no broker answered.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await _start(admin, bootstrap_servers)
+    admin = await started_admin(bootstrap_servers)
     try:
         return await _partition_counts(admin, topics)
     finally:
@@ -176,34 +207,13 @@ async def _partition_counts(
     return {topic: sizes.get(topic.name, 0) for topic in counts}
 
 
-async def _create(
-    admin: AIOKafkaAdminClient,
-    missing: Iterable[Topic],
-    topics: Topics,
-    partitions: int,
-    replication: int,
-) -> None:
-    one_partition = {topics.item_deltas.name, topics.catalogue.name}
-    wanted = [
-        NewTopic(
-            topic.name,
-            1 if topic.name in one_partition else partitions,
-            replication,
-            topic_configs=_configs(topic, topics),
-        )
-        for topic in missing
-    ]
-    try:
-        await admin.create_topics(wanted, timeout_ms=30_000)
-    except TopicAlreadyExistsError:
-        return  # another process created them between our look and our call
-
-
-def _configs(topic: Topic, topics: Topics) -> dict[str, str]:
-    # Replayed events carry old event times in their value; retention must not follow them.
+def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
-    if topic in {topics.events, topics.erasures}:
-        # By the broker's clock, not the producer's: "in the future" is judged by it.
+    if retention_days and topic in {topics.events, topics.impressions}:
+        kept["retention.ms"] = str(retention_days * 86_400_000)
+    if topic in {topics.events, topics.erasures, topics.impressions}:
+        # By the broker's clock, not the producer's: "in the future" is judged by it, and retention
+        # must not follow the times of replayed events.
         return kept | {"message.timestamp.type": "LogAppendTime"}
     if topic == topics.dead_letters:
         # The largest record that the events take, and its reason beside it.

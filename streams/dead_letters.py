@@ -1,6 +1,6 @@
 """Records that could not be folded: as they came, with the reason, and with a way back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -102,16 +102,41 @@ async def read_letters(bootstrap_servers: str, topics: Topics) -> list[Letter]:
     Raises:
         BrokerUnavailableError: no broker answers.
     """
-    letters: list[Letter] = []
-    gone: set[str] = set()
+    return await letters_of(bootstrap_servers, topics, lambda _record: True)
+
+
+async def letters_of(
+    bootstrap_servers: str, topics: Topics, is_wanted: Callable[[Any], bool]
+) -> list[Letter]:
+    """The letters whose record is wanted, oldest first; those that were erased are not there.
+
+    Raises:
+        BrokerUnavailableError: no broker answers.
+    """
+    letters: dict[bytes, Letter] = {}
+    replayed: set[str] = set()
     async for record in read_whole(bootstrap_servers, topics.dead_letters.name):
         headers = dict(record.headers)
         if REPLAYED in headers:
-            gone.add(headers[REPLAYED].decode())
-        else:
-            letters.append(_letter(record, headers))
-    letters.sort(key=lambda letter: (letter.at_ms, letter.partition, letter.offset))
-    return [letter._replace(replayed=letter.name in gone) for letter in letters]
+            replayed.add(headers[REPLAYED].decode())
+        elif is_tombstone(record):
+            letters.pop(record.key, None)
+        elif is_wanted(record):
+            letters[record.key] = _letter(record, headers)
+    ordered = sorted(letters.values(), key=lambda each: (each.at_ms, each.partition, each.offset))
+    return [letter._replace(replayed=letter.name in replayed) for letter in ordered]
+
+
+def is_tombstone(record: Any) -> bool:
+    """Whether a letter ends here; one about a record without a value is a letter all the same."""
+    return record.value is None and PREFIX + "exception" not in dict(record.headers)
+
+
+def source_key(record: Any) -> bytes | None:
+    """The key that a letter's record came with; of any other record its own."""
+    headers = dict(record.headers)
+    key: bytes | None = headers.get(_OWN_KEY)
+    return key if PREFIX + "topic" in headers else record.key
 
 
 async def replay_letters(

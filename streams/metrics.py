@@ -8,6 +8,8 @@ HANDOVERS = Counter(
     "endcap_handovers_total", "What a login moves between partitions, as it is opened", ["outcome"]
 )
 ERASED = Counter("endcap_sessions_erased_total", "Erasures carried out, of devices too")
+SWEPT = Counter("endcap_erasures_swept_total", "Erasures whose dead letters and lists were removed")
+SWEEP_RETRIES = Counter("endcap_erasure_sweep_retries_total", "Sweeps tried again")
 EXPIRED = Counter(
     "endcap_sessions_expired_total", "Sessions ended because their shopper was not seen for long"
 )

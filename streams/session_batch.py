@@ -175,6 +175,9 @@ class BatchFold:
             try:
                 event = parse_event(record.value, arrived_ms)
             except InvalidEventError as error:
+                if self._is_erased(record):
+                    erased += 1
+                    continue
                 self._dead_letters.append(DeadLetter(record, error))
                 letters += 1
                 continue
@@ -245,6 +248,14 @@ class BatchFold:
             self._expired,
             self._misplaced,
         )
+
+    def _is_erased(self, record: Record) -> bool:
+        """Rubbish keyed by who is forgotten would name them in a letter. When it was sent first
+        nobody can tell, so none of it is kept."""
+        if record.key is None:
+            return False
+        user_id = record.key.decode(errors="replace")
+        return max(self._registry.until_ms(user_id), self._until_ms.get(user_id, -1)) >= 0
 
     def _timeline(self, user_id: str, offset: int = -1) -> OpenTimeline:
         past = None if user_id in self._gone else self._look_up(user_id)

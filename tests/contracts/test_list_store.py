@@ -62,6 +62,15 @@ async def test_who_has_no_list_reads_none(store: Store) -> None:
     assert await store.write_lists({}) == 0
 
 
+async def test_a_list_that_was_deleted_is_not_there_and_may_come_again(store: Store) -> None:
+    user = uuid4().hex
+    await store.write_lists({user: a_list(7)})
+    assert await store.delete_lists([user, uuid4().hex]) == 1
+    assert await store.read(user) is None
+    assert await store.delete_lists([user]) == 0
+    assert await store.write_lists({user: a_list(1)}) == 1
+
+
 async def test_items_round_trip_and_unknown_ones_are_left_out(store: Store) -> None:
     full = CatalogueItem(uuid4().hex, "Milk, 1 l", "Dairy", "Grocery", 1.25, in_stock=False)
     bare = CatalogueItem(uuid4().hex, "Bread")
