@@ -131,6 +131,31 @@ def stream(
 
 
 @app.command()
+def rebuild(
+    generation: Annotated[int, typer.Option(help="Of the new sessions; 2 the first time.", min=2)],
+    as_json: Json = False,
+) -> None:
+    """Fold all raw events anew, beside the running workers, until nothing is left to fold.
+
+    Then set generation in endcap.toml, and start stream, trends, rescore and serve anew.
+
+    Example: endcap rebuild --generation 2
+    """
+    from endcap.deploy.progress import Bars
+    from endcap.deploy.rebuild import rebuild_sessions
+
+    settings = load_settings(generation=generation)
+    with Bars(_screen) as bars:
+        found = asyncio.run(rebuild_sessions(settings, bars))
+    _show(found, as_json)
+    _screen.print(
+        f"Now set generation = {generation} (endcap.toml, or ENDCAP_GENERATION), and start stream, "
+        "trends, rescore and serve anew. Afterwards: endcap topics delete-generation "
+        f"{generation - 1}"
+    )
+
+
+@app.command()
 def trends(
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
 ) -> None:
@@ -189,6 +214,26 @@ def create() -> None:
         )
     )
     _screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
+
+
+@topics_app.command("delete-generation")
+def delete_generation(
+    generation: Annotated[int, typer.Argument(help="One that no process uses any more.", min=1)],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the sessions, handovers, item deltas and dead letters of a generation.
+
+    Example: endcap topics delete-generation 1
+    """
+    from endcap.deploy.rebuild import delete_topics_of
+
+    settings = load_settings()
+    if generation == settings.generation:
+        raise EndcapError(f"Generation {generation} is the one in use; set another first.")
+    if not yes and not typer.confirm(f"Delete the topics of generation {generation}?", err=True):
+        raise EndcapError("Nothing was deleted.")
+    gone = asyncio.run(delete_topics_of(settings, generation))
+    _screen.print("Deleted: " + ", ".join(gone) if gone else "There are no such topics.")
 
 
 @app.command()

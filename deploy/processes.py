@@ -44,21 +44,26 @@ def run_stream(settings: Settings) -> None:
     async def main() -> None:
         _serve_metrics(settings)
         settle_garbage_collection()
-        place = Place(
-            settings.broker,
-            settings.topics,
-            settings.stream_group,
-            settings.lateness_s * 1000,
-            settings.session_timeout_s * 1000,
-            _start(settings.start_from),
-            settings.erasure_secret.get_secret_value(),
-            forget_after_ms=settings.forget_after_days * 86_400_000,
-        )
-        worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
+        worker = session_worker(settings)
         stop_on_signal(worker.stop)
         await worker.run()
 
     asyncio.run(main())
+
+
+def session_worker(settings: Settings) -> SessionWorker:
+    """The worker that the settings describe."""
+    place = Place(
+        settings.broker,
+        settings.topics,
+        settings.stream_group,
+        settings.lateness_s * 1000,
+        settings.session_timeout_s * 1000,
+        _start(settings.start_from),
+        settings.erasure_secret.get_secret_value(),
+        settings.forget_after_days * 86_400_000,
+    )
+    return SessionWorker(place, settings.group_instance_id, _session_store(settings))
 
 
 def _start(start_from: str) -> Start:
@@ -74,8 +79,7 @@ def _session_store(settings: Settings) -> Callable[[int], SessionStore]:
         return memory_store
     from endcap.streams.disk_sessions import DiskSessions
 
-    folder = settings.data_dir / "sessions" / settings.topic_prefix
-    return lambda partition: DiskSessions(folder / str(partition))
+    return lambda partition: DiskSessions(settings.sessions_dir / str(partition))
 
 
 def run_rescore(settings: Settings) -> None:
@@ -95,14 +99,15 @@ def run_rescore(settings: Settings) -> None:
                 started_consumer,
                 bootstrap,
                 topics.sessions.name,
-                group_id=f"{settings.topic_prefix}-rescore",
+                group_id=settings.group("rescore"),
             ),
             store,
             bundle,
             scorer,
             catalogue=catalogue,
+            generation=settings.generation,
         )
-        sweeper = Sweeper(bootstrap, topics, f"{settings.topic_prefix}-sweep", store.delete_lists)
+        sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
 
         def stop() -> None:
             worker.stop()
@@ -164,7 +169,7 @@ def run_item_side(settings: Settings) -> None:
                 store,
                 settings.data_dir / "faust",
                 stopping,
-                app_id=f"{settings.topic_prefix}-trends",
+                app_id=settings.group("trends"),
                 partitions=settings.partitions,
             )
         finally:

@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from endcap.errors import SettingsError
-from endcap.topics import Topics, topics_with_prefix
+from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
 _PREFIX = "ENDCAP_"
@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = None
     redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = None
     topic_prefix: str = "endcap"
+    generation: int = Field(default=1, ge=1, le=4096)
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
     bundle: Path = BUNDLES / "completejourney"
@@ -72,12 +73,21 @@ class Settings(BaseSettings):
     @property
     def topics(self) -> Topics:
         """This installation's topics."""
-        return topics_with_prefix(self.topic_prefix)
+        return topics_with_prefix(self.topic_prefix, self.generation)
 
     @property
     def stream_group(self) -> str:
         """The session workers' consumer group."""
-        return f"{self.topic_prefix}-stream"
+        return self.group("stream")
+
+    def group(self, role: str) -> str:
+        """The consumer group of a kind of process, in this generation."""
+        return f"{self.topic_prefix}-{role}{generation_suffix(self.generation)}"
+
+    @property
+    def sessions_dir(self) -> Path:
+        """Where a worker keeps its sessions beside the topic."""
+        return self.data_dir / "sessions" / (self.topic_prefix + generation_suffix(self.generation))
 
     @classmethod
     def settings_customise_sources(

@@ -4,6 +4,9 @@ import msgspec
 
 REC_TTL_S = 7 * 24 * 3600
 """A list nobody refreshed for a week is staler than what is trending."""
+GENERATION = 1 << 40
+"""Between the versions of two generations: more events than any shopper has; 4096 generations stay
+below 2^53, which every reader of JSON counts exactly."""
 
 
 class ListItem(msgspec.Struct, frozen=True):
@@ -18,7 +21,8 @@ class RecommendationList(msgspec.Struct, frozen=True):
     """A ready list, best first.
 
     `version` only moves forward for one user: it is the number of events folded into the session
-    that the list was computed from. `generated_at` is in Unix milliseconds.
+    that the list was computed from, and `GENERATION` more for each time that all sessions were
+    folded anew. `generated_at` is in Unix milliseconds.
     """
 
     version: int

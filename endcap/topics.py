@@ -27,19 +27,30 @@ class Topics(NamedTuple):
     dead_letters: Topic
 
 
-def topics_with_prefix(prefix: str = "endcap") -> Topics:
+def topics_with_prefix(prefix: str = "endcap", generation: int = 1) -> Topics:
     """Name every topic under `prefix`.
+
+    What a session worker writes has a name of its own in each `generation`: the events can be
+    folded anew beside the running workers (`endcap rebuild`).
 
     >>> topics_with_prefix("shop").events.name
     'shop.events'
+    >>> topics_with_prefix("shop", 2).sessions.name
+    'shop.sessions.g2'
     """
+    of = generation_suffix(generation)
     return Topics(
         events=Topic(f"{prefix}.events", compacted=False),
-        handovers=Topic(f"{prefix}.handovers", compacted=True),
-        sessions=Topic(f"{prefix}.sessions", compacted=True),
-        item_deltas=Topic(f"{prefix}.item-deltas", compacted=False),
+        handovers=Topic(f"{prefix}.handovers{of}", compacted=True),
+        sessions=Topic(f"{prefix}.sessions{of}", compacted=True),
+        item_deltas=Topic(f"{prefix}.item-deltas{of}", compacted=False),
         catalogue=Topic(f"{prefix}.catalogue", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
         erasures=Topic(f"{prefix}.erasures", compacted=True),
-        dead_letters=Topic(f"{prefix}.dead-letters", compacted=True),
+        dead_letters=Topic(f"{prefix}.dead-letters{of}", compacted=True),
     )
+
+
+def generation_suffix(generation: int) -> str:
+    """Behind the names of what belongs to a generation; the first has none."""
+    return "" if generation == 1 else f".g{generation}"

@@ -16,7 +16,7 @@ from endcap.bundle import Bundle
 from endcap.candidates import gather_candidates, shopper_from_session
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
-from endcap.lists import ListItem, RecommendationList
+from endcap.lists import GENERATION, ListItem, RecommendationList
 from endcap.policy import Policy, make_slate
 from endcap.serving import metrics
 from endcap.serving.onnx_session import OnnxScorer
@@ -60,8 +60,12 @@ def rescore(
     scorer: OnnxScorer,
     policy: Policy,
     catalogue: Catalogue | None = None,
+    generation: int = 1,
 ) -> dict[str, RecommendationList]:
-    """Lists for sessions, by one call of the graph. Values in, values out."""
+    """Lists for sessions, by one call of the graph. Values in, values out.
+
+    A list of a later generation is newer than any of an earlier one, whatever has been folded.
+    """
     shoppers = [
         # "Now" is the session's own newest event: a replay of last year gives last year's lists.
         shopper_from_session(session, bundle.index_of, session.updated_ms)
@@ -83,7 +87,10 @@ def rescore(
         metrics.CANDIDATES.observe(candidates.ids.size)
         items = make_slate(session, candidates, scores[row], item_at, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
-            session.events_folded, bundle.manifest.name, generated_at, items
+            (generation - 1) * GENERATION + session.events_folded,
+            bundle.manifest.name,
+            generated_at,
+            items,
         )
     return lists
 
@@ -117,6 +124,7 @@ class Rescorer:
         scorer: OnnxScorer,
         policy: Policy | None = None,
         catalogue: Catalogue | None = None,
+        generation: int = 1,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
         commits by itself."""
@@ -126,6 +134,7 @@ class Rescorer:
         self._scorer = scorer
         self._policy = policy or Policy()
         self._catalogue = catalogue
+        self._generation = generation
         self._written: dict[Any, int] = {}
         self._committed_at = time.monotonic()
         self._stopping = asyncio.Event()
@@ -186,7 +195,13 @@ class Rescorer:
     async def _serve(self, snapshots: list[Snapshot]) -> None:
         metrics.BATCH.observe(len(snapshots))
         lists = await asyncio.to_thread(
-            _rescore_snapshots, snapshots, self._bundle, self._scorer, self._policy, self._catalogue
+            _rescore_snapshots,
+            snapshots,
+            self._bundle,
+            self._scorer,
+            self._policy,
+            self._catalogue,
+            self._generation,
         )
         written = await self._until_it_answers(partial(self._writer.write_lists, lists))
         metrics.LISTS.labels("written").inc(written)

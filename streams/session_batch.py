@@ -1,7 +1,7 @@
 """What a batch of records does to the sessions: pure, the same for every transport."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -132,8 +132,9 @@ class BatchFold:
         self._misplaced = False
         self._expired = 0
 
-    def erase(self, records: Iterable[Record]) -> None:
+    def erase(self, records: Sequence[Record]) -> None:
         """Forget who asked for it; their devices are asked for in turn."""
+        ended_at = {record.key: record.offset for record in records if record.value is None}
         for record in records:
             if record.value is None:
                 continue
@@ -143,7 +144,8 @@ class BatchFold:
                 self._dead_letters.append(DeadLetter(record, _no_request(error)))
                 continue
             if isinstance(request, Request):
-                self._erase(request, record.timestamp)
+                is_answered = record.offset < ended_at.get(record.key, -1)
+                self._erase(request, record.timestamp, is_answered)
 
     def open(self, records: Iterable[Record]) -> None:
         """Take in what other partitions sent."""
@@ -323,8 +325,8 @@ class BatchFold:
         self._touched[user_id] = self._done.get(user_id, -1), parcel.arrived_ms
         return "adopted"
 
-    def _erase(self, request: Request, asked_ms: int) -> None:
-        """Forget one id here.
+    def _erase(self, request: Request, asked_ms: int, is_answered: bool) -> None:
+        """Forget one id here. Where another generation's worker has answered, no more than that.
 
         1. Drop the session, and what was folded of it in this batch.
         2. Register that events up to now count no more, without the name.
@@ -335,7 +337,7 @@ class BatchFold:
         ended = (number, erasure_key(request), None)
         home = self._partition.of(user_id)
         if home != number:  # sent without the user id as its key
-            self._erasures += [(home, *encode_erasure(request)), ended]
+            self._erasures += [] if is_answered else [(home, *encode_erasure(request)), ended]
             return
         past = None if user_id in self._gone else self._look_up(user_id)
         devices: tuple[str, ...] = ()
@@ -351,13 +353,13 @@ class BatchFold:
         self._until_ms[user_id] = until_ms
         entry = self._registry.entry(user_id, until_ms)
         self._erased.append(entry)
+        if is_answered:
+            return
+        receipt = Receipt(request.request_id, "sessions", removed, self._now_ms)
         self._erasures += [
             (number, *encode_erasure(entry)),
             (number, *encode_erasure(Sweep(request.request_id, user_id))),
-            (
-                number,
-                *encode_erasure(Receipt(request.request_id, "sessions", removed, self._now_ms)),
-            ),
+            (number, *encode_erasure(receipt)),
             ended,
         ]
         for at, device in enumerate(devices):

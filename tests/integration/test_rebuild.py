@@ -1,0 +1,119 @@
+"""Sessions folded anew from the raw events, beside those that are in use."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.local_stack import LocalStack
+from endcap.events import Event, EventItem, EventType
+from endcap.lists import GENERATION, ListItem, RecommendationList
+from endcap.serving.redis_store import RedisStore
+from endcap.sessions import Session, fold_all
+from endcap.streams.clients import (
+    create_topics,
+    partition_counts,
+    read_whole,
+    started_producer,
+    stop_producer,
+)
+from endcap.streams.event_producer import EventProducer
+from endcap.streams.person import request_erasure
+from endcap.timeline import decode_snapshot
+from endcap.topics import topics_with_prefix
+
+_PREFIX = "rebuilt"
+_OLD, _NEW = topics_with_prefix(_PREFIX), topics_with_prefix(_PREFIX, 2)
+
+
+async def test_a_rebuild_folds_all_events_anew_by_todays_settings(
+    stack: LocalStack, tmp_path: Path
+) -> None:
+    bootstrap = stack.bootstrap_servers
+    await create_topics(bootstrap, _OLD, 2)
+    events = [_event(number) for number in range(300)]
+    await _send(bootstrap, [*events[150:], *events[:150]])
+    await request_erasure(bootstrap, _OLD, "u0", "r-1")
+    # The running worker was set to no lateness at all: half of the events are dead letters.
+    worker = StreamProcess(stack, _PREFIX, 800, {"ENDCAP_LATENESS_S": "0"})
+    try:
+        rebuilt = _rebuild(stack, tmp_path)
+    finally:
+        worker.child.stop(30)
+    assert rebuilt["events"] == 300
+    plain = fold_all(events)
+    plain.pop("u0")
+    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
+    assert await _sessions(bootstrap, _OLD.sessions.name) != plain
+    again = _rebuild(stack, tmp_path)
+    assert again["events"] == 300
+    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
+
+    _endcap(stack, tmp_path, "topics", "delete-generation", "1", "--yes", generation=2)
+    there = await partition_counts(bootstrap, (_OLD.sessions, _NEW.sessions, _OLD.events))
+    assert list(there.values()) == [0, 2, 2]
+
+
+async def test_a_list_of_a_rebuilt_session_replaces_one_of_more_events(stack: LocalStack) -> None:
+    store = RedisStore(stack.redis_url)
+    try:
+        for version in (9, GENERATION + 3):
+            ready = RecommendationList(version, "m", 1, (ListItem("milk", 0.5, "popular"),))
+            assert await store.write_lists({"rebuilt-shopper": ready}) == 1
+        assert await store.write_lists({"rebuilt-shopper": replace(ready, version=9)}) == 0
+    finally:
+        await store.close()
+
+
+def _event(number: int) -> Event:
+    return Event(
+        event_id=f"e{number}",
+        user_id=f"u{number % 7}",
+        event_name=EventType.VIEW_ITEM,
+        timestamp_ms=1_700_000_000_000 + number * 100,
+        items=(EventItem(f"i{number}"),),
+    )
+
+
+async def _send(bootstrap: str, events: list[Event]) -> None:
+    producer = await started_producer(bootstrap)
+    try:
+        sink = EventProducer(producer, _OLD.events.name)
+        for waiting in [await sink.enqueue(event) for event in events]:
+            await waiting
+    finally:
+        await stop_producer(producer)
+
+
+def _rebuild(stack: LocalStack, folder: Path) -> Any:
+    return json.loads(_endcap(stack, folder, "rebuild", "--generation", "2", "--json"))
+
+
+def _endcap(stack: LocalStack, folder: Path, *words: str, generation: int = 1) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "endcap.deploy.cli", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "ENDCAP_TOPIC_PREFIX": _PREFIX,
+            "ENDCAP_DATA_DIR": str(folder),
+            "ENDCAP_GENERATION": str(generation),
+        },
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def _sessions(bootstrap: str, topic: str) -> dict[str, Session]:
+    newest: dict[str, Any] = {}
+    async for record in read_whole(bootstrap, topic):
+        newest[record.key.decode()] = record.value
+    return {user: decode_snapshot(raw).session for user, raw in newest.items() if raw is not None}
