@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     forget_after_days: int = Field(default=400, ge=0)
     group_instance_id: str | None = None
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 

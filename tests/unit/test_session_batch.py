@@ -19,6 +19,7 @@ class Record(NamedTuple):
     offset: int
     timestamp: int = NOW_MS
     timestamp_type: int = 1
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def event(number: int, user: str, when: int) -> Event:
