@@ -156,6 +156,23 @@ def rebuild(
 
 
 @app.command()
+def ingest(
+    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
+    ] = None,
+) -> None:
+    """Other systems' topics into the events topic, each record once: [sources] of endcap.toml.
+
+    Example: endcap ingest --metrics-port 9104
+    """
+    from endcap.deploy.processes import run_ingest
+
+    run_ingest(load_settings(metrics_port=metrics_port, start_from=start_from))
+
+
+@app.command()
 def trends(
     metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
 ) -> None:
@@ -238,7 +255,7 @@ def delete_generation(
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check the broker, Redis, the bundle and the provider, and say what to do."""
+    """Check the broker, Redis, the bundle, the provider and the sources, and say what to do."""
     from endcap.deploy.doctor import examine
 
     findings = asyncio.run(examine(load_settings()))
@@ -274,7 +291,8 @@ def replay(
         sums = asyncio.run(
             replay_file(
                 file,
-                found,
+                found.decode,
+                found.adapt,
                 settings.broker,
                 settings.topics,
                 rate,

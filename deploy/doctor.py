@@ -1,26 +1,19 @@
 """`endcap doctor`: each part that must answer, and what to do where it does not."""
 
-from typing import NamedTuple
-
 from endcap.bundle import load_bundle
+from endcap.deploy.finding import Finding
 from endcap.deploy.settings import Settings
+from endcap.deploy.source_report import examine_sources
 from endcap.errors import EndcapError
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import started_producer
 
 
-class Finding(NamedTuple):
-    """One part's state."""
-
-    part: str
-    ok: bool
-    says: str
-
-
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at the broker, the store, the bundle and the provider."""
-    return [await _broker(settings), await _store(settings), _model(settings)]
+    """Look at the broker, the store, the bundle and the provider, and at each source."""
+    findings = [await _broker(settings), await _store(settings), _model(settings)]
+    return findings + (await examine_sources(settings) if settings.sources else [])
 
 
 async def _broker(settings: Settings) -> Finding:

@@ -11,9 +11,8 @@ from typing import IO, Any, NamedTuple
 
 import msgspec
 
-from endcap.adapters import Adapter, adapted
+from endcap.adapters import Adapter, Decoder, translate
 from endcap.errors import DataError, InvalidEventError
-from endcap.events import home_of, parse_event
 from endcap.streams.clients import started_producer, stop_producer
 from endcap.streams.dead_letters import letter_record
 from endcap.topics import Topics
@@ -34,7 +33,8 @@ class Row(NamedTuple):
 
 async def replay_file(
     path: Path,
-    adapter: Adapter,
+    decode: Decoder,
+    adapt: Adapter,
     bootstrap_servers: str,
     topics: Topics,
     rate: float | None,
@@ -59,7 +59,7 @@ async def replay_file(
         for row in read_rows(path, skip):
             sums["rows"] += 1
             try:
-                event = adapted(adapter, row.value, int(time.time() * 1000))
+                event = translate(row.value, decode, adapt, int(time.time() * 1000))
             except InvalidEventError as error:
                 refused[error.reason] += 1
                 key, value, headers = letter_record(row, error)
@@ -70,8 +70,9 @@ async def replay_file(
                 if event is None:
                     sums["ignored"] += 1
                     continue
-                home = home_of(parse_event(event, 1 << 62))
-                waiting.append(await producer.send(topics.events.name, event, home.encode()))
+                waiting.append(
+                    await producer.send(topics.events.name, event.encoded, event.home.encode())
+                )
                 sums["sent"] += 1
             if len(waiting) >= _IN_FLIGHT or (rate and len(waiting) >= rate / 50):
                 await asyncio.gather(*waiting)

@@ -20,9 +20,10 @@ from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
-from endcap.streams.owned_partition import Place, Start
+from endcap.streams.owned_partition import Place
 from endcap.streams.session_store import SessionStore
 from endcap.streams.session_worker import SessionWorker, memory_store
+from endcap.streams.start import Start
 from endcap.streams.sweeper import Sweeper
 from endcap.streams.topic_view import SessionView, catalogue_view
 
@@ -80,6 +81,32 @@ def _session_store(settings: Settings) -> Callable[[int], SessionStore]:
     from endcap.streams.disk_sessions import DiskSessions
 
     return lambda partition: DiskSessions(settings.sessions_dir / str(partition))
+
+
+def run_ingest(settings: Settings) -> None:
+    """The sources' topics into the events topic, with /metrics."""
+    from endcap.deploy.sources import open_sources
+    from endcap.streams.ingest_worker import IngestPlace, IngestWorker
+
+    opened = open_sources(settings)
+
+    async def main() -> None:
+        _serve_metrics(settings)
+        place = IngestPlace(
+            settings.broker,
+            settings.topics,
+            f"{settings.topic_prefix}-ingest",  # of no generation: the events are shared
+            settings.session_timeout_s * 1000,
+            _start(settings.start_from),
+        )
+        worker = IngestWorker(place, opened.sources, settings.group_instance_id)
+        stop_on_signal(worker.stop)
+        try:
+            await worker.run()
+        finally:
+            await opened.close()
+
+    asyncio.run(main())
 
 
 def run_rescore(settings: Settings) -> None:

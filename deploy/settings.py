@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     erasure_secret: SecretStr = SecretStr("")
     group_instance_id: str | None = None
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 

@@ -33,6 +33,10 @@ class BrokerUnavailableError(ConnectionFailedError):
     """No Kafka broker answers at the address given."""
 
 
+class RegistryUnavailableError(ConnectionFailedError):
+    """The schema registry did not answer, or not as a schema registry."""
+
+
 class StoreUnavailableError(ConnectionFailedError):
     """No Redis-compatible server answers at the address given."""
 

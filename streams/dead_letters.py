@@ -10,6 +10,7 @@ from endcap.streams.clients import (
     started_transactional_producer,
     stop_producer,
 )
+from endcap.streams.record_batches import KafkaRecord
 from endcap.topics import Topics
 
 PREFIX = "__streams.errors."
@@ -22,8 +23,6 @@ _REPLAY_BATCH = 500
 
 _OWN_KEY = PREFIX + "key"
 """The key that the record came with."""
-KafkaRecord = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
-"""Key, value, headers."""
 
 
 class Letter(NamedTuple):

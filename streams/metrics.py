@@ -16,6 +16,15 @@ EXPIRED = Counter(
 MISPLACED = Counter(
     "endcap_stream_misplaced_batches_total", "Batches of events keyed by something else"
 )
+INGESTED = Counter(
+    "endcap_ingest_records_total",
+    "Records of the sources, by what became of them",
+    ["source", "outcome"],
+)
+INGEST_SECONDS = Histogram("endcap_ingest_batch_seconds", "From a batch's read to its commit")
+REGISTRY = Counter(
+    "endcap_registry_requests_total", "Schemas asked of the schema registry", ["outcome"]
+)
 SNAPSHOTS = Counter("endcap_snapshots_total", "Session snapshots written")
 BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)

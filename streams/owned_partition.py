@@ -8,7 +8,7 @@ none.
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
@@ -23,10 +23,12 @@ from endcap.streams.clients import (
     started_transactional_producer,
     stop_producer,
 )
-from endcap.streams.dead_letters import KafkaRecord, letter_record
+from endcap.streams.dead_letters import letter_record
 from endcap.streams.item_deltas import encode_deltas
+from endcap.streams.record_batches import send_batches
 from endcap.streams.session_batch import BatchFold, FoldedBatch, Partition
 from endcap.streams.session_store import SessionStore
+from endcap.streams.start import Start
 from endcap.timeline import (
     DEFAULT_LATENESS_MS,
     Snapshot,
@@ -45,13 +47,6 @@ _READ_BACK_ROWS = 5_000
 _WALKED_ROWS, _EVENTS_A_ROW = 16, 32
 """Rows looked at in each batch, for those who were not seen for long: a round through a million
 sessions takes about twenty minutes at 1,500 events/s."""
-
-
-class Start(NamedTuple):
-    """Where a group begins that has committed nothing yet: at the earliest event, unless told."""
-
-    at_end: bool = False
-    since_ms: int | None = None
 
 
 class Place(NamedTuple):
@@ -163,19 +158,26 @@ class OwnedPartition:
     async def _write(self, rows: Mapping[str, bytes | None], batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""
         topics, sent = self._place.topics, []
-        snapshots = await self._send(
-            topics.sessions.name, self.partition, ((u.encode(), raw, []) for u, raw in rows.items())
+        snapshots = await send_batches(
+            self._producer,
+            topics.sessions.name,
+            self.partition,
+            ((u.encode(), raw, []) for u, raw in rows.items()),
         )
         sent.extend(snapshots)
         sent.extend(
-            await self._send(
-                topics.item_deltas.name, 0, ((None, raw, []) for raw in encode_deltas(batch.deltas))
+            await send_batches(
+                self._producer,
+                topics.item_deltas.name,
+                0,
+                ((None, raw, []) for raw in encode_deltas(batch.deltas)),
             )
         )
         if batch.dead_letters:
             among = await self._producer.partitions_for(topics.dead_letters.name)
             sent.extend(
-                await self._send(
+                await send_batches(
+                    self._producer,
                     topics.dead_letters.name,
                     self.partition % len(among),
                     (letter_record(letter.record, letter.error) for letter in batch.dead_letters),
@@ -207,29 +209,6 @@ class OwnedPartition:
         ]
         for acknowledged in sent:
             await acknowledged
-
-    async def _send(
-        self,
-        topic: str,
-        partition: int,
-        records: Iterable[KafkaRecord],
-    ) -> list[tuple[Any, int]]:
-        """Hand over in as few batches as fit a request: (acknowledgement, records) of each."""
-        sent = []
-        builder, count = self._producer.create_batch(), 0
-        for key, value, headers in records:
-            if builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
-                sent.append(
-                    (await self._producer.send_batch(builder, topic, partition=partition), count)
-                )
-                builder, count = self._producer.create_batch(), 0
-                builder.append(timestamp=None, key=key, value=value, headers=headers)
-            count += 1
-        if count:
-            sent.append(
-                (await self._producer.send_batch(builder, topic, partition=partition), count)
-            )
-        return sent
 
     def _look_up(self, user_id: str) -> Snapshot | None:
         snapshot = self._hot.get(user_id) or self._cooling.get(user_id)

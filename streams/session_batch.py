@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 from aiokafka.partitioner import murmur2
 
+from endcap.cloud_events import with_cloud_event_id
 from endcap.erasure import (
     Erased,
     Receipt,
@@ -53,6 +54,10 @@ class Record(Protocol):
     @property
     def timestamp_type(self) -> int:
         """1: the broker's clock (LogAppendTime)."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Those of CloudEvents name the event's id."""
 
 
 class Partition(NamedTuple):
@@ -176,6 +181,8 @@ class BatchFold:
                 arrived_ms = now_ms
             try:
                 event = parse_event(record.value, arrived_ms)
+                if record.headers:
+                    event = with_cloud_event_id(event, record.headers)
             except InvalidEventError as error:
                 if self._is_erased(record):
                     erased += 1

@@ -5,29 +5,27 @@ The consumer group says whose a partition is; the partition's transactional id m
 """
 
 import asyncio
-import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable
+from functools import partial
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
-from endcap.errors import BrokerUnavailableError, TopicsDifferError
+from endcap.errors import TopicsDifferError
 from endcap.streams import metrics
 from endcap.streams.clients import partition_counts, started_consumer
-from endcap.streams.owned_partition import OwnedPartition, Place, Start
+from endcap.streams.owned_partition import OwnedPartition, Place
+from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
 from endcap.streams.session_batch import FoldedBatch, Partition
 from endcap.streams.session_store import MemorySessions, SessionStore
+from endcap.streams.start import Start, resume
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 10_000
 _POLL_MS = 200
-_RELEASE_S = 10.0
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 8.0
 
 
 def memory_store(_partition: int) -> SessionStore:
@@ -48,8 +46,8 @@ class SessionWorker:
         self._instance_id = instance_id
         self._open_store = open_store
         self._stores: dict[int, SessionStore] = {}
-        self._owning: dict[int, _Owning] = {}
         self._ended = asyncio.Event()
+        self._tasks = PartitionTasks(self._ended)
         self._said_misplaced = False
 
     def stop(self) -> None:
@@ -97,68 +95,36 @@ class SessionWorker:
             self._stores.pop(number).close()
         for number in sorted(numbers):
             sources = [tp for tp in assigned if tp.partition == number]
-            owning = self._owning[number] = _Owning()
-            owning.task = asyncio.create_task(self._work(consumer, sources, owning.released))
-            owning.task.add_done_callback(self._stop_if_failed)
+            self._tasks.start(
+                PartitionTask(
+                    f"partition {number}",
+                    self._place.heartbeat_ms,
+                    partial(self._hold, consumer, sources),
+                )
+            )
 
     async def release(self) -> list[BaseException]:
-        """Let the batches in hand end; returns what tasks had failed of.
+        """Let the batches in hand end; returns what tasks had failed of."""
+        return await self._tasks.release()
 
-        A batch that cannot end (its broker is away) is abandoned: the next owner aborts it.
-        """
-        owning, self._owning = self._owning, {}
-        tasks = [each.task for each in owning.values() if each.task]
-        for each in owning.values():
-            each.released.set()
-        if tasks:
-            _, unfinished = await asyncio.wait(tasks, timeout=_RELEASE_S)
-            for task in unfinished:
-                task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        return [
-            error
-            for error in ended
-            if error is not None and not isinstance(error, asyncio.CancelledError)
-        ]
-
-    def _stop_if_failed(self, task: "asyncio.Task[None]") -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._ended.set()
-
-    async def _work(
-        self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], released: asyncio.Event
+    async def _hold(
+        self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], task: PartitionTask
     ) -> None:
-        """Own the partition until released; whatever Kafka fails of, acquire it anew."""
-        number, retry_s = sources[0].partition, _FIRST_RETRY_S
-        partition = Partition(number, self._partitions)
-        while not released.is_set():
-            try:
-                if number not in self._stores:
-                    self._stores[number] = self._open_store(number)
-                owned = await OwnedPartition.acquire(self._place, partition, self._stores[number])
-                try:
-                    for source in sources:
-                        is_events = source.topic == self._place.topics.events.name
-                        await _resume(consumer, source, self._place.start if is_events else Start())
-                    while not released.is_set():
-                        if await self._one_batch(consumer, sources, owned):
-                            retry_s = _FIRST_RETRY_S
-                finally:
-                    await owned.release()
-            except IllegalStateError:
-                return  # not assigned any more; who is will be told
-            except ProducerFenced:
-                metrics.FENCED.inc()
-                log.warning("partition %d has another owner now", number)
-                # Who slept through their expulsion hear of it with their next heartbeat. Until
-                # then they must not take the partition back from its rightful owner.
-                await _pause(released, 2 * self._place.heartbeat_ms / 1000)
-            except (KafkaError, BrokerUnavailableError) as error:
-                metrics.RETRIES.inc()
-                log.warning("partition %d is acquired anew in %.1f s: %r", number, retry_s, error)
-                # Not all at once: the partitions of a broker fail together.
-                await _pause(released, retry_s * random.uniform(0.5, 1.0))  # noqa: S311
-                retry_s = min(2 * retry_s, _LAST_RETRY_S)
+        number = sources[0].partition
+        if number not in self._stores:
+            self._stores[number] = self._open_store(number)
+        owned = await OwnedPartition.acquire(
+            self._place, Partition(number, self._partitions), self._stores[number]
+        )
+        try:
+            for source in sources:
+                is_events = source.topic == self._place.topics.events.name
+                await resume(consumer, source, self._place.start if is_events else Start())
+            while not task.released.is_set():
+                if await self._one_batch(consumer, sources, owned):
+                    task.progressed()
+        finally:
+            await owned.release()
 
     async def _one_batch(
         self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], owned: OwnedPartition
@@ -197,14 +163,6 @@ class SessionWorker:
                 )
 
 
-class _Owning:
-    """A partition's task, and how to ask it to end."""
-
-    def __init__(self) -> None:
-        self.released = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
-
-
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, worker: SessionWorker, consumer: AIOKafkaConsumer) -> None:
         self._worker = worker
@@ -231,21 +189,3 @@ async def _equal_partitions(place: Place) -> int:
             "those that are missing as many as the events have."
         )
     return counts[topics.events]
-
-
-async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition, start: Start) -> None:
-    """Read on from the commit. It is looked up after the fence: nobody moves it any more."""
-    committed = await consumer.committed(tp)
-    if committed is None and start.since_ms is not None:
-        # By the records' timestamps; none as late as that: from the end on.
-        found = (await consumer.offsets_for_times({tp: start.since_ms}))[tp]
-        committed = found.offset if found else (await consumer.end_offsets([tp]))[tp]
-    elif committed is None:
-        look_up = consumer.end_offsets if start.at_end else consumer.beginning_offsets
-        committed = (await look_up([tp]))[tp]
-    consumer.seek(tp, committed)
-
-
-async def _pause(released: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(released.wait(), seconds)

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from endcap.adapters import Adapter, adapted
-from endcap.deploy.adapters import find_adapter
+from endcap.adapters import translate
+from endcap.deploy.adapters import NamedAdapter, find_adapter
 from endcap.deploy.file_replay import read_rows
 from endcap.deploy.local_stack import LocalStack
 from endcap.errors import InvalidEventError
@@ -62,15 +62,15 @@ class CountingWorker(SessionWorker):
             self.stop()
 
 
-def events_of(path: Path, adapter: Adapter) -> list[Event]:
+def events_of(path: Path, adapter: NamedAdapter) -> list[Event]:
     found = []
     for row in read_rows(path):
         try:
-            encoded = adapted(adapter, row.value, FAR)
+            event = translate(row.value, adapter.decode, adapter.adapt, FAR)
         except InvalidEventError:
             continue
-        if encoded is not None:
-            found.append(parse_event(encoded, FAR))
+        if event is not None:
+            found.append(parse_event(event.encoded, FAR))
     return found
 
 

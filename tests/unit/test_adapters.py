@@ -1,11 +1,24 @@
 """Other systems' events become ours, or are refused with a reason."""
 
 import json
-from typing import Any
 
 import pytest
 
-from endcap.adapters import FieldMapping, adapted, field_mapping, mapped, native, rees46, segment
+from endcap.adapters import (
+    REES46_COLUMNS,
+    Adapter,
+    Decoder,
+    FieldMapping,
+    csv_line,
+    field_mapping,
+    json_object,
+    line_or_object,
+    mapped,
+    native,
+    rees46,
+    segment,
+    translate,
+)
 from endcap.deploy.adapters import find_adapter
 from endcap.errors import InvalidEventError, SettingsError
 from endcap.events import Event, EventItem, EventType, encode_event, parse_event
@@ -13,10 +26,13 @@ from endcap.events import Event, EventItem, EventType, encode_event, parse_event
 NOW_MS = 1_800_000_000_000
 
 
-def through(adapter: Any, raw: bytes) -> Event:
-    encoded = adapted(adapter, raw, NOW_MS)
-    assert encoded is not None
-    return parse_event(encoded, NOW_MS)
+REES46_ROW = line_or_object(REES46_COLUMNS)
+
+
+def through(adapter: Adapter, raw: bytes, decode: Decoder = json_object) -> Event:
+    found = translate(raw, decode, adapter, NOW_MS)
+    assert found is not None
+    return parse_event(found.encoded, NOW_MS)
 
 
 def test_a_rees46_row_as_csv_and_as_json_is_the_same_event() -> None:
@@ -24,7 +40,7 @@ def test_a_rees46_row_as_csv_and_as_json_is_the_same_event() -> None:
         b"2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,,shiseido,35.79,541312140,"
         b"72d76fde-8bb3-4e00-8c23-a032dfed738c"
     )
-    event = through(rees46, line)
+    event = through(rees46, line, REES46_ROW)
     assert (event.user_id, event.event_name) == ("541312140", EventType.VIEW_ITEM)
     assert event.timestamp_ms == 1_569_888_000_000
     assert event.items == (EventItem("44600062", 35.79),)
@@ -40,7 +56,10 @@ def test_a_rees46_row_as_csv_and_as_json_is_the_same_event() -> None:
         "user_session": "72d76fde-8bb3-4e00-8c23-a032dfed738c",
     }
     assert through(rees46, json.dumps(row).encode()) == event
-    assert through(rees46, line.replace(b"00:00:00", b"00:00:01")).event_id != event.event_id
+    assert (
+        through(rees46, line.replace(b"00:00:00", b"00:00:01"), REES46_ROW).event_id
+        != event.event_id
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,7 +83,7 @@ def test_a_bad_rees46_row_is_refused(change: dict[str, object], reason: str) -> 
         "user_session": "v",
     }
     with pytest.raises(InvalidEventError) as caught:
-        adapted(rees46, json.dumps(row | change).encode(), NOW_MS)
+        translate(json.dumps(row | change).encode(), json_object, rees46, NOW_MS)
     assert caught.value.reason == reason
 
 
@@ -105,7 +124,7 @@ def test_segments_order_and_identify() -> None:
 
 def test_what_is_not_about_shopping_is_no_event() -> None:
     page = {"type": "page", "messageId": "m", "anonymousId": "x", "timestamp": "2024-05-01"}
-    assert adapted(segment, json.dumps(page).encode(), NOW_MS) is None
+    assert translate(json.dumps(page).encode(), json_object, segment, NOW_MS) is None
 
 
 def test_a_mapping_reads_nested_fields_and_its_own_names() -> None:
@@ -123,7 +142,8 @@ def test_a_mapping_reads_nested_fields_and_its_own_names() -> None:
     assert (event.user_id, event.items) == ("7", (EventItem("s1", 4.5),))
     assert event.timestamp_ms == 1_600_000_000_000
     assert event.transaction_id
-    assert adapted(mapped(mapping), json.dumps(row | {"what": "yawned"}).encode(), NOW_MS) is None
+    yawned = json.dumps(row | {"what": "yawned"}).encode()
+    assert translate(yawned, json_object, mapped(mapping), NOW_MS) is None
 
 
 def test_a_mapping_reads_csv_lines() -> None:
@@ -135,9 +155,10 @@ def test_a_mapping_reads_csv_lines() -> None:
         types={"view": EventType.VIEW_ITEM},
         columns=("t", "u", "i", "e"),
     )
-    assert through(mapped(mapping), b'5,ann,"a,b",view').items == (EventItem("a,b"),)
+    line = csv_line(mapping.columns)
+    assert through(mapped(mapping), b'5,ann,"a,b",view', line).items == (EventItem("a,b"),)
     with pytest.raises(InvalidEventError, match="3 fields; 4 are expected"):
-        adapted(mapped(mapping), b"5,ann,view", NOW_MS)
+        translate(b"5,ann,view", line, mapped(mapping), NOW_MS)
 
 
 def test_a_wrong_mapping_and_an_unknown_adapter_are_named() -> None:

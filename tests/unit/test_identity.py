@@ -37,6 +37,7 @@ class Record(NamedTuple):
     key: bytes | None = None
     timestamp: int = NOW_MS
     timestamp_type: int = 1
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def event(number: int, user: str, when: int, kind: EventType, device: str | None = None) -> Event:

@@ -20,6 +20,7 @@ class Record(NamedTuple):
     timestamp: int = NOW_MS
     timestamp_type: int = 1
     key: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def event(number: int, user: str, when: int) -> Event:
