@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import start_http_server
 
@@ -21,11 +22,12 @@ from endcap.sessions import Session
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.owned_partition import Place
-from endcap.streams.session_store import SessionStore
-from endcap.streams.session_worker import SessionWorker, memory_store
+from endcap.streams.session_store import SessionStore, memory_store
+from endcap.streams.session_view import SessionView
+from endcap.streams.session_worker import SessionWorker
 from endcap.streams.start import Start
 from endcap.streams.sweeper import Sweeper
-from endcap.streams.topic_view import SessionView, catalogue_view
+from endcap.streams.topic_view import catalogue_view
 
 
 def settle_garbage_collection() -> None:
@@ -64,7 +66,8 @@ def session_worker(settings: Settings) -> SessionWorker:
         settings.erasure_secret.get_secret_value(),
         settings.forget_after_days * 86_400_000,
     )
-    return SessionWorker(place, settings.group_instance_id, _session_store(settings))
+    open_store = _session_store(settings, settings.sessions_dir)
+    return SessionWorker(place, settings.group_instance_id, open_store)
 
 
 def _start(start_from: str) -> Start:
@@ -75,12 +78,12 @@ def _start(start_from: str) -> Start:
     return Start(since_ms=int(utc.timestamp() * 1000))
 
 
-def _session_store(settings: Settings) -> Callable[[int], SessionStore]:
+def _session_store(settings: Settings, folder: Path) -> Callable[[int], SessionStore]:
     if settings.session_store == "memory":
         return memory_store
     from endcap.streams.disk_sessions import DiskSessions
 
-    return lambda partition: DiskSessions(settings.sessions_dir / str(partition))
+    return lambda partition: DiskSessions(folder / str(partition))
 
 
 def run_ingest(settings: Settings) -> None:
@@ -215,7 +218,8 @@ def run_serve(settings: Settings) -> None:
         bootstrap, topics = settings.broker, settings.topics
         producer = await started_producer(bootstrap)
         store = RedisStore(settings.store)
-        sessions = SessionView(bootstrap, topics)
+        folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
+        sessions = SessionView(bootstrap, topics, _session_store(settings, folder))
         try:
             await sessions.start()
             app = create_app(store, EventProducer(producer, topics.events.name), sessions)

@@ -19,18 +19,13 @@ from endcap.streams.clients import partition_counts, started_consumer
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
 from endcap.streams.session_batch import FoldedBatch, Partition
-from endcap.streams.session_store import MemorySessions, SessionStore
+from endcap.streams.session_store import SessionStore, memory_store
 from endcap.streams.start import Start, resume
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 10_000
 _POLL_MS = 200
-
-
-def memory_store(_partition: int) -> SessionStore:
-    """Sessions in memory alone: a restart reads the whole of its partitions back."""
-    return MemorySessions()
 
 
 class SessionWorker:

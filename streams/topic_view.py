@@ -1,50 +1,28 @@
 """A compacted topic kept in memory for reading: the newest value of each key."""
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from endcap.catalogue import CatalogueItem, decode_item
-from endcap.errors import BrokerUnavailableError
-from endcap.sessions import Session
-from endcap.streams.clients import started_consumer
-from endcap.timeline import decode_snapshot
+from endcap.streams.topic_follower import TopicFollower
 from endcap.topics import Topics
 
-log = logging.getLogger(__name__)
 T = TypeVar("T")
-_RETRY_S = 1.0
 
 
-class TopicView(Generic[T]):
+class TopicView(TopicFollower, Generic[T]):
     """Follows a compacted topic from its beginning.
 
     Values are decoded when they are asked for: most sessions that pass are never looked at.
     """
 
     def __init__(self, bootstrap_servers: str, topic: str, decode: Callable[[bytes], T]) -> None:
-        self._bootstrap = bootstrap_servers
-        self._topic = topic
+        super().__init__(bootstrap_servers, topic)
         self._decode = decode
         self._raw: dict[str, bytes] = {}
         self._decoded: dict[str, tuple[bytes, T]] = {}
-        self._following: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Read what the topic holds now, then follow in the background.
-
-        Raises:
-            BrokerUnavailableError: no broker answers.
-        """
-        consumer = await started_consumer(self._bootstrap, self._topic)
-        ends = await consumer.end_offsets(consumer.assignment())
-        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
-            self._keep(await consumer.getmany(timeout_ms=200))
-        self._following = asyncio.create_task(self._follow(consumer))
 
     def get(self, key: str) -> T | None:
         """The newest value read so far; None where there is none, or it was deleted.
@@ -62,33 +40,7 @@ class TopicView(Generic[T]):
     def __len__(self) -> int:
         return len(self._raw)
 
-    async def stop(self) -> None:
-        """Stop following."""
-        if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
-
-    async def _follow(self, consumer: Any) -> None:
-        while True:
-            try:
-                while True:
-                    self._keep(await consumer.getmany(timeout_ms=1000))
-            except KafkaError:
-                log.exception("following %s failed; it is read anew", self._topic)
-            finally:
-                await consumer.stop()
-            consumer = await self._reopened()
-
-    async def _reopened(self) -> Any:
-        while True:
-            await asyncio.sleep(_RETRY_S)
-            try:
-                return await started_consumer(self._bootstrap, self._topic)
-            except BrokerUnavailableError as error:
-                log.warning("%s", error)
-
-    def _keep(self, batches: dict[Any, list[Any]]) -> None:
+    def _keep(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for records in batches.values():
             for record in records:
                 key = record.key.decode()
@@ -97,20 +49,6 @@ class TopicView(Generic[T]):
                     self._decoded.pop(key, None)
                 else:
                     self._raw[key] = record.value
-
-
-class SessionView:
-    """Every shopper's newest session. Implements the HTTP server's session reader."""
-
-    def __init__(self, bootstrap_servers: str, topics: Topics) -> None:
-        self._view = TopicView(bootstrap_servers, topics.sessions.name, decode_snapshot)
-        self.start = self._view.start
-        self.stop = self._view.stop
-
-    async def session(self, user_id: str) -> Session | None:
-        """The newest session read so far."""
-        snapshot = self._view.get(user_id)
-        return None if snapshot is None else snapshot.session
 
 
 def catalogue_view(bootstrap_servers: str, topics: Topics) -> TopicView[CatalogueItem]:

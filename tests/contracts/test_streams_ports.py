@@ -13,7 +13,7 @@ from endcap.events import Event, EventItem, EventType, parse_event
 from endcap.sessions import Session
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
-from endcap.streams.topic_view import SessionView
+from endcap.streams.session_view import SessionView
 from endcap.timeline import Snapshot, Timeline, encode_snapshot
 from endcap.topics import Topics, topics_with_prefix
 

@@ -12,7 +12,7 @@ from endcap.serving.http import MAX_BODY_BYTES, MAX_EVENTS, create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
-from endcap.streams.topic_view import SessionView
+from endcap.streams.session_view import SessionView
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration
