@@ -4,20 +4,16 @@ import asyncio
 import json
 import logging
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from endcap import __version__
-from endcap.deploy import user_cli
+from endcap.deploy import bench_cli, letters_cli, user_cli
+from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
-
-if TYPE_CHECKING:
-    from endcap.streams.dead_letters import Letter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,19 +23,10 @@ app = typer.Typer(
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
 app.add_typer(topics_app, name="topics")
-letters_app = typer.Typer(no_args_is_help=True, help="Events that could not be folded.")
-bench_app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
-app.add_typer(letters_app, name="dead-letters")
+app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(train_app, name="train")
-app.add_typer(bench_app, name="bench")
-
-_screen = Console(stderr=True)
-Reason = Annotated[str | None, typer.Option(help="Only this reason, such as late.")]
-Source = Annotated[str | None, typer.Option(help="Only from this topic (or file).")]
-Since = Annotated[datetime | None, typer.Option(help="Only those written since.")]
-Until = Annotated[datetime | None, typer.Option(help="Only those written before.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+app.add_typer(bench_cli.app, name="bench")
 
 
 def main() -> None:
@@ -48,8 +35,8 @@ def main() -> None:
     try:
         app()
     except EndcapError as error:
-        _screen.print("[bold red]endcap:[/bold red]", end=" ")
-        _screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        screen.print("[bold red]endcap:[/bold red]", end=" ")
+        screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -104,13 +91,13 @@ def demo(
     if exit_when_done and http_port is None:
         http_port = 0  # nobody will open the page; do not insist on a port
     settings = load_settings(http_port=http_port)
-    result = Demo(settings, rate, baskets, exit_when_done, _screen).run()
+    result = Demo(settings, rate, baskets, exit_when_done, screen).run()
     if as_json:
         print(json.dumps(result))
     elif exit_when_done:
-        _screen.print_json(json.dumps(result))
+        screen.print_json(json.dumps(result))
     else:
-        _screen.print("Stopped; nothing is left running.")
+        screen.print("Stopped; nothing is left running.")
 
 
 @app.command()
@@ -145,10 +132,10 @@ def rebuild(
     from endcap.deploy.rebuild import rebuild_sessions
 
     settings = load_settings(generation=generation)
-    with Bars(_screen) as bars:
+    with Bars(screen) as bars:
         found = asyncio.run(rebuild_sessions(settings, bars))
-    _show(found, as_json)
-    _screen.print(
+    show(found, as_json)
+    screen.print(
         f"Now set generation = {generation} (endcap.toml, or ENDCAP_GENERATION), and start stream, "
         "trends, rescore and serve anew. Afterwards: endcap topics delete-generation "
         f"{generation - 1}"
@@ -163,7 +150,7 @@ def ingest(
         typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
     ] = None,
 ) -> None:
-    """Other systems' topics into the events topic, each record once: [sources] of endcap.toml.
+    """Other systems' topics into the events topic, each record once: the sources of endcap.toml.
 
     Example: endcap ingest --metrics-port 9104
     """
@@ -230,7 +217,7 @@ def create() -> None:
             settings.events_retention_days,
         )
     )
-    _screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
+    screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
 
 
 @topics_app.command("delete-generation")
@@ -250,7 +237,7 @@ def delete_generation(
     if not yes and not typer.confirm(f"Delete the topics of generation {generation}?", err=True):
         raise EndcapError("Nothing was deleted.")
     gone = asyncio.run(delete_topics_of(settings, generation))
-    _screen.print("Deleted: " + ", ".join(gone) if gone else "There are no such topics.")
+    screen.print("Deleted: " + ", ".join(gone) if gone else "There are no such topics.")
 
 
 @app.command()
@@ -264,7 +251,7 @@ def doctor(as_json: Json = False) -> None:
     else:
         for finding in findings:
             mark = "[green]ok[/green]" if finding.ok else "[red]no[/red]"
-            _screen.print(f"{mark}  {finding.part}: {finding.says}")
+            screen.print(f"{mark}  {finding.part}: {finding.says}")
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
@@ -287,7 +274,7 @@ def replay(
     settings = load_settings()
     found = find_adapter(adapter, settings.adapters)
     total = sum(1 for _ in read_rows(file))
-    with Bars(_screen) as bars:
+    with Bars(screen) as bars:
         sums = asyncio.run(
             replay_file(
                 file,
@@ -301,125 +288,7 @@ def replay(
             )
         )
         bars.advance("Rows", total, total)
-    _show(sums, as_json)
-
-
-@letters_app.command("list")
-def list_letters(
-    reason: Reason = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[int, typer.Option(help="At most so many, the newest.", min=1)] = 50,
-    replayed: Annotated[bool, typer.Option("--all", help="Those that went back too.")] = False,
-    as_json: Json = False,
-) -> None:
-    """What could not be folded, and why.
-
-    Example: endcap dead-letters list --reason late --since 2026-11-24
-    """
-    from collections import Counter
-
-    from rich.table import Table
-
-    letters = [
-        letter
-        for letter in _read_letters(reason, source, since, until)
-        if replayed or not letter.replayed
-    ]
-    by_reason = dict(Counter(letter.reason for letter in letters).most_common())
-    newest = letters[-limit:]
-    if as_json:
-        rows = [
-            {
-                "letter": x.name,
-                "at_ms": x.at_ms,
-                "reason": x.reason,
-                "message": x.message,
-                "topic": x.source_topic,
-                "partition": x.source_partition,
-                "offset": x.source_offset,
-                "replayed": x.replayed,
-            }
-            for x in newest
-        ]
-        print(json.dumps({"letters": len(letters), "by_reason": by_reason, "newest": rows}))
-        return
-    table = Table("letter", "reason", "from", "message", title=f"{len(letters)} dead letters")
-    for x in newest:
-        table.add_row(
-            x.name, x.reason, f"{x.source_topic}/{x.source_partition}@{x.source_offset}", x.message
-        )
-    _screen.print(table)
-    _screen.print(", ".join(f"{name}: {times}" for name, times in by_reason.items()))
-
-
-@letters_app.command("show")
-def show_letter(
-    letter: Annotated[str, typer.Argument(help="Its name in the list: PARTITION:OFFSET.")],
-) -> None:
-    """One letter, whole: reason, headers, and the value as it came.
-
-    Example: endcap dead-letters show 0:17
-    """
-    for found in _read_letters(None, None, None, None):
-        if found.name == letter:
-            _screen.print(f"[bold]{found.reason}[/bold]", highlight=False)
-            _screen.print(found.message, markup=False, highlight=False)
-            for name, value in found.headers:
-                _screen.print(f"{name}: {value!r}", markup=False, highlight=False)
-            _screen.print(f"key: {found.key!r}", markup=False, highlight=False)
-            print((found.value or b"").decode(errors="replace"))
-            return
-    raise EndcapError(f"There is no dead letter {letter}. `endcap dead-letters list` names them.")
-
-
-@letters_app.command("replay")
-def replay_dead_letters(
-    letters: Annotated[list[str] | None, typer.Argument(help="PARTITION:OFFSET ...")] = None,
-    reason: Reason = None,
-    source: Source = None,
-    since: Since = None,
-    until: Until = None,
-    to: Annotated[str | None, typer.Option(help="Another topic than where it came from.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many, send none.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Send letters back to where they came from, each once: after the cause is mended.
-
-    Example: endcap dead-letters replay --reason late --dry-run
-    """
-    from endcap.streams.dead_letters import replay_letters
-
-    if not (letters or reason or source or since or until):
-        raise EndcapError(
-            "Say which: PARTITION:OFFSET, --reason, --source, --since or --until. Example: "
-            "endcap dead-letters replay --reason future"
-        )
-    settings = load_settings()
-    found = [
-        letter
-        for letter in _read_letters(reason, source, since, until, frozenset(letters or ()))
-        if not letter.replayed
-    ]
-    if not dry_run:
-        asyncio.run(replay_letters(settings.broker, settings.topics, found, to))
-    _show({"replayed": 0 if dry_run else len(found), "matched": len(found)}, as_json)
-
-
-def _read_letters(
-    reason: str | None,
-    source: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    names: frozenset[str] = frozenset(),
-) -> "list[Letter]":
-    from endcap.streams.dead_letters import Wanted, read_letters
-
-    settings = load_settings()
-    wanted = Wanted(reason, source, since, until, names)
-    every = asyncio.run(read_letters(settings.broker, settings.topics))
-    return [letter for letter in every if wanted.takes(letter)]
+    show(sums, as_json)
 
 
 @train_app.command()
@@ -442,110 +311,9 @@ def completejourney(
         ) from error
     from endcap.deploy.progress import Bars
 
-    with Bars(_screen) as bars:
+    with Bars(screen) as bars:
         manifest = train_completejourney(out, epochs, seed, bars)
     _show_metrics(manifest.metrics, as_json)
-
-
-@bench_app.command("rescore")
-def bench_rescore_command(
-    users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 1024,
-    batch: Annotated[int, typer.Option(help="Shoppers a call of the graph.", min=1)] = 32,
-    repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
-    as_json: Json = False,
-) -> None:
-    """Session to list, beside the graph's calls alone, on Complete Journey's shoppers.
-
-    Example: endcap bench rescore --batch 64 --json
-    """
-    from endcap.bundle import load_bundle
-    from endcap.deploy.bench.rescore import bench_rescore
-    from endcap.deploy.progress import Bars
-    from endcap.deploy.replay import load_shop, purchase_sessions
-    from endcap.serving.onnx_session import OnnxScorer
-
-    settings = load_settings()
-    bundle = load_bundle(settings.bundle)
-    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
-    with Bars(_screen) as bars:
-        bars.say("Folding the shoppers' purchases")
-        sessions = purchase_sessions(load_shop().history)[:users]
-        found = bench_rescore(
-            bundle,
-            scorer,
-            sessions,
-            batch,
-            repeats,
-            lambda done, of: bars.advance("Turns", done, of),
-        )
-    _show(found, as_json)
-
-
-@bench_app.command("throughput")
-def bench_throughput_command(
-    events: Annotated[int, typer.Option(help="Events to work through.", min=10_000)] = 400_000,
-    turns: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 3,
-    peers: Annotated[bool, typer.Option(help="Faust and Quix Streams too.")] = True,
-    as_json: Json = False,
-) -> None:
-    """One session worker on one core: JSON in, snapshots out, offsets committed.
-
-    Example: endcap bench throughput --no-peers --json
-    """
-    from endcap.deploy.bench.throughput import bench_throughput
-    from endcap.deploy.local_stack import LocalStack
-    from endcap.deploy.progress import Bars
-
-    settings = load_settings()
-    with (
-        LocalStack(settings.kafka_bootstrap_servers, settings.store, settings.cache_dir) as stack,
-        Bars(_screen) as bars,
-    ):
-        found = bench_throughput(stack, events, turns, peers, bars)
-    _show(found, as_json)
-
-
-@bench_app.command("recovery")
-def bench_recovery_command(
-    sessions: Annotated[int, typer.Option(help="Sessions in the topic.", min=1000)] = 1_000_000,
-    as_json: Json = False,
-) -> None:
-    """From kill -9 to the next event, with the local store and without it.
-
-    Example: endcap bench recovery --sessions 200000 --json
-    """
-    from endcap.deploy.bench.recovery import bench_recovery
-    from endcap.deploy.progress import Bars
-
-    with Bars(_screen) as bars:
-        found = bench_recovery(load_settings().cache_dir, sessions, bars)
-    _show(found, as_json)
-
-
-@bench_app.command("faults")
-def bench_faults_command(
-    scale: Annotated[float, typer.Option(help="Times the usual 64 faults.", min=0.05)] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the order of faults, and of the events.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Kill, freeze, rebalance, repeat; then compare every session with the plain fold.
-
-    Example: endcap bench faults --scale 0.25 --json
-    """
-    from endcap.deploy.bench.faults import DEFAULT_PLAN, bench_faults
-    from endcap.deploy.progress import Bars
-
-    plan = {kind: max(1, round(times * scale)) for kind, times in DEFAULT_PLAN.items()}
-    with Bars(_screen) as bars:
-        found = bench_faults(plan, load_settings().cache_dir, bars, seed)
-    _show(found, as_json)
-
-
-def _show(found: object, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(found))
-    else:
-        _screen.print_json(json.dumps(found))
 
 
 def _show_metrics(metrics: dict[str, dict[str, float]], as_json: bool) -> None:
@@ -558,7 +326,7 @@ def _show_metrics(metrics: dict[str, dict[str, float]], as_json: bool) -> None:
     table = Table("ranker", *next(iter(ranked.values())), title="Held-out weeks")
     for name, row in ranked.items():
         table.add_row(name, *(f"{value:.4f}" for value in row.values()))
-    _screen.print(table)
+    screen.print(table)
 
 
 if __name__ == "__main__":

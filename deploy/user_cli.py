@@ -10,16 +10,15 @@ from uuid import uuid4
 
 import msgspec
 import typer
-from rich.console import Console
 
+from endcap.deploy.printed import Json, screen
+from endcap.deploy.printed import show as show_result
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError
 
 app = typer.Typer(no_args_is_help=True, help="A person's data: shown, handed out, erased.")
-_screen = Console(stderr=True)
 _LOOK_S = 0.5
 UserId = Annotated[str, typer.Argument(help="The user id, or a device's anonymous id.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
 
 
 @app.command()
@@ -41,7 +40,7 @@ def show(user_id: UserId, as_json: Json = False) -> None:
         "dead_letters": len(held["dead_letters"]),
         "list": [item["id"] for item in held["list"]["items"]] if held["list"] else None,
     }
-    print(json.dumps(found)) if as_json else _screen.print_json(json.dumps(found))
+    show_result(found, as_json)
 
 
 @app.command()
@@ -58,7 +57,7 @@ def export(
         print(found)
     else:
         out.write_text(found + "\n")
-        _screen.print(f"Written to {out}", highlight=False)
+        screen.print(f"Written to {out}", highlight=False)
 
 
 @app.command()
@@ -82,7 +81,7 @@ def erase(
     if not yes and not typer.confirm(f"Erase all that is known of {user_id}?", err=True):
         raise EndcapError("Nothing was erased.")
     found = asyncio.run(_erase(load_settings(), user_id, purge_events, timeout_s))
-    print(json.dumps(found)) if as_json else _screen.print_json(json.dumps(found))
+    show_result(found, as_json)
     if found["missing"]:
         waited = ", ".join(found["missing"])
         raise EndcapError(
@@ -111,7 +110,7 @@ def receipt(
             "come to it yet."
         )
     found = _told(request_id, receipts, still_missing(receipts, request_id))
-    print(json.dumps(found)) if as_json else _screen.print_json(json.dumps(found))
+    show_result(found, as_json)
 
 
 async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
@@ -171,7 +170,7 @@ async def _erase(settings: Settings, user_id: str, purge: bool, timeout_s: float
     request_id = uuid4().hex[:12]
     await request_erasure(broker, topics, user_id, request_id)
     deadline = time.monotonic() + timeout_s
-    with _screen.status("Waiting for the receipts") if sys.stderr.isatty() else _silence():
+    with screen.status("Waiting for the receipts") if sys.stderr.isatty() else _silence():
         while True:
             receipts = await receipts_of(broker, topics, request_id)
             missing = still_missing(receipts, request_id)

@@ -1,0 +1,104 @@
+"""`endcap bench`: measurements, each with its baseline in the same run."""
+
+from typing import Annotated
+
+import typer
+
+from endcap.deploy.printed import Json, screen, show
+from endcap.deploy.settings import load_settings
+
+app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
+
+
+@app.command("rescore")
+def bench_rescore_command(
+    users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 1024,
+    batch: Annotated[int, typer.Option(help="Shoppers a call of the graph.", min=1)] = 32,
+    repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
+    as_json: Json = False,
+) -> None:
+    """Session to list, beside the graph's calls alone, on Complete Journey's shoppers.
+
+    Example: endcap bench rescore --batch 64 --json
+    """
+    from endcap.bundle import load_bundle
+    from endcap.deploy.bench.rescore import bench_rescore
+    from endcap.deploy.progress import Bars
+    from endcap.deploy.replay import load_shop, purchase_sessions
+    from endcap.serving.onnx_session import OnnxScorer
+
+    settings = load_settings()
+    bundle = load_bundle(settings.bundle)
+    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+    with Bars(screen) as bars:
+        bars.say("Folding the shoppers' purchases")
+        sessions = purchase_sessions(load_shop().history)[:users]
+        found = bench_rescore(
+            bundle,
+            scorer,
+            sessions,
+            batch,
+            repeats,
+            lambda done, of: bars.advance("Turns", done, of),
+        )
+    show(found, as_json)
+
+
+@app.command("throughput")
+def bench_throughput_command(
+    events: Annotated[int, typer.Option(help="Events to work through.", min=10_000)] = 400_000,
+    turns: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 3,
+    peers: Annotated[bool, typer.Option(help="Faust and Quix Streams too.")] = True,
+    as_json: Json = False,
+) -> None:
+    """One session worker on one core: JSON in, snapshots out, offsets committed.
+
+    Example: endcap bench throughput --no-peers --json
+    """
+    from endcap.deploy.bench.throughput import bench_throughput
+    from endcap.deploy.local_stack import LocalStack
+    from endcap.deploy.progress import Bars
+
+    settings = load_settings()
+    with (
+        LocalStack(settings.kafka_bootstrap_servers, settings.store, settings.cache_dir) as stack,
+        Bars(screen) as bars,
+    ):
+        found = bench_throughput(stack, events, turns, peers, bars)
+    show(found, as_json)
+
+
+@app.command("recovery")
+def bench_recovery_command(
+    sessions: Annotated[int, typer.Option(help="Sessions in the topic.", min=1000)] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """From kill -9 to the next event, with the local store and without it.
+
+    Example: endcap bench recovery --sessions 200000 --json
+    """
+    from endcap.deploy.bench.recovery import bench_recovery
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = bench_recovery(load_settings().cache_dir, sessions, bars)
+    show(found, as_json)
+
+
+@app.command("faults")
+def bench_faults_command(
+    scale: Annotated[float, typer.Option(help="Times the usual 64 faults.", min=0.05)] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the order of faults, and of the events.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill, freeze, rebalance, repeat; then compare every session with the plain fold.
+
+    Example: endcap bench faults --scale 0.25 --json
+    """
+    from endcap.deploy.bench.faults import DEFAULT_PLAN, bench_faults
+    from endcap.deploy.progress import Bars
+
+    plan = {kind: max(1, round(times * scale)) for kind, times in DEFAULT_PLAN.items()}
+    with Bars(screen) as bars:
+        found = bench_faults(plan, load_settings().cache_dir, bars, seed)
+    show(found, as_json)
