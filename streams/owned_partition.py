@@ -24,23 +24,17 @@ from endcap.streams.clients import (
     stop_producer,
 )
 from endcap.streams.dead_letters import KafkaRecord, letter_record
-from endcap.streams.item_deltas import encode_deltas
-from endcap.streams.session_batch import BatchFold, FoldedBatch, Partition
+from endcap.streams.folded_batch import FoldedBatch, Partition
+from endcap.streams.session_batch import BatchFold
 from endcap.streams.session_store import SessionStore
-from endcap.timeline import (
-    DEFAULT_LATENESS_MS,
-    Snapshot,
-    decode_snapshot,
-    encode_snapshot,
-    newest_ms_of,
-)
+from endcap.timeline import DEFAULT_LATENESS_MS, decode_snapshot, newest_ms_of
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
 HOT_SESSIONS = 10_000
-"""Decoded sessions kept a partition, at most twice as many: in two generations, of which the older
-is dropped when the younger is full. The others are decoded when their shopper comes back."""
+"""Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
+the older is dropped when the younger is full. The others are read when their shopper comes back."""
 _READ_BACK_ROWS = 5_000
 _WALKED_ROWS, _EVENTS_A_ROW = 16, 32
 """Rows looked at in each batch, for those who were not seen for long: a round through a million
@@ -86,8 +80,8 @@ class OwnedPartition:
         self._store = store
         self._producer = producer
         self._newest_ms = 0
-        self._hot: dict[str, Snapshot] = {}
-        self._cooling: dict[str, Snapshot] = {}
+        self._hot: dict[str, bytes] = {}
+        self._cooling: dict[str, bytes] = {}
 
     @classmethod
     async def acquire(cls, place: Place, partition: Partition, store: SessionStore) -> Self:
@@ -144,33 +138,29 @@ class OwnedPartition:
         fold.fold(events)
         fold.expire(self._idle(_WALKED_ROWS + len(events) // _EVENTS_A_ROW))
         batch = fold.result()
-        rows = {
-            user_id: None if now is None else encode_snapshot(now)
-            for user_id, now in batch.snapshots.items()
-        }
         await self._producer.begin_transaction()
-        written = await self._write(rows, batch)
+        written = await self._write(batch)
         await self._send_across(batch, [record.key for record in parcels if record.value])
         await self._producer.send_offsets_to_transaction(
             {source: records[-1].offset + 1 for source, records in found.items()},
             self._place.group_id,
         )
         await self._producer.commit_transaction()
-        self._store.put(rows, max([self._store.position, *written]))
+        self._store.put(batch.snapshots, max([self._store.position, *written]))
         self._keep(batch)
         return batch
 
-    async def _write(self, rows: Mapping[str, bytes | None], batch: FoldedBatch) -> list[int]:
+    async def _write(self, batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""
         topics, sent = self._place.topics, []
         snapshots = await self._send(
-            topics.sessions.name, self.partition, ((u.encode(), raw, []) for u, raw in rows.items())
+            topics.sessions.name,
+            self.partition,
+            ((user_id.encode(), raw, []) for user_id, raw in batch.snapshots.items()),
         )
         sent.extend(snapshots)
         sent.extend(
-            await self._send(
-                topics.item_deltas.name, 0, ((None, raw, []) for raw in encode_deltas(batch.deltas))
-            )
+            await self._send(topics.item_deltas.name, 0, ((None, raw, []) for raw in batch.deltas))
         )
         if batch.dead_letters:
             among = await self._producer.partitions_for(topics.dead_letters.name)
@@ -231,12 +221,8 @@ class OwnedPartition:
             )
         return sent
 
-    def _look_up(self, user_id: str) -> Snapshot | None:
-        snapshot = self._hot.get(user_id) or self._cooling.get(user_id)
-        if snapshot is None:
-            raw = self._store.get(user_id)
-            snapshot = None if raw is None else decode_snapshot(raw)
-        return snapshot
+    def _look_up(self, user_id: str) -> bytes | None:
+        return self._hot.get(user_id) or self._cooling.get(user_id) or self._store.get(user_id)
 
     def _idle(self, walked: int) -> list[str]:
         """Who of the next shoppers on the walk through the store was not seen for too long.
@@ -252,18 +238,22 @@ class OwnedPartition:
             if newest_ms_of(raw) < horizon_ms
         )
         newest = ((user_id, self._look_up(user_id)) for user_id in old)
-        return [user for user, now in newest if now and now.session.updated_ms < horizon_ms]
+        return [
+            user
+            for user, raw in newest
+            if raw and decode_snapshot(raw).session.updated_ms < horizon_ms
+        ]
 
     def _keep(self, batch: FoldedBatch) -> None:
         for entry in batch.erased:
             self._registry.add(entry)
-        for user_id, snapshot in batch.snapshots.items():
-            if snapshot is None:
+        for user_id, raw in batch.snapshots.items():
+            if raw is None:
                 self._hot.pop(user_id, None)
                 self._cooling.pop(user_id, None)
             else:
-                self._hot[user_id] = snapshot
-                self._newest_ms = max(self._newest_ms, snapshot.timeline.newest_ms)
+                self._hot[user_id] = raw
+        self._newest_ms = max(self._newest_ms, batch.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
 

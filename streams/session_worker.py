@@ -16,10 +16,10 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, ProducerFenced
 
 from endcap.errors import BrokerUnavailableError, TopicsDifferError
-from endcap.streams import metrics
+from endcap.streams import metrics, native
 from endcap.streams.clients import partition_counts, started_consumer
+from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.owned_partition import OwnedPartition, Place, Start
-from endcap.streams.session_batch import FoldedBatch, Partition
 from endcap.streams.session_store import MemorySessions, SessionStore
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,8 @@ class SessionWorker:
             TopicsDifferError: a topic is missing or has another number of partitions.
             Exception: what one partition's task failed of and cannot mend by itself.
         """
+        log.log(logging.INFO if native.IS_BUILT else logging.WARNING, native.describe())
+        metrics.NATIVE_BUILT.set(native.IS_BUILT)
         self._partitions = await _equal_partitions(self._place)
         consumer = await started_consumer(
             self._place.bootstrap_servers,
@@ -184,6 +186,7 @@ class SessionWorker:
         for outcome, times in batch.opened.items():
             metrics.HANDOVERS.labels(outcome).inc(times)
         metrics.SNAPSHOTS.inc(len(batch.snapshots))
+        metrics.NATIVE_EVENTS.inc(batch.native)
         metrics.ERASED.inc(len(batch.erased))
         metrics.EXPIRED.inc(batch.expired)
         if batch.misplaced:
