@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 HOT_SESSIONS = 10_000
 """Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
 the older is dropped when the younger is full. The others are read when their shopper comes back."""
-_READ_BACK_ROWS = 5_000
+_READ_BACK_ROWS, _READ_BACK_WAIT_MS = 5_000, 20
 _WALKED_ROWS, _EVENTS_A_ROW = 16, 32
 """Rows looked at in each batch, for those who were not seen for long: a round through a million
 sessions takes about twenty minutes at 1,500 events/s."""
@@ -259,7 +259,10 @@ class OwnedPartition:
 
     async def _read_back(self) -> None:
         reader = await started_consumer(
-            self._place.bootstrap_servers, isolation_level="read_committed"
+            self._place.bootstrap_servers,
+            isolation_level="read_committed",
+            # At a topic's end a request is in flight for so long, and the next topic waits for it.
+            fetch_max_wait_ms=_READ_BACK_WAIT_MS,
         )
         try:
             await self._read_sessions(reader)
@@ -289,7 +292,7 @@ class OwnedPartition:
         source = TopicPartition(self._place.topics.erasures.name, self.partition)
         reader.assign([source])
         end = (await reader.end_offsets([source]))[source]
-        await reader.seek_to_beginning(source)
+        reader.seek(source, (await reader.beginning_offsets([source]))[source])
         while await reader.position(source) < end:
             found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
             for record in found.get(source, []):

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 10_000
 _POLL_MS = 200
+_FETCH_WAIT_MS = 50
 _RELEASE_S = 10.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 8.0
 
@@ -74,6 +75,8 @@ class SessionWorker:
             session_timeout_ms=self._place.session_timeout_ms,
             heartbeat_interval_ms=self._place.heartbeat_ms,
             isolation_level="read_committed",
+            # While events wait unread, a request for the quiet topics alone holds up all others.
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             # Partition n of each topic goes to the same worker: a shopper's records meet.
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
@@ -246,7 +249,9 @@ async def _resume(consumer: AIOKafkaConsumer, tp: TopicPartition, start: Start) 
     elif committed is None:
         look_up = consumer.end_offsets if start.at_end else consumer.beginning_offsets
         committed = (await look_up([tp]))[tp]
-    consumer.seek(tp, committed)
+    # What was fetched since the assignment is thrown away by a seek, even to where it stands.
+    if await consumer.position(tp) != committed:
+        consumer.seek(tp, committed)
 
 
 async def _pause(released: asyncio.Event, seconds: float) -> None:
