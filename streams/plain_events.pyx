@@ -730,6 +730,10 @@ cdef bint take_snapshot(Cursor *cursor, Timeline *timeline) noexcept:
     while timeline.acts < acts:
         if not take_act(cursor, &timeline.tail[timeline.acts]):
             return False
+        if timeline.acts and not precedes(
+            &timeline.tail[timeline.acts - 1], &timeline.tail[timeline.acts]
+        ):
+            return False
         timeline.acts += 1
     if not take_bin(cursor, &timeline.remembered) or timeline.remembered.size % DIGEST:
         return False
@@ -927,6 +931,14 @@ cdef bint place(Timeline *timeline, PlainEvent *event) noexcept:
     timeline.tail[at].event = event
     timeline.acts += 1
     return True
+
+
+cdef inline bint precedes(Act *one, Act *other) noexcept:
+    if one.when_ms != other.when_ms:
+        return one.when_ms < other.when_ms
+    if one.code != other.code:
+        return one.code < other.code
+    return memcmp(one.digest, other.digest, DIGEST) < 0
 
 
 cdef inline int compared(PlainEvent *event, Act *act) noexcept:
