@@ -7,6 +7,7 @@ from endcap.deploy.settings import Settings
 from endcap.errors import EndcapError
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
+from endcap.streams import native
 from endcap.streams.clients import started_producer
 
 
@@ -19,8 +20,8 @@ class Finding(NamedTuple):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at the broker, the store, the bundle and the provider."""
-    return [await _broker(settings), await _store(settings), _model(settings)]
+    """Look at the broker, the store, the bundle and the provider, and the fold's compiled path."""
+    return [await _broker(settings), await _store(settings), _model(settings), _fold(settings)]
 
 
 async def _broker(settings: Settings) -> Finding:
@@ -63,3 +64,9 @@ def _model(settings: Settings) -> Finding:
             f"{settings.provider} was asked for, {scorer.provider} is in use: install endcap[gpu].",
         )
     return Finding("Model", True, f"{bundle.manifest.name} on {scorer.provider}")
+
+
+def _fold(settings: Settings) -> Finding:
+    """Slower is not broken: what was asked for is right."""
+    natively = settings.compiled_fold and native.IS_BUILT
+    return Finding("Fold", natively or not settings.compiled_fold, native.describe(natively))

@@ -18,6 +18,7 @@ from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
+from endcap.streams import native
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.owned_partition import Place, Start
@@ -51,6 +52,7 @@ def run_stream(settings: Settings) -> None:
             settings.session_timeout_s * 1000,
             _start(settings.start_from),
             forget_after_ms=settings.forget_after_days * 86_400_000,
+            natively=settings.compiled_fold and native.IS_BUILT,
         )
         worker = SessionWorker(place, settings.group_instance_id, _session_store(settings))
         stop_on_signal(worker.stop)

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from endcap.erasure import Erased, Registry, decode_erasure
 from endcap.identity import encode_parcel, recipient
-from endcap.streams import metrics
+from endcap.streams import metrics, native
 from endcap.streams.clients import (
     started_consumer,
     started_transactional_producer,
@@ -50,7 +50,7 @@ class Start(NamedTuple):
 
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
-    of a shopper (0: for ever)."""
+    of a shopper (0: for ever). `natively`: by the compiled path, where it was built."""
 
     bootstrap_servers: str
     topics: Topics
@@ -60,6 +60,7 @@ class Place(NamedTuple):
     start: Start = Start()
     erasure_secret: str = ""
     forget_after_ms: int = 0
+    natively: bool = native.IS_BUILT
 
     @property
     def heartbeat_ms(self) -> int:
@@ -131,6 +132,7 @@ class OwnedPartition:
             int(time.time() * 1000),
             self._place.lateness_ms,
             self._registry,
+            self._place.natively,
         )
         fold.erase(by_topic.get(topics.erasures.name, ()))
         fold.open(parcels)

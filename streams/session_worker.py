@@ -65,8 +65,9 @@ class SessionWorker:
             TopicsDifferError: a topic is missing or has another number of partitions.
             Exception: what one partition's task failed of and cannot mend by itself.
         """
-        log.log(logging.INFO if native.IS_BUILT else logging.WARNING, native.describe())
-        metrics.NATIVE_BUILT.set(native.IS_BUILT)
+        natively = self._place.natively
+        log.log(logging.INFO if natively else logging.WARNING, native.describe(natively))
+        metrics.NATIVE_FOLD.set(natively)
         self._partitions = await _equal_partitions(self._place)
         consumer = await started_consumer(
             self._place.bootstrap_servers,

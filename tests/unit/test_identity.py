@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from endcap.events import Event, EventItem, EventType, encode_event, home_of
 from endcap.identity import Parcel, decode_parcel, encode_parcel, merge_sessions, recipient
 from endcap.sessions import ADD, Act, Interaction, Session, act_of, fold_acts, fold_all
+from endcap.streams import native
 from endcap.streams.session_batch import BatchFold, Partition
 from endcap.timeline import decode_snapshot
 
@@ -109,7 +110,13 @@ class Cluster:
     def batch(self, number: int, size: int, commits: bool) -> None:
         events = list(self.events[number])[:size]
         parcels = list(self.parcels[number])[:size]
-        fold = BatchFold(self.partitions[number], self.held.get, NOW_MS, LATENESS_MS)
+        fold = BatchFold(
+            self.partitions[number],
+            self.held.get,
+            NOW_MS,
+            LATENESS_MS,
+            natively=native.IS_BUILT and number % 2 == 0,
+        )
         fold.open(parcels)
         fold.fold(events)
         result = fold.result()
