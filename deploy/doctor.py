@@ -7,12 +7,13 @@ from endcap.deploy.source_report import examine_sources
 from endcap.errors import EndcapError
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
+from endcap.streams import native
 from endcap.streams.clients import started_producer
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at the broker, the store, the bundle and the provider, and at each source."""
-    findings = [await _broker(settings), await _store(settings), _model(settings)]
+    """Look at the broker, the store, the bundle and the provider, the fold, and each source."""
+    findings = [await _broker(settings), await _store(settings), _model(settings), _fold(settings)]
     return findings + (await examine_sources(settings) if settings.sources else [])
 
 
@@ -56,3 +57,9 @@ def _model(settings: Settings) -> Finding:
             f"{settings.provider} was asked for, {scorer.provider} is in use: install endcap[gpu].",
         )
     return Finding("Model", True, f"{bundle.manifest.name} on {scorer.provider}")
+
+
+def _fold(settings: Settings) -> Finding:
+    """Slower is not broken: what was asked for is right."""
+    natively = settings.compiled_fold and native.IS_BUILT
+    return Finding("Fold", natively or not settings.compiled_fold, native.describe(natively))

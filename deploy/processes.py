@@ -19,6 +19,7 @@ from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
+from endcap.streams import native
 from endcap.streams.clients import started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.owned_partition import Place
@@ -65,6 +66,7 @@ def session_worker(settings: Settings) -> SessionWorker:
         _start(settings.start_from),
         settings.erasure_secret.get_secret_value(),
         settings.forget_after_days * 86_400_000,
+        settings.compiled_fold and native.IS_BUILT,
     )
     open_store = _session_store(settings, settings.sessions_dir)
     return SessionWorker(place, settings.group_instance_id, open_store)

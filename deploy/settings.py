@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8000, ge=0, le=65535)
     metrics_port: int = Field(default=0, ge=0, le=65535)
     session_store: Literal["disk", "memory"] = "disk"
+    compiled_fold: bool = True
     session_timeout_s: int = Field(default=10, ge=1)
     start_from: str = "earliest"
     lateness_s: int = Field(default=60, ge=0)

@@ -17,7 +17,7 @@ from endcap.sessions import Act, Session, fold_acts, merge_sessions
 DEFAULT_LATENESS_MS = 60_000
 MAX_TAIL = 128
 """A shopper with more acts within the lateness has the oldest of them sealed early."""
-_SEAL_AT = 16
+SEAL_AT = 16
 REMEMBERED_IDS = 64
 """Beside the tail's own ids, which are all known: a client retries within seconds."""
 _DIGEST = 8
@@ -232,7 +232,7 @@ class OpenTimeline:
 
     def close(self, lateness_ms: int = DEFAULT_LATENESS_MS) -> Timeline:
         """The timeline after these acts, its oldest sealed where the tail has grown long."""
-        if len(self._tail) > _SEAL_AT:
+        if len(self._tail) > SEAL_AT:
             self._seal_to(self._newest_ms - lateness_ms)
         links = self._links
         if self._claims:

@@ -8,9 +8,9 @@ from endcap.adapters import Adapter, Translated, translate, translate_row
 from endcap.cloud_events import Opened, open_record
 from endcap.errors import InvalidEventError
 from endcap.streams.dead_letters import LARGEST_VALUE
+from endcap.streams.folded_batch import DeadLetter, Partition
 from endcap.streams.record_batches import KafkaRecord
 from endcap.streams.record_decoders import RecordDecoder
-from endcap.streams.session_batch import DeadLetter, Partition
 
 
 class Source(NamedTuple):

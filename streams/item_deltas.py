@@ -25,7 +25,7 @@ class ItemDelta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     item_ids: tuple[str, ...]
 
 
-_LINES_A_RECORD = 2000
+LINES_A_RECORD = 2000
 """Far below the broker's largest record, long item ids included."""
 _decoder = msgspec.json.Decoder(tuple[ItemDelta, ...])
 
@@ -38,7 +38,7 @@ def encode_deltas(deltas: Sequence[ItemDelta]) -> Iterator[bytes]:
     batch: list[ItemDelta] = []
     lines = 0
     for delta in deltas:
-        if batch and lines + len(delta.item_ids) > _LINES_A_RECORD:
+        if batch and lines + len(delta.item_ids) > LINES_A_RECORD:
             yield msgspec.json.encode(batch)
             batch, lines = [], 0
         batch.append(delta)

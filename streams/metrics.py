@@ -26,6 +26,8 @@ REGISTRY = Counter(
     "endcap_registry_requests_total", "Schemas asked of the schema registry", ["outcome"]
 )
 SNAPSHOTS = Counter("endcap_snapshots_total", "Session snapshots written")
+NATIVE_FOLD = Gauge("endcap_stream_native_fold", "1 where the fold has its compiled path, else 0")
+NATIVE_EVENTS = Counter("endcap_stream_native_events_total", "Events that took the compiled path")
 BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)
 )

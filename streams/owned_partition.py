@@ -17,33 +17,27 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from endcap.erasure import Erased, Registry, decode_erasure
 from endcap.identity import encode_parcel, recipient
-from endcap.streams import metrics
+from endcap.streams import metrics, native
 from endcap.streams.clients import (
     started_consumer,
     started_transactional_producer,
     stop_producer,
 )
 from endcap.streams.dead_letters import letter_record
-from endcap.streams.item_deltas import encode_deltas
+from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.record_batches import send_batches
-from endcap.streams.session_batch import BatchFold, FoldedBatch, Partition
+from endcap.streams.session_batch import BatchFold
 from endcap.streams.session_store import SessionStore
 from endcap.streams.start import Start
-from endcap.timeline import (
-    DEFAULT_LATENESS_MS,
-    Snapshot,
-    decode_snapshot,
-    encode_snapshot,
-    newest_ms_of,
-)
+from endcap.timeline import DEFAULT_LATENESS_MS, decode_snapshot, newest_ms_of
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
 HOT_SESSIONS = 10_000
-"""Decoded sessions kept a partition, at most twice as many: in two generations, of which the older
-is dropped when the younger is full. The others are decoded when their shopper comes back."""
-_READ_BACK_ROWS = 5_000
+"""Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
+the older is dropped when the younger is full. The others are read when their shopper comes back."""
+_READ_BACK_ROWS, _READ_BACK_WAIT_MS = 5_000, 20
 _WALKED_ROWS, _EVENTS_A_ROW = 16, 32
 """Rows looked at in each batch, for those who were not seen for long: a round through a million
 sessions takes about twenty minutes at 1,500 events/s."""
@@ -51,7 +45,7 @@ sessions takes about twenty minutes at 1,500 events/s."""
 
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
-    of a shopper (0: for ever)."""
+    of a shopper (0: for ever). `natively`: by the compiled path, where it was built."""
 
     bootstrap_servers: str
     topics: Topics
@@ -61,6 +55,7 @@ class Place(NamedTuple):
     start: Start = Start()
     erasure_secret: str = ""
     forget_after_ms: int = 0
+    natively: bool = native.IS_BUILT
 
     @property
     def heartbeat_ms(self) -> int:
@@ -81,8 +76,8 @@ class OwnedPartition:
         self._store = store
         self._producer = producer
         self._newest_ms = 0
-        self._hot: dict[str, Snapshot] = {}
-        self._cooling: dict[str, Snapshot] = {}
+        self._hot: dict[str, bytes] = {}
+        self._cooling: dict[str, bytes] = {}
 
     @classmethod
     async def acquire(cls, place: Place, partition: Partition, store: SessionStore) -> Self:
@@ -132,6 +127,7 @@ class OwnedPartition:
             int(time.time() * 1000),
             self._place.lateness_ms,
             self._registry,
+            self._place.natively,
         )
         fold.erase(by_topic.get(topics.erasures.name, ()))
         fold.open(parcels)
@@ -139,30 +135,26 @@ class OwnedPartition:
         fold.fold(events)
         fold.expire(self._idle(_WALKED_ROWS + len(events) // _EVENTS_A_ROW))
         batch = fold.result()
-        rows = {
-            user_id: None if now is None else encode_snapshot(now)
-            for user_id, now in batch.snapshots.items()
-        }
         await self._producer.begin_transaction()
-        written = await self._write(rows, batch)
+        written = await self._write(batch)
         await self._send_across(batch, [record.key for record in parcels if record.value])
         await self._producer.send_offsets_to_transaction(
             {source: records[-1].offset + 1 for source, records in found.items()},
             self._place.group_id,
         )
         await self._producer.commit_transaction()
-        self._store.put(rows, max([self._store.position, *written]))
+        self._store.put(batch.snapshots, max([self._store.position, *written]))
         self._keep(batch)
         return batch
 
-    async def _write(self, rows: Mapping[str, bytes | None], batch: FoldedBatch) -> list[int]:
+    async def _write(self, batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""
         topics, sent = self._place.topics, []
         snapshots = await send_batches(
             self._producer,
             topics.sessions.name,
             self.partition,
-            ((u.encode(), raw, []) for u, raw in rows.items()),
+            ((user_id.encode(), raw, []) for user_id, raw in batch.snapshots.items()),
         )
         sent.extend(snapshots)
         sent.extend(
@@ -170,7 +162,7 @@ class OwnedPartition:
                 self._producer,
                 topics.item_deltas.name,
                 0,
-                ((None, raw, []) for raw in encode_deltas(batch.deltas)),
+                ((None, raw, []) for raw in batch.deltas),
             )
         )
         if batch.dead_letters:
@@ -210,12 +202,8 @@ class OwnedPartition:
         for acknowledged in sent:
             await acknowledged
 
-    def _look_up(self, user_id: str) -> Snapshot | None:
-        snapshot = self._hot.get(user_id) or self._cooling.get(user_id)
-        if snapshot is None:
-            raw = self._store.get(user_id)
-            snapshot = None if raw is None else decode_snapshot(raw)
-        return snapshot
+    def _look_up(self, user_id: str) -> bytes | None:
+        return self._hot.get(user_id) or self._cooling.get(user_id) or self._store.get(user_id)
 
     def _idle(self, walked: int) -> list[str]:
         """Who of the next shoppers on the walk through the store was not seen for too long.
@@ -231,24 +219,31 @@ class OwnedPartition:
             if newest_ms_of(raw) < horizon_ms
         )
         newest = ((user_id, self._look_up(user_id)) for user_id in old)
-        return [user for user, now in newest if now and now.session.updated_ms < horizon_ms]
+        return [
+            user
+            for user, raw in newest
+            if raw and decode_snapshot(raw).session.updated_ms < horizon_ms
+        ]
 
     def _keep(self, batch: FoldedBatch) -> None:
         for entry in batch.erased:
             self._registry.add(entry)
-        for user_id, snapshot in batch.snapshots.items():
-            if snapshot is None:
+        for user_id, raw in batch.snapshots.items():
+            if raw is None:
                 self._hot.pop(user_id, None)
                 self._cooling.pop(user_id, None)
             else:
-                self._hot[user_id] = snapshot
-                self._newest_ms = max(self._newest_ms, snapshot.timeline.newest_ms)
+                self._hot[user_id] = raw
+        self._newest_ms = max(self._newest_ms, batch.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
 
     async def _read_back(self) -> None:
         reader = await started_consumer(
-            self._place.bootstrap_servers, isolation_level="read_committed"
+            self._place.bootstrap_servers,
+            isolation_level="read_committed",
+            # At a topic's end a request is in flight for so long, and the next topic waits for it.
+            fetch_max_wait_ms=_READ_BACK_WAIT_MS,
         )
         try:
             await self._read_sessions(reader)
@@ -278,7 +273,7 @@ class OwnedPartition:
         source = TopicPartition(self._place.topics.erasures.name, self.partition)
         reader.assign([source])
         end = (await reader.end_offsets([source]))[source]
-        await reader.seek_to_beginning(source)
+        reader.seek(source, (await reader.beginning_offsets([source]))[source])
         while await reader.position(source) < end:
             found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
             for record in found.get(source, []):

@@ -17,7 +17,7 @@ from endcap.streams.clients import (
     stop_producer,
 )
 from endcap.streams.dead_letters import Letter, letters_of
-from endcap.streams.session_batch import Partition
+from endcap.streams.folded_batch import Partition
 from endcap.streams.sweeper import KEEPERS, named_in
 from endcap.timeline import Snapshot, decode_snapshot
 from endcap.topics import Topics

@@ -2,12 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
 
 import msgspec
-from aiokafka.partitioner import murmur2
 
-from endcap.cloud_events import with_cloud_event_id
 from endcap.erasure import (
     Erased,
     Receipt,
@@ -19,100 +16,50 @@ from endcap.erasure import (
     erasure_key,
 )
 from endcap.errors import InvalidEventError
-from endcap.events import EventType, parse_event
+from endcap.events import EventType
 from endcap.identity import Handover, Identification, Parcel, decode_parcel
 from endcap.sessions import Session, act_of
-from endcap.streams.item_deltas import COUNTED, ItemDelta
-from endcap.timeline import DEFAULT_LATENESS_MS, OpenTimeline, Outcome, Snapshot, Timeline
+from endcap.streams import native
+from endcap.streams.folded_batch import (
+    DeadLetter,
+    FoldedBatch,
+    Partition,
+    Record,
+    arrival_of,
+    event_of,
+)
+from endcap.streams.item_deltas import COUNTED, ItemDelta, encode_deltas
+from endcap.timeline import (
+    DEFAULT_LATENESS_MS,
+    OpenTimeline,
+    Outcome,
+    Snapshot,
+    Timeline,
+    decode_snapshot,
+    encode_snapshot,
+)
 
-_APPEND_TIME = 1
 _FOLDED = Outcome.FOLDED  # an enum's attribute is a call; this is asked for each event
 _HANDED_OVER = Outcome.HANDED_OVER
 _DUPLICATE = Outcome.DUPLICATE
 _IDENTIFY = EventType.IDENTIFY
 
 
-class Record(Protocol):
-    """What is needed of a consumed record; aiokafka's `ConsumerRecord` has it."""
-
-    @property
-    def key(self) -> bytes | None:
-        """The id that decided its partition."""
-
-    @property
-    def value(self) -> bytes | None:
-        """The event as sent."""
-
-    @property
-    def offset(self) -> int:
-        """Its place in the partition."""
-
-    @property
-    def timestamp(self) -> int:
-        """Unix milliseconds, by the broker's clock or the producer's (`timestamp_type`)."""
-
-    @property
-    def timestamp_type(self) -> int:
-        """1: the broker's clock (LogAppendTime)."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Those of CloudEvents name the event's id."""
-
-
-class Partition(NamedTuple):
-    """A partition of the events, and of how many. An id's is that of Kafka's own partitioner."""
-
-    number: int
-    of_count: int = 1
-
-    def of(self, user_id: str) -> int:
-        """Where the records of this id go."""
-        return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % self.of_count)
-
-
-class DeadLetter(NamedTuple):
-    """A record that cannot be folded, and why."""
-
-    record: Record
-    error: InvalidEventError
-
-
-class FoldedBatch(NamedTuple):
-    """What a batch changes. Nothing of it holds until it is written.
-
-    `snapshots`: None erases one. `outcomes` accounts for every event: folded, duplicate,
-    already_folded, forwarded, erased, dead_letter; `opened` does for every parcel. `erasures` are
-    records of their topic with the partition of each; a value of None ends a key. `expired`: how
-    many sessions ended because their shopper was not seen for long. `misplaced`: the batch's first
-    event is not where its user id belongs.
-    """
-
-    snapshots: dict[str, Snapshot | None]
-    deltas: list[ItemDelta]
-    dead_letters: list[DeadLetter]
-    outcomes: Counter[str]
-    parcels: list[Parcel]
-    opened: Counter[str]
-    erasures: list[tuple[int, bytes, bytes | None]]
-    erased: list[Erased]
-    expired: int
-    misplaced: bool
-
-
 class BatchFold:
     """One partition's records, folded in this order: erasures, parcels, events.
 
-    `look_up` answers with what the batches before this one left of a shopper.
+    `look_up` answers with the snapshot that the batches before this one left of a shopper.
+    `natively`: what is plain goes through `plain_events`, with the same result.
     """
 
     def __init__(
         self,
         partition: Partition,
-        look_up: Callable[[str], Snapshot | None],
+        look_up: Callable[[str], bytes | None],
         now_ms: int,
         lateness_ms: int = DEFAULT_LATENESS_MS,
         registry: Registry | None = None,
+        natively: bool = native.IS_BUILT,
     ) -> None:
         self._partition = partition
         self._look_up = look_up
@@ -134,8 +81,10 @@ class BatchFold:
         self._identified_by_parcel = 0
         self._erasures: list[tuple[int, bytes, bytes | None]] = []
         self._erased: list[Erased] = []
-        self._misplaced = False
+        self._misplaced: bool | None = None
         self._expired = 0
+        self._natively = natively
+        self._plain: native.PlainFold | None = None
 
     def erase(self, records: Sequence[Record]) -> None:
         """Forget who asked for it; their devices are asked for in turn."""
@@ -167,22 +116,29 @@ class BatchFold:
             else:
                 self._opened[self._adopt(parcel, record.offset)] += 1
 
-    def fold(self, records: Iterable[Record]) -> None:
-        """Fold events, in the order of their offsets."""
+    def fold(self, records: Sequence[Record]) -> None:
+        """Fold events, in the order of their offsets. Called once."""
+        self._fold(self._all_but_plain(records) if self._natively else records)
+
+    def _all_but_plain(self, records: Sequence[Record]) -> Sequence[Record]:
+        self._plain = native.PlainFold(
+            records, self._partition.number, self._now_ms, self._lateness_ms
+        )
+        if self._plain.first_user_id is not None:
+            self._misplaced = self._is_misplaced(self._plain.first_user_id)
+        known = {*self._open, *self._gone, *self._until_ms}
+        return self._plain.fold(known, self._registry, self._look_up)
+
+    def _fold(self, records: Iterable[Record]) -> None:
         open_of, touched, done_of, until_of = self._open, self._touched, self._done, self._until_ms
         deltas, now_ms, lateness_ms = self._deltas, self._now_ms, self._lateness_ms
         partition = self._partition.number
         duplicate = already_folded = erased = letters = 0
-        checked = False
+        checked = self._misplaced is not None
         for record in records:
-            offset, arrived_ms = record.offset, record.timestamp
-            # A producer's clock may run ahead; the broker's is the same for all.
-            if arrived_ms > now_ms and record.timestamp_type != _APPEND_TIME:
-                arrived_ms = now_ms
+            offset, arrived_ms = record.offset, arrival_of(record, now_ms)
             try:
-                event = parse_event(record.value, arrived_ms)
-                if record.headers:
-                    event = with_cloud_event_id(event, record.headers)
+                event = event_of(record, arrived_ms)
             except InvalidEventError as error:
                 if self._is_erased(record):
                     erased += 1
@@ -198,7 +154,7 @@ class BatchFold:
                     self._outcomes[self._identify(told, record)] += 1
                     continue
             if not checked:
-                self._misplaced = self._partition.of(user_id) != partition
+                self._misplaced = self._is_misplaced(user_id)
                 checked = True
             timeline = open_of.get(user_id)
             if timeline is None:
@@ -229,25 +185,31 @@ class BatchFold:
 
     def expire(self, idle: Iterable[str]) -> None:
         """End the sessions of shoppers who were not seen for long, nor in this batch."""
-        ended = {user_id for user_id in idle if user_id not in self._open}
+        met = self._plain.users if self._plain else {}
+        ended = {user_id for user_id in idle if user_id not in self._open and user_id not in met}
         self._gone |= ended
         self._expired = len(ended)
 
     def result(self) -> FoldedBatch:
         """All of it. Nothing can be folded afterwards."""
-        number, parcels = self._partition.number, list(self._parcels)
-        snapshots: dict[str, Snapshot | None] = dict.fromkeys(self._gone)
+        number, parcels, newest_ms = self._partition.number, list(self._parcels), 0
+        snapshots: dict[str, bytes | None] = dict.fromkeys(self._gone)
         for user_id, (offset, arrived_ms) in self._touched.items():
-            timeline = self._open[user_id]
-            snapshots[user_id] = Snapshot(
-                timeline.close(self._lateness_ms), number, offset, arrived_ms
-            )
-            parcels += timeline.handovers(arrived_ms)
+            opened = self._open[user_id]
+            timeline = opened.close(self._lateness_ms)
+            snapshots[user_id] = encode_snapshot(Snapshot(timeline, number, offset, arrived_ms))
+            newest_ms = max(newest_ms, timeline.newest_ms)
+            parcels += opened.handovers(arrived_ms)
         placed = sum([timeline.placed for timeline in self._open.values()])
         self._outcomes["folded"] = placed - self._identified_by_parcel
+        plain = self._plain
+        if plain:
+            snapshots |= plain.snapshots
+            newest_ms = max(newest_ms, plain.newest_ms)
+            self._outcomes.update(folded=plain.folded, duplicate=plain.duplicates)
         return FoldedBatch(
             snapshots,
-            self._deltas,
+            plain.deltas(self._deltas) if plain else list(encode_deltas(self._deltas)),
             self._dead_letters,
             self._outcomes,
             parcels,
@@ -255,7 +217,9 @@ class BatchFold:
             self._erasures,
             self._erased,
             self._expired,
-            self._misplaced,
+            bool(self._misplaced),
+            newest_ms,
+            plain.folded + plain.duplicates if plain else 0,
         )
 
     def _is_erased(self, record: Record) -> bool:
@@ -266,8 +230,11 @@ class BatchFold:
         user_id = record.key.decode(errors="replace")
         return max(self._registry.until_ms(user_id), self._until_ms.get(user_id, -1)) >= 0
 
+    def _is_misplaced(self, user_id: str) -> bool:
+        return self._partition.of(user_id) != self._partition.number
+
     def _timeline(self, user_id: str, offset: int = -1) -> OpenTimeline:
-        past = None if user_id in self._gone else self._look_up(user_id)
+        past = self._past(user_id)
         if past is None:
             timeline = OpenTimeline(Timeline(Session(user_id)))
         else:
@@ -279,6 +246,10 @@ class BatchFold:
         if until_ms >= 0:
             self._until_ms[user_id] = max(until_ms, self._until_ms.get(user_id, -1))
         return timeline
+
+    def _past(self, user_id: str) -> Snapshot | None:
+        raw = None if user_id in self._gone else self._look_up(user_id)
+        return None if raw is None else decode_snapshot(raw)
 
     def _identify(self, told: Identification, record: Record) -> str:
         """An `identify` event: for the partition of its device, which may be this one."""
@@ -346,7 +317,7 @@ class BatchFold:
         if home != number:  # sent without the user id as its key
             self._erasures += [] if is_answered else [(home, *encode_erasure(request)), ended]
             return
-        past = None if user_id in self._gone else self._look_up(user_id)
+        past = self._past(user_id)
         devices: tuple[str, ...] = ()
         removed = {"sessions": 0, "events": 0, "devices": 0}
         until_ms = asked_ms
@@ -375,14 +346,15 @@ class BatchFold:
 
 
 def fold_batch(
-    records: Iterable[Record],
+    records: Sequence[Record],
     partition: Partition,
-    look_up: Callable[[str], Snapshot | None],
+    look_up: Callable[[str], bytes | None],
     now_ms: int,
     lateness_ms: int = DEFAULT_LATENESS_MS,
+    natively: bool = native.IS_BUILT,
 ) -> FoldedBatch:
     """Fold events alone."""
-    batch = BatchFold(partition, look_up, now_ms, lateness_ms)
+    batch = BatchFold(partition, look_up, now_ms, lateness_ms, natively=natively)
     batch.fold(records)
     return batch.result()
 

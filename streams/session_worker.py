@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from endcap.errors import TopicsDifferError
-from endcap.streams import metrics
+from endcap.streams import metrics, native
 from endcap.streams.clients import partition_counts, started_consumer
+from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
-from endcap.streams.session_batch import FoldedBatch, Partition
 from endcap.streams.session_store import SessionStore, memory_store
 from endcap.streams.start import Start, resume
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 10_000
 _POLL_MS = 200
+_FETCH_WAIT_MS = 50
 
 
 class SessionWorker:
@@ -57,6 +58,9 @@ class SessionWorker:
             TopicsDifferError: a topic is missing or has another number of partitions.
             Exception: what one partition's task failed of and cannot mend by itself.
         """
+        natively = self._place.natively
+        log.log(logging.INFO if natively else logging.WARNING, native.describe(natively))
+        metrics.NATIVE_FOLD.set(natively)
         self._partitions = await _equal_partitions(self._place)
         consumer = await started_consumer(
             self._place.bootstrap_servers,
@@ -65,6 +69,8 @@ class SessionWorker:
             session_timeout_ms=self._place.session_timeout_ms,
             heartbeat_interval_ms=self._place.heartbeat_ms,
             isolation_level="read_committed",
+            # While events wait unread, a request for the quiet topics alone holds up all others.
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             # Partition n of each topic goes to the same worker: a shopper's records meet.
             partition_assignment_strategy=(RangePartitionAssignor,),
         )
@@ -145,6 +151,7 @@ class SessionWorker:
         for outcome, times in batch.opened.items():
             metrics.HANDOVERS.labels(outcome).inc(times)
         metrics.SNAPSHOTS.inc(len(batch.snapshots))
+        metrics.NATIVE_EVENTS.inc(batch.native)
         metrics.ERASED.inc(len(batch.erased))
         metrics.EXPIRED.inc(batch.expired)
         if batch.misplaced:

@@ -22,4 +22,6 @@ async def resume(consumer: AIOKafkaConsumer, tp: TopicPartition, start: Start) -
     elif committed is None:
         look_up = consumer.end_offsets if start.at_end else consumer.beginning_offsets
         committed = (await look_up([tp]))[tp]
-    consumer.seek(tp, committed)
+    # What was fetched since the assignment is thrown away by a seek, even to where it stands.
+    if await consumer.position(tp) != committed:
+        consumer.seek(tp, committed)

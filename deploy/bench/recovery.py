@@ -39,7 +39,8 @@ def bench_recovery(cache_dir: Path | None, sessions: int, bars: Bars) -> dict[st
     Each time runs from the start of the process to the commit of an event that was waiting for it,
     Python's own start included. `peak_memory_mib` is the larger peak of anonymous memory of 2 and
     3; the local store's file pages are the kernel's to take back. `bytes_per_session` is what a
-    decoded session costs in a process of its own. Sessions hold `EVENTS_A_SESSION` events.
+    session kept hot costs, as the worker keeps it, in a process of its own. Sessions hold
+    `EVENTS_A_SESSION` events.
     """
     with LocalStack(None, "redis://none-needed", cache_dir, bars.say) as stack:
         runs, snapshots_mib = asyncio.run(_measure(stack, sessions, bars))

@@ -78,6 +78,7 @@ def bench_throughput(
             for name, found in runs.items()
         },
         "events": events,
+        "native_events": int(runs["transactions"][-1]["native_events"]),
         "snapshots": int(runs["transactions"][-1]["snapshots"]),
         "turns": turns,
         "pinned_to_core": core,

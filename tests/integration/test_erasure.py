@@ -29,7 +29,7 @@ from endcap.streams.clients import (
 )
 from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
-from endcap.streams.session_batch import Partition
+from endcap.streams.folded_batch import Partition
 from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 

@@ -17,8 +17,8 @@ from endcap.streams.clients import (
 )
 from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
+from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.session_batch import FoldedBatch, Partition
 from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 

@@ -10,8 +10,8 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.progress import Bars
 from endcap.errors import BrokerUnavailableError
 from endcap.streams.clients import create_topics, started_transactional_producer
+from endcap.streams.folded_batch import Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.session_batch import Partition
 from endcap.streams.session_store import MemorySessions
 from endcap.topics import topics_with_prefix
 

@@ -17,8 +17,8 @@ from endcap.streams.clients import (
     stop_producer,
 )
 from endcap.streams.event_producer import EventProducer
+from endcap.streams.folded_batch import Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.session_batch import Partition
 from endcap.streams.session_store import MemorySessions
 from endcap.timeline import decode_snapshot
 from endcap.topics import Topics, topics_with_prefix

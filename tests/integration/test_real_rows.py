@@ -20,8 +20,8 @@ from endcap.errors import InvalidEventError
 from endcap.events import Event, parse_event
 from endcap.sessions import Session, fold_all
 from endcap.streams.clients import create_topics, read_whole
+from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import Place
-from endcap.streams.session_batch import FoldedBatch
 from endcap.streams.session_worker import SessionWorker
 from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix

@@ -10,8 +10,8 @@ from endcap.deploy.settings import load_settings
 from endcap.errors import SettingsError
 from endcap.events import Event, EventType, encode_event
 from endcap.streams.clients import create_topics, read_whole, started_producer
+from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import Place
-from endcap.streams.session_batch import FoldedBatch
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.start import Start
 from endcap.topics import Topic, Topics, topics_with_prefix

@@ -9,7 +9,8 @@ from endcap.adapters import json_object
 from endcap.cloud_events import open_record
 from endcap.errors import InvalidEventError
 from endcap.events import MAX_ID_LENGTH, Event, EventType, encode_event
-from endcap.streams.session_batch import Partition, fold_batch
+from endcap.streams.folded_batch import Partition
+from endcap.streams.session_batch import fold_batch
 
 NOW_MS = 2_000_000
 STRUCTURED = [("content-type", b"application/cloudevents+json")]

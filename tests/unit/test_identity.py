@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 from endcap.events import Event, EventItem, EventType, encode_event, home_of
 from endcap.identity import Handover, Parcel, decode_parcel, encode_parcel, recipient
 from endcap.sessions import Act, Session, act_of, fold_acts, fold_all, merge_sessions
-from endcap.streams.session_batch import BatchFold, Partition
-from endcap.timeline import (
-    OpenTimeline,
-    Outcome,
-    Snapshot,
-    Timeline,
-    decode_snapshot,
-    encode_snapshot,
-)
+from endcap.streams import native
+from endcap.streams.folded_batch import Partition
+from endcap.streams.session_batch import BatchFold
+from endcap.timeline import OpenTimeline, Outcome, Timeline, decode_snapshot
 
 NOW_MS = 2_000_000
 LATENESS_MS = 100
@@ -103,7 +98,7 @@ class Cluster:
 
     def __init__(self, arrived: list[Event], home: Callable[[Event], str] = home_of) -> None:
         self.partitions = [Partition(number, COUNT) for number in range(COUNT)]
-        self.held: dict[str, Snapshot] = {}
+        self.held: dict[str, bytes] = {}
         self.outcomes: Counter[str] = Counter()
         self.opened: Counter[str] = Counter()
         self.events: list[deque[Record]] = [deque() for _ in range(COUNT)]
@@ -116,7 +111,13 @@ class Cluster:
     def batch(self, number: int, size: int, commits: bool) -> None:
         events = list(self.events[number])[:size]
         parcels = list(self.parcels[number])[:size]
-        fold = BatchFold(self.partitions[number], self.held.get, NOW_MS, LATENESS_MS)
+        fold = BatchFold(
+            self.partitions[number],
+            self.held.get,
+            NOW_MS,
+            LATENESS_MS,
+            natively=native.IS_BUILT and number % 2 == 0,
+        )
         fold.open(parcels)
         fold.fold(events)
         result = fold.result()
@@ -124,7 +125,7 @@ class Cluster:
             return
         for user, snapshot in result.snapshots.items():
             assert snapshot is not None
-            self.held[user] = decode_snapshot(encode_snapshot(snapshot))
+            self.held[user] = snapshot
         for parcel in result.parcels:
             self.send(parcel)
         self.outcomes += result.outcomes
@@ -182,7 +183,9 @@ def test_each_act_ends_with_who_logged_in_next(rows: list[Event], seed: int) -> 
     expected = attributed(rows)
     assert fold_all(arrived) == expected
     for user in (*PEOPLE, *DEVICES):
-        found = cluster.held[user].session if user in cluster.held else Session(user)
+        found = (
+            decode_snapshot(cluster.held[user]).session if user in cluster.held else Session(user)
+        )
         assert told(found) == told(expected.get(user, Session(user))), user
 
 

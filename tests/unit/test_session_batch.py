@@ -3,15 +3,28 @@
 from collections import Counter
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from endcap.events import Event, EventItem, EventType, encode_event
 from endcap.sessions import fold_all
-from endcap.streams.session_batch import Partition, fold_batch
-from endcap.timeline import Snapshot
+from endcap.streams import native
+from endcap.streams.folded_batch import Partition
+from endcap.streams.item_deltas import decode_deltas
+from endcap.streams.session_batch import fold_batch
+from endcap.timeline import decode_snapshot
 
 NOW_MS = 2_000_000
+both_paths = pytest.mark.parametrize(
+    "natively",
+    [
+        False,
+        pytest.param(
+            True, marks=pytest.mark.skipif(not native.IS_BUILT, reason="it is not built here")
+        ),
+    ],
+)
 
 
 class Record(NamedTuple):
@@ -43,19 +56,22 @@ def streams(draw: st.DrawFn) -> list[Event | None]:
     return rows
 
 
-@given(streams(), st.integers(1, 10), st.data())
+@both_paths
+@given(rows=streams(), size=st.integers(1, 10), data=st.data())
 def test_every_record_is_accounted_for_wherever_batches_end(
-    rows: list[Event | None], size: int, data: st.DataObject
+    natively: bool, rows: list[Event | None], size: int, data: st.DataObject
 ) -> None:
     records = [
         Record(b"rubbish" if row is None else encode_event(row), offset)
         for offset, row in enumerate(rows)
     ]
-    held: dict[str, Snapshot] = {}
+    held: dict[str, bytes] = {}
     sums: Counter[str] = Counter()
     at = 0
     while at < len(records):
-        batch = fold_batch(records[at : at + size], Partition(0), held.get, NOW_MS)
+        batch = fold_batch(
+            records[at : at + size], Partition(0), held.get, NOW_MS, natively=natively
+        )
         if data.draw(st.booleans()):  # else a crash before the commit: it is read again
             held.update(batch.snapshots)
             sums += batch.outcomes
@@ -64,19 +80,26 @@ def test_every_record_is_accounted_for_wherever_batches_end(
     assert sums.total() == len(rows)
     assert sums["dead_letter"] == len(rows) - len(real)
     assert sums["folded"] == len({row.event_id for row in real})
-    assert {user: snapshot.session for user, snapshot in held.items()} == fold_all(real)
+    assert {user: decode_snapshot(raw).session for user, raw in held.items()} == fold_all(real)
 
 
-def test_records_that_a_snapshot_holds_already_are_skipped() -> None:
+@both_paths
+def test_records_that_a_snapshot_holds_already_are_skipped(natively: bool) -> None:
     records = [Record(encode_event(event(n, "a", 1_000 + n)), n) for n in range(10)]
-    first = fold_batch(records[:6], Partition(0), {}.get, NOW_MS)
-    again = fold_batch(records, Partition(0), first.snapshots.get, NOW_MS)
+    first = fold_batch(records[:6], Partition(0), {}.get, NOW_MS, natively=natively)
+    again = fold_batch(records, Partition(0), first.snapshots.get, NOW_MS, natively=natively)
     assert again.outcomes["already_folded"] == 6
     assert again.outcomes["folded"] == 4
-    assert [delta.source_offset for delta in again.deltas] == [6, 7, 8, 9]
+    assert [delta.source_offset for raw in again.deltas for delta in decode_deltas(raw)] == [
+        6,
+        7,
+        8,
+        9,
+    ]
 
 
-def test_a_producers_stamp_in_the_future_counts_as_now() -> None:
+@both_paths
+def test_a_producers_stamp_in_the_future_counts_as_now(natively: bool) -> None:
     ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
-    batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS)
+    batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS, natively=natively)
     assert [letter.error.reason for letter in batch.dead_letters] == ["future"]

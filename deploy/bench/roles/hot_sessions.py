@@ -1,4 +1,4 @@
-"""What a decoded session costs in memory: many of them in a process that holds nothing else."""
+"""What a session kept hot costs in memory: many of them in a process that holds nothing else."""
 
 import gc
 import json
@@ -7,7 +7,6 @@ import os
 import psutil
 
 from endcap.deploy.bench.recovery import encoded_session
-from endcap.timeline import Snapshot, decode_snapshot
 
 SESSIONS = 50_000
 
@@ -15,12 +14,11 @@ SESSIONS = 50_000
 def measure() -> dict[str, int]:
     """Resident bytes a session, in the dictionary that the worker would keep it in."""
     process = psutil.Process(os.getpid())
-    hot: dict[str, Snapshot] = {}
+    hot: dict[str, bytes] = {}
     gc.collect()
     before = process.memory_info().rss
     for number in range(SESSIONS):
-        snapshot = decode_snapshot(encoded_session(number))
-        hot[snapshot.timeline.session_before.user_id] = snapshot
+        hot[f"shopper-{number}"] = encoded_session(number)
     gc.collect()
     grown = process.memory_info().rss - before
     return {"bytes_per_session": round(grown / len(hot)), "sessions": len(hot)}

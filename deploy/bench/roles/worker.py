@@ -12,11 +12,12 @@ from endcap.deploy.bench.roles.clock import Clock, assigned_consumer
 from endcap.deploy.processes import settle_garbage_collection
 from endcap.streams import metrics
 from endcap.streams.clients import started_producer
+from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.session_batch import FoldedBatch, Partition, fold_batch
+from endcap.streams.session_batch import fold_batch
 from endcap.streams.session_store import MemorySessions
 from endcap.streams.session_worker import MAX_BATCH, SessionWorker
-from endcap.timeline import DEFAULT_LATENESS_MS, Snapshot, encode_snapshot
+from endcap.timeline import DEFAULT_LATENESS_MS
 from endcap.topics import Topic, topics_with_prefix
 
 
@@ -33,7 +34,10 @@ async def work(way: str, bootstrap: str, topic: str, group: str, events: int) ->
 async def _worker(place: Place, events: int) -> dict[str, float]:
     worker = _TimedWorker(place, events)
     await worker.run()
-    return worker.found | {"snapshots": _total(metrics.SNAPSHOTS)}
+    return worker.found | {
+        "snapshots": _total(metrics.SNAPSHOTS),
+        "native_events": _total(metrics.NATIVE_EVENTS),
+    }
 
 
 class _TimedWorker(SessionWorker):
@@ -106,7 +110,7 @@ async def _fold_only(place: Place, events: int) -> dict[str, float]:
     consumer = await assigned_consumer(
         place.bootstrap_servers, place.topics.events.name, place.group_id
     )
-    sessions: dict[int, dict[str, Snapshot]] = {tp.partition: {} for tp in consumer.assignment()}
+    sessions: dict[int, dict[str, bytes]] = {tp.partition: {} for tp in consumer.assignment()}
     clock, done = Clock(), 0
     while done < events:
         for tp, records in (await consumer.getmany(timeout_ms=200, max_records=MAX_BATCH)).items():
@@ -114,7 +118,6 @@ async def _fold_only(place: Place, events: int) -> dict[str, float]:
             batch = fold_batch(records, Partition(tp.partition), known.get, int(time.time() * 1000))
             for user_id, snapshot in batch.snapshots.items():
                 if snapshot is not None:  # nobody is erased here
-                    encode_snapshot(snapshot)
                     known[user_id] = snapshot
             done += len(records)
     found = clock.stop(done)

@@ -1,0 +1,103 @@
+"""What goes into the fold of a batch, and what comes out of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from aiokafka.partitioner import murmur2
+
+from endcap.cloud_events import with_cloud_event_id
+from endcap.erasure import Erased
+from endcap.errors import InvalidEventError
+from endcap.events import Event, parse_event
+from endcap.identity import Parcel
+
+_APPEND_TIME = 1
+
+
+class Record(Protocol):
+    """What is needed of a consumed record; aiokafka's `ConsumerRecord` has it."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The id that decided its partition."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The event as sent."""
+
+    @property
+    def offset(self) -> int:
+        """Its place in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Unix milliseconds, by the broker's clock or the producer's (`timestamp_type`)."""
+
+    @property
+    def timestamp_type(self) -> int:
+        """1: the broker's clock (LogAppendTime)."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Those of CloudEvents name the event's id."""
+
+
+class Partition(NamedTuple):
+    """A partition of the events, and of how many. An id's is that of Kafka's own partitioner."""
+
+    number: int
+    of_count: int = 1
+
+    def of(self, user_id: str) -> int:
+        """Where the records of this id go."""
+        return int((murmur2(user_id.encode()) & 0x7FFFFFFF) % self.of_count)
+
+
+class DeadLetter(NamedTuple):
+    """A record that cannot be folded, and why."""
+
+    record: Record
+    error: InvalidEventError
+
+
+class FoldedBatch(NamedTuple):
+    """What a batch changes, as it is written. Nothing of it holds until it is.
+
+    `snapshots`: None erases one; `newest_ms` is the newest event time in them. `deltas` are
+    records. `native`: how many events took the compiled path. `outcomes` accounts for every event:
+    folded, duplicate, already_folded, forwarded, erased, dead_letter; `opened` does for every
+    parcel. `erasures` are records of their topic with the partition of each; a value of None ends a
+    key. `expired`: how many sessions ended because their shopper was not seen for long.
+    `misplaced`: the batch's first event is not where its user id belongs.
+    """
+
+    snapshots: dict[str, bytes | None]
+    deltas: list[bytes]
+    dead_letters: list[DeadLetter]
+    outcomes: Counter[str]
+    parcels: list[Parcel]
+    opened: Counter[str]
+    erasures: list[tuple[int, bytes, bytes | None]]
+    erased: list[Erased]
+    expired: int
+    misplaced: bool
+    newest_ms: int
+    native: int
+
+
+def arrival_of(record: Record, now_ms: int) -> int:
+    """When it arrived. A producer's clock may run ahead; the broker's is the same for all."""
+    if record.timestamp > now_ms and record.timestamp_type != _APPEND_TIME:
+        return now_ms
+    return record.timestamp
+
+
+def event_of(record: Record, arrived_ms: int) -> Event:
+    """The event, under its CloudEvent's id where the headers name one.
+
+    Raises:
+        InvalidEventError: it is not valid, or its headers are not a CloudEvent's.
+    """
+    event = parse_event(record.value, arrived_ms)
+    return with_cloud_event_id(event, record.headers) if record.headers else event
