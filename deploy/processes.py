@@ -138,7 +138,26 @@ def port_taken(host: str, port: int, setting: str) -> EndcapError:
 
 def run_item_side(settings: Settings) -> None:
     """The Faust app with /metrics."""
-    from endcap.streams.trends import run_trends
+    from endcap.streams.demand import DemandSettings
+    from endcap.streams.trends import TrendsPlace, run_trends
+    from endcap.trending import Window
+
+    place = TrendsPlace(
+        settings.broker,
+        settings.topics,
+        settings.data_dir / "faust",
+        app_id=f"{settings.topic_prefix}-trends",
+        partitions=settings.partitions,
+        demand=DemandSettings(
+            Window(settings.trends_window_h, settings.trends_hop_h),
+            Window(settings.trends_now_h, settings.trends_hop_h),
+            settings.co_purchase_period_days * 86_400_000,
+            settings.trends_max_buckets,
+            settings.trends_max_stores,
+            settings.co_purchase_max_items,
+        ),
+        extensions=settings.trends_extensions,
+    )
 
     async def main() -> None:
         store = RedisStore(settings.store)
@@ -146,15 +165,7 @@ def run_item_side(settings: Settings) -> None:
         stop_on_signal(stopping.set)
         _serve_metrics(settings)
         try:
-            await run_trends(
-                settings.broker,
-                settings.topics,
-                store,
-                settings.data_dir / "faust",
-                stopping,
-                app_id=f"{settings.topic_prefix}-trends",
-                partitions=settings.partitions,
-            )
+            await run_trends(place, store, stopping)
         finally:
             await store.close()
 

@@ -131,8 +131,8 @@ async def create_topics(
     """Create the topics that are missing; returns their names.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
-    So has the catalogue: the trends app reads both as one worker. Where the events are there
-    already, the others get as many partitions as they have.
+    So has the catalogue: the trends app reads both as one worker; so have its price changes. Where
+    the events are there already, the others get as many partitions as they have.
 
     Raises:
         BrokerUnavailableError: no broker answered.
@@ -183,11 +183,11 @@ async def _create(
     partitions: int,
     replication: int,
 ) -> None:
-    one_partition = {topics.item_deltas.name, topics.catalogue.name}
+    one_partition = {topics.item_deltas, topics.catalogue, topics.price_changes}
     wanted = [
         NewTopic(
             topic.name,
-            1 if topic.name in one_partition else partitions,
+            1 if topic in one_partition else partitions,
             replication,
             topic_configs=_configs(topic, topics),
         )

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from aiokafka.errors import KafkaError
 
-from endcap.catalogue import CatalogueItem, decode_item
+from endcap.catalogue import CatalogueItem, decode_item, is_older
 from endcap.errors import BrokerUnavailableError
 from endcap.sessions import Session
 from endcap.streams.clients import started_consumer
@@ -23,13 +24,23 @@ _RETRY_S = 1.0
 class TopicView(Generic[T]):
     """Follows a compacted topic from its beginning.
 
-    Values are decoded when they are asked for: most sessions that pass are never looked at.
+    Values are decoded when they are asked for: most sessions that pass are never looked at. One
+    whose `version_of` is not above that of its key's newest changes nothing.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, decode: Callable[[bytes], T]) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        decode: Callable[[bytes], T],
+        version_of: Callable[[bytes], int | None] = lambda _: None,
+    ) -> None:
         self._bootstrap = bootstrap_servers
         self._topic = topic
         self._decode = decode
+        self._version_of = version_of
+        self._versions: dict[str, int] = {}
+        """Of deleted values too: a deletion has none, and an older value must not undo it."""
         self._raw: dict[str, bytes] = {}
         self._decoded: dict[str, tuple[bytes, T]] = {}
         self._following: asyncio.Task[None] | None = None
@@ -95,8 +106,17 @@ class TopicView(Generic[T]):
                 if record.value is None:
                     self._raw.pop(key, None)
                     self._decoded.pop(key, None)
-                else:
-                    self._raw[key] = record.value
+                    continue
+                try:
+                    version = self._version_of(record.value)
+                except msgspec.MsgspecError as error:
+                    log.warning("skipped a malformed value of %s: %s", self._topic, error)
+                    continue
+                if is_older(version, self._versions.get(key)):
+                    continue
+                if version is not None:
+                    self._versions[key] = version
+                self._raw[key] = record.value
 
 
 class SessionView:
@@ -114,5 +134,10 @@ class SessionView:
 
 
 def catalogue_view(bootstrap_servers: str, topics: Topics) -> TopicView[CatalogueItem]:
-    """The catalogue as the shop last published it, by item id."""
-    return TopicView(bootstrap_servers, topics.catalogue.name, decode_item)
+    """The catalogue as the shop last published it, by item id: of each the highest version."""
+    return TopicView(
+        bootstrap_servers,
+        topics.catalogue.name,
+        decode_item,
+        version_of=lambda raw: decode_item(raw).version,
+    )
