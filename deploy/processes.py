@@ -156,6 +156,7 @@ def run_item_side(settings: Settings) -> None:
             settings.trends_max_stores,
             settings.co_purchase_max_items,
         ),
+        checkpoint_s=settings.trends_checkpoint_s,
         extensions=settings.trends_extensions,
     )
 

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     trends_hop_h: int = Field(default=1, ge=1)
     trends_max_buckets: int = Field(default=500_000, ge=1)
     trends_max_stores: int = Field(default=1000, ge=0)
+    trends_checkpoint_s: float = Field(default=5, gt=0, le=60)
     trends_extensions: Annotated[list[str], NoDecode] = Field(default_factory=list)
     co_purchase_period_days: int = Field(default=28, ge=1)
     co_purchase_max_items: int = Field(default=100_000, ge=0)

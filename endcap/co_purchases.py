@@ -4,10 +4,10 @@ Periods of event time tumble; counts are of the newest period and the one before
 season and are whole numbers that do not depend on the order of arrival.
 """
 
-import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from operator import itemgetter
 
 import msgspec
@@ -48,6 +48,8 @@ class CoPurchases:
         self._kept = kept
         self._max_items = max_items
         self._rows: dict[str, Companions] = {}
+        self._names: dict[str, str] = {}
+        """One string for each id: records name the same ids over and over."""
         self._newest = -1
         self._aged = -1
         self.pruned = 0
@@ -62,7 +64,7 @@ class CoPurchases:
 
     def put(self, item_id: str, row: Companions) -> None:
         """A record as it was kept."""
-        row.now, row.before = Counter(row.now), Counter(row.before)
+        row.now, row.before = self._counter(row.now), self._counter(row.before)
         self._rows[item_id] = row
         self._newest = max(self._newest, row.period)
 
@@ -74,7 +76,7 @@ class CoPurchases:
         self._newest = max(self._newest, period)
         if period < self._newest - 1:
             return []
-        basket = _basket(item_ids, offset)
+        basket = [self._names.setdefault(each, each) for each in _basket(item_ids, offset)]
         if len(basket) < 2:
             return []
         return [item for item in basket if self._add(item, basket, period, partition, offset)]
@@ -87,6 +89,7 @@ class CoPurchases:
         if self._aged == self._newest:
             return []
         self._aged = self._newest
+        self._names.clear()
         changed = list(self._rows)
         for item_id in changed:
             row = self._rows[item_id]
@@ -103,8 +106,13 @@ class CoPurchases:
             return []
         counts = Counter(row.now)
         counts.update(row.before)
-        shown = (pair for pair in counts.items() if may_show(pair[0]))
-        return heapq.nsmallest(n, shown, key=lambda pair: (-pair[1], pair[0]))
+        # Two sorts in C, the second stable: a third of the time of one by a key made in Python.
+        best = sorted(sorted(counts.items()), key=itemgetter(1), reverse=True)
+        return list(islice((pair for pair in best if may_show(pair[0])), n))
+
+    def _counter(self, counts: Mapping[str, int]) -> Counter[str]:
+        names = self._names
+        return Counter({names.setdefault(each, each): n for each, n in counts.items()})
 
     def _add(
         self, item_id: str, basket: list[str], period: int, partition: int, offset: int

@@ -57,6 +57,7 @@ class Bucket(NamedTuple):
 
 EMPTY = Bucket(0, {})
 _NOBODY: Counter[str] = Counter()
+_FAR = 1 << 62
 
 
 class Slot(NamedTuple):
@@ -94,6 +95,7 @@ class Trends:
         self._now: dict[str, Counter[str]] = {EVERYBODY: Counter()}
         self._held = 0
         self._newest = -1
+        self._oldest = _FAR
         self._now_from = 0
         self.given_up = 0
         """Buckets dropped early, and acts refused, because a bound was reached."""
@@ -111,6 +113,10 @@ class Trends:
     def __len__(self) -> int:
         return self._held
 
+    def takes(self, hour: int) -> bool:
+        """Whether an act of this hour still counts."""
+        return hour >= self._oldest or hour >= self._window.first_hour(self._newest)
+
     def get(self, slot: Slot) -> Bucket:
         """The bucket at this slot; an empty one where nothing happened."""
         return self._hours.get(slot.hour, {}).get(slot, EMPTY)
@@ -118,7 +124,7 @@ class Trends:
     def put(self, slot: Slot, bucket: Bucket) -> bool:
         """Set a bucket; False where its hour is out of the window, or a bound is reached."""
         hour, item_id, store = slot
-        if hour < self._window.first_hour(self._newest) and hour < min(self._hours):
+        if not self.takes(hour):
             return False
         if store not in self._totals:
             if len(self._totals) > self._max_stores:
@@ -129,6 +135,7 @@ class Trends:
         if held is EMPTY:
             self._held += 1
         self._newest = max(self._newest, hour)
+        self._oldest = min(self._oldest, hour)
         self._totals[store][item_id] += bucket.weight - held.weight
         if hour >= self._now_from:
             self._now[store][item_id] += bucket.weight - held.weight
@@ -189,6 +196,7 @@ class Trends:
 
     def _drop(self, hour: int) -> list[Slot]:
         buckets = self._hours.pop(hour)
+        self._oldest = min(self._hours, default=_FAR)
         self._held -= len(buckets)
         for slot, bucket in buckets.items():
             _take(self._totals[slot.store], slot.item_id, bucket.weight)

@@ -112,6 +112,8 @@ class Demand:
 
     def _trend(self, delta: ItemDelta) -> bool:
         hour, weight = delta.timestamp_ms // HOUR_MS, WEIGHTS[delta.kind]
+        if not self.trends.takes(hour):
+            return False
         partition, offset = delta.source_partition, delta.source_offset
         stores = (EVERYBODY, delta.store_id) if delta.store_id else (EVERYBODY,)
         counted = False

@@ -61,7 +61,7 @@ class ItemLists:
         """A digest of each list as the sink has it, and when it was written: oldest first."""
         self._shown_on: dict[str, set[str]] = {}
         """By item: on whose lists of similar items it is shown."""
-        self._shown: dict[str, tuple[ListItem, ...]] = {}
+        self._shown: dict[str, set[str]] = {}
         """What those lists show."""
 
     async def flush(self) -> None:
@@ -198,14 +198,18 @@ class ItemLists:
             self._written[shelf] = digest, time.monotonic()
             LISTS_WRITTEN.labels(shelf.kind).inc()
         if shelf.kind == "similar":
-            for item in self._shown.pop(shelf.of, ()):
-                self._shown_on[item.id].discard(shelf.of)
-                if not self._shown_on[item.id]:
-                    del self._shown_on[item.id]
-            if ready is not None:
-                self._shown[shelf.of] = ready.items
-                for item in ready.items:
-                    self._shown_on.setdefault(item.id, set()).add(shelf.of)
+            self._note_shown(shelf.of, {item.id for item in ready.items} if ready else set())
+
+    def _note_shown(self, of: str, now: set[str]) -> None:
+        was = self._shown.pop(of, set())
+        for item_id in was - now:
+            self._shown_on[item_id].discard(of)
+            if not self._shown_on[item_id]:
+                del self._shown_on[item_id]
+        for item_id in now - was:
+            self._shown_on.setdefault(item_id, set()).add(of)
+        if now:
+            self._shown[of] = now
 
 
 def _list(model: str, items: tuple[ListItem, ...]) -> RecommendationList:

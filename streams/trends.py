@@ -38,9 +38,6 @@ from endcap.trending import WEIGHTS
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0
-CHECKPOINT_S = 5.0
-"""How often counts are kept, and so how much is read again after a crash. A record is kept once for
-all that happened to it in between."""
 ROWS_AT_ONCE = 500
 LINGER_S = 0.1
 """A table's changelog goes out in few large requests; nobody waits for it."""
@@ -64,6 +61,9 @@ class TrendsPlace(NamedTuple):
     partitions: int = 8
     """Of topics that are missing."""
     demand: DemandSettings = DemandSettings()
+    checkpoint_s: float = 5.0
+    """How often counts are kept, and so how much is read again after a crash. A record is kept once
+    for all that happened to it in between."""
     extensions: Sequence[str] = ()
 
 
@@ -102,7 +102,7 @@ def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register]
     app = _new_app(place)
     demand, catalogue = Demand(place.demand), ShopCatalogue()
     lists = ItemLists(sink, demand, catalogue)
-    counting = _count(app, place.topics, demand)
+    counting = _count(app, place, demand)
     _keep_catalogue(app, place.topics, catalogue)
 
     @app.timer(FLUSH_S)  # type: ignore[untyped-decorator]
@@ -120,10 +120,11 @@ def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register]
 class Counting:
     """Deltas counted in memory and not kept yet; Kafka is told of them when they are."""
 
-    def __init__(self, app: Any, deltas: TP, demand: Demand) -> None:
+    def __init__(self, app: Any, deltas: TP, demand: Demand, every_s: float) -> None:
         self._app = app
         self._deltas = deltas
         self._demand = demand
+        self._every_s = every_s
         self._buckets = _table(app, "trending-buckets")
         self._companions = _table(app, "co-purchases")
         self._unkept: list[Any] = []
@@ -151,10 +152,10 @@ class Counting:
             FrozenError: it did stand still.
         """
         now_s = time.monotonic()
-        last_s, self._ticked_at = self._ticked_at or now_s - CHECKPOINT_S, now_s
+        last_s, self._ticked_at = self._ticked_at or now_s - self._every_s, now_s
         if self._restored_at is None:
             return
-        stood_still_s = now_s - last_s - CHECKPOINT_S
+        stood_still_s = now_s - last_s - self._every_s
         if stood_still_s > SESSION_TIMEOUT_S:
             raise FrozenError(
                 f"This process stood still for {stood_still_s:.0f} s and may have been replaced. "
@@ -229,15 +230,16 @@ def _new_app(place: TrendsPlace) -> Any:
     )
 
 
-def _count(app: Any, topics: Topics, demand: Demand) -> Counting:
-    counting = Counting(app, TP(topics.item_deltas.name, 0), demand)
+def _count(app: Any, place: TrendsPlace, demand: Demand) -> Counting:
+    deltas = place.topics.item_deltas.name
+    counting = Counting(app, TP(deltas, 0), demand, place.checkpoint_s)
 
-    @app.agent(_source(app, topics.item_deltas.name), name="item-deltas")  # type: ignore[untyped-decorator]
+    @app.agent(_source(app, deltas), name="item-deltas")  # type: ignore[untyped-decorator]
     async def count(stream: Any) -> None:
         async for event in stream.noack().events():
             counting.count(event)
 
-    @app.timer(CHECKPOINT_S)  # type: ignore[untyped-decorator]
+    @app.timer(place.checkpoint_s)  # type: ignore[untyped-decorator]
     async def checkpoint() -> None:
         await counting.checkpoint()
 
@@ -291,10 +293,10 @@ def _keep_catalogue(app: Any, topics: Topics, catalogue: ShopCatalogue) -> None:
 
 def _table(app: Any, name: str) -> Any:
     """A table of bytes, which may be written from a timer as well as by an agent."""
-    table = app.Table(
-        name, default=None, key_type=bytes, value_type=bytes, partitions=1, use_partitioner=True
-    )
+    table = app.Table(name, default=None, key_type=bytes, value_type=bytes, partitions=1)
     table.key_serializer = table.value_serializer = "raw"
+    # Its own way refuses a timer, and `use_partitioner` looks up all topics for each row.
+    table.partition_for_key = lambda _: 0
     return table
 
 
