@@ -187,7 +187,27 @@ def port_taken(host: str, port: int, setting: str) -> EndcapError:
 
 def run_item_side(settings: Settings) -> None:
     """The Faust app with /metrics."""
-    from endcap.streams.trends import run_trends
+    from endcap.streams.demand import DemandSettings
+    from endcap.streams.trends import TrendsPlace, run_trends
+    from endcap.trending import Window
+
+    place = TrendsPlace(
+        settings.broker,
+        settings.topics,
+        settings.data_dir / "faust",
+        app_id=settings.group("trends"),
+        partitions=settings.partitions,
+        demand=DemandSettings(
+            Window(settings.trends_window_h, settings.trends_hop_h),
+            Window(settings.trends_now_h, settings.trends_hop_h),
+            settings.co_purchase_period_days * 86_400_000,
+            settings.trends_max_buckets,
+            settings.trends_max_stores,
+            settings.co_purchase_max_items,
+        ),
+        checkpoint_s=settings.trends_checkpoint_s,
+        extensions=settings.trends_extensions,
+    )
 
     async def main() -> None:
         store = RedisStore(settings.store)
@@ -195,15 +215,7 @@ def run_item_side(settings: Settings) -> None:
         stop_on_signal(stopping.set)
         _serve_metrics(settings)
         try:
-            await run_trends(
-                settings.broker,
-                settings.topics,
-                store,
-                settings.data_dir / "faust",
-                stopping,
-                app_id=settings.group("trends"),
-                partitions=settings.partitions,
-            )
+            await run_trends(place, store, stopping)
         finally:
             await store.close()
 

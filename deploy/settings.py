@@ -7,9 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -50,6 +51,15 @@ class Settings(BaseSettings):
     events_retention_days: int = Field(default=30, ge=0)
     erasure_secret: SecretStr = SecretStr("")
     group_instance_id: str | None = None
+    trends_window_h: int = Field(default=168, ge=1)
+    trends_now_h: int = Field(default=24, ge=1)
+    trends_hop_h: int = Field(default=1, ge=1)
+    trends_max_buckets: int = Field(default=500_000, ge=1)
+    trends_max_stores: int = Field(default=1000, ge=0)
+    trends_checkpoint_s: float = Field(default=5, gt=0, le=60)
+    trends_extensions: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    co_purchase_period_days: int = Field(default=28, ge=1)
+    co_purchase_max_items: int = Field(default=100_000, ge=0)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None
@@ -60,6 +70,23 @@ class Settings(BaseSettings):
     def _a_start(cls, value: str) -> str:
         if value not in {"earliest", "latest"}:
             datetime.fromisoformat(value)  # a ValueError is named with the setting
+        return value
+
+    @field_validator("trends_extensions", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        """In the environment they stand in one line, with commas."""
+        if isinstance(value, str):
+            return [name.strip() for name in value.split(",") if name.strip()]
+        return value
+
+    @field_validator("trends_hop_h")
+    @classmethod
+    def _hops(cls, value: int, info: ValidationInfo) -> int:
+        """An hour that no window holds would count nowhere."""
+        shortest = min(info.data.get(name, value) for name in ("trends_window_h", "trends_now_h"))
+        if value > shortest:
+            raise ValueError(f"a window of {shortest} hours cannot hop by more")
         return value
 
     @property

@@ -77,6 +77,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     transaction_id: str | None = None
     search_term: str | None = None
     anonymous_id: str | None = None
+    store_id: Annotated[str, Meta(max_length=MAX_ID_LENGTH)] | None = None
 
 
 _decoder = msgspec.json.Decoder(Event)

@@ -1,5 +1,7 @@
 """The finished list of a shopper and its wire format, the contract of `endcap:rec:{<user>}`."""
 
+from typing import Literal, NamedTuple
+
 import msgspec
 
 REC_TTL_S = 7 * 24 * 3600
@@ -68,3 +70,31 @@ def item_key(item_id: str) -> str:
 
 
 TRENDING_KEY = "endcap:trending"
+_STORE = "store:"
+SHELF_TTL_S = REC_TTL_S
+
+
+class Shelf(NamedTuple):
+    """Where a list of items stands that is nobody's own: what trends `now`, in a `category`, in a
+    `store`, or what is `similar` to an item. `of` names the category, store or item."""
+
+    kind: Literal["now", "category", "store", "similar"]
+    of: str = ""
+
+    @property
+    def has_key(self) -> bool:
+        """False for a category whose key would be that of a store."""
+        return self.kind != "category" or not self.of.startswith(_STORE)
+
+
+def shelf_key(shelf: Shelf) -> str:
+    """Its Redis key.
+
+    >>> shelf_key(Shelf("category", "Dairy")), shelf_key(Shelf("store", "12"))
+    ('endcap:trending:Dairy', 'endcap:trending:store:12')
+    """
+    if shelf.kind == "similar":
+        return similar_key(shelf.of)
+    if shelf.kind == "now":
+        return f"{TRENDING_KEY}-now"
+    return f"{TRENDING_KEY}:{_STORE if shelf.kind == 'store' else ''}{shelf.of}"

@@ -1,4 +1,4 @@
-"""What sells now: weighted counts by hour and item, over the last week of event time.
+"""What sells now: weighted counts by hour, store and item, in windows of event time.
 
 An hour is old by the newest event, not by the clock on the wall: replayed events trend as well.
 """
@@ -9,10 +9,33 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 HOUR_MS = 3_600_000
-SPAN_H = 168
-RECENT_H = 24
 WEIGHTS: Mapping[str, int] = {"view": 1, "cart": 2, "purchase": 4}
 """By the `kind` of an item delta. Quantities do not count: 24 tins are one shopper's choice."""
+EVERYBODY = ""
+"""In place of a store's id: all of them, and acts without one."""
+
+
+class Window(NamedTuple):
+    """`size_h` hours of event time; a new window begins every `hop_h`.
+
+    They hop where `hop_h` is smaller, and tumble where the two are equal.
+
+    >>> Window(24, 6).first_hour(100)
+    78
+    >>> Window(24, 24).first_hour(100)
+    96
+    """
+
+    size_h: int
+    hop_h: int = 1
+
+    def first_hour(self, newest: int) -> int:
+        """Where the window begins that ends with the hop in which `newest` lies."""
+        return (newest // self.hop_h + 1) * self.hop_h - self.size_h
+
+
+WEEK = Window(168)
+DAY = Window(24)
 
 
 class Bucket(NamedTuple):
@@ -23,78 +46,182 @@ class Bucket(NamedTuple):
     """
 
     weight: int
-    counted: Mapping[str, int]
+    counted: Mapping[int, int]
 
     def plus(self, weight: int, partition: int, offset: int) -> "Bucket":
         """The bucket with one more act in it; the same bucket where that was counted before."""
-        if offset <= self.counted.get(str(partition), -1):
+        if offset <= self.counted.get(partition, -1):
             return self
-        return Bucket(self.weight + weight, {**self.counted, str(partition): offset})
+        return Bucket(self.weight + weight, {**self.counted, partition: offset})
 
 
 EMPTY = Bucket(0, {})
-BucketKey = tuple[int, str]
-"""Hours since 1970, item id."""
+_NOBODY: Counter[str] = Counter()
+_FAR = 1 << 62
 
 
-class TrendingWindow:
-    """Buckets of the last `span_h` hours with running totals: an act costs the same however
-    much is held. It is changed in place by the one loop that owns it.
+class Slot(NamedTuple):
+    """Where a bucket stands: hours since 1970, item id, store."""
+
+    hour: int
+    item_id: str
+    store: str = EVERYBODY
+
+
+class Trends:
+    """The buckets of one window, with running totals for it and for a shorter one, "now": an act
+    costs the same however much is held. Changed in place by the one loop that owns it.
 
     A quiet shop keeps older hours as long as it takes to name `at_least` items: a first click after
-    a week's holiday must not empty the list for everybody.
+    a week's holiday must not empty the list for everybody. A busy one that would hold more than
+    `max_buckets` gives up its oldest hours early; a store beyond `max_stores` has no list.
     """
 
-    def __init__(self, span_h: int = SPAN_H, at_least: int = 20) -> None:
-        self._span_h = span_h
+    def __init__(
+        self,
+        window: Window = WEEK,
+        now: Window = DAY,
+        at_least: int = 20,
+        max_buckets: int = 500_000,
+        max_stores: int = 1000,
+    ) -> None:
+        self._window = window
+        self._now_window = now
         self._at_least = at_least
-        self._hours: dict[int, dict[str, Bucket]] = {}
-        self._totals: Counter[str] = Counter()
+        self._max_buckets = max_buckets
+        self._max_stores = max_stores
+        self._hours: dict[int, dict[Slot, Bucket]] = {}
+        self._totals: dict[str, Counter[str]] = {EVERYBODY: Counter()}
+        self._now: dict[str, Counter[str]] = {EVERYBODY: Counter()}
+        self._held = 0
         self._newest = -1
+        self._oldest = _FAR
+        self._now_from = 0
+        self.given_up = 0
+        """Buckets dropped early, and acts refused, because a bound was reached."""
 
     @property
     def newest_hour(self) -> int:
         """The newest hour in which anything happened; -1 before anything did."""
         return self._newest
 
-    def get(self, key: BucketKey) -> Bucket:
-        """The bucket at this hour and item; an empty one where nothing happened."""
-        hour, item_id = key
-        return self._hours.get(hour, {}).get(item_id, EMPTY)
+    @property
+    def stores(self) -> Mapping[str, Mapping[str, int]]:
+        """Every store's weights by item; `EVERYBODY`'s among them."""
+        return self._totals
 
-    def put(self, key: BucketKey, bucket: Bucket) -> bool:
-        """Set a bucket; False where its hour has fallen out of the span already."""
-        hour, item_id = key
-        if hour <= self._newest - self._span_h and hour < min(self._hours):
+    def __len__(self) -> int:
+        return self._held
+
+    def takes(self, hour: int) -> bool:
+        """Whether an act of this hour still counts."""
+        return hour >= self._oldest or hour >= self._window.first_hour(self._newest)
+
+    def get(self, slot: Slot) -> Bucket:
+        """The bucket at this slot; an empty one where nothing happened."""
+        return self._hours.get(slot.hour, {}).get(slot, EMPTY)
+
+    def put(self, slot: Slot, bucket: Bucket) -> bool:
+        """Set a bucket; False where its hour is out of the window, or a bound is reached."""
+        hour, item_id, store = slot
+        if not self.takes(hour):
             return False
+        if store not in self._totals:
+            if len(self._totals) > self._max_stores:
+                self.given_up += 1
+                return False
+            self._totals[store], self._now[store] = Counter(), Counter()
+        held = self.get(slot)
+        if held is EMPTY:
+            self._held += 1
         self._newest = max(self._newest, hour)
-        self._totals[item_id] += bucket.weight - self.get(key).weight
-        self._hours.setdefault(hour, {})[item_id] = bucket
+        self._oldest = min(self._oldest, hour)
+        self._totals[store][item_id] += bucket.weight - held.weight
+        if hour >= self._now_from:
+            self._now[store][item_id] += bucket.weight - held.weight
+        self._hours.setdefault(hour, {})[slot] = bucket
         return True
 
-    def expire(self) -> list[BucketKey]:
-        """Forget the hours that fell out of the span; returns the keys of their buckets."""
-        gone: list[BucketKey] = []
-        for hour in sorted(h for h in self._hours if h <= self._newest - self._span_h):
-            left = self._totals.copy()
-            left.subtract({i: bucket.weight for i, bucket in self._hours[hour].items()})
-            left = +left
-            if len(left) < self._at_least:
+    def expire(self) -> list[Slot]:
+        """Let the windows follow the newest hour; returns the slots that are no longer held."""
+        now_from = self._now_window.first_hour(self._newest)
+        for hour in [h for h in self._hours if self._now_from <= h < now_from]:
+            for slot, bucket in self._hours[hour].items():
+                _take(self._now[slot.store], slot.item_id, bucket.weight)
+        self._now_from = max(self._now_from, now_from)
+        gone: list[Slot] = []
+        first = self._window.first_hour(self._newest)
+        for hour in sorted(h for h in self._hours if h < first):
+            if self._items_without(hour) < self._at_least:
                 break
-            self._totals = left
-            gone += [(hour, item_id) for item_id in self._hours.pop(hour)]
+            gone += self._drop(hour)
+        while self._held > self._max_buckets and len(self._hours) > 1:
+            early = self._drop(min(self._hours))
+            self.given_up += len(early)
+            gone += early
         return gone
 
-    def top(self, n: int, may_show: Callable[[str], bool]) -> list[tuple[str, int]]:
-        """The `n` best items with their weights, best first; of equals the lower id first."""
-        scored: Iterable[tuple[str, int]] = (
-            (item_id, weight) for item_id, weight in self._totals.items() if may_show(item_id)
-        )
-        return heapq.nsmallest(n, scored, key=lambda row: (-row[1], row[0]))
+    def top(
+        self,
+        n: int,
+        may_show: Callable[[str], bool],
+        store: str = EVERYBODY,
+        among: Iterable[str] | None = None,
+    ) -> list[tuple[str, int]]:
+        """The `n` best items with their weights, best first; of equals the lower id first.
 
-    def reason(self, item_id: str) -> str:
-        """Why the item is shown: "right now" only where the last day holds half its weight."""
-        hours = range(self._newest - RECENT_H + 1, self._newest + 1)
-        recent = sum(self.get((hour, item_id)).weight for hour in hours)
-        now = 2 * recent >= self._totals[item_id]
+        `among`: of these items alone, a category's, say.
+        """
+        totals: Mapping[str, int] = self._totals.get(store, _NOBODY)
+        chosen = totals.items() if among is None else _of(totals, among)
+        return _best(n, chosen, may_show)
+
+    def top_now(self, n: int, may_show: Callable[[str], bool]) -> list[tuple[str, int]]:
+        """The same, of everybody, in the shorter window."""
+        return _best(n, self._now[EVERYBODY].items(), may_show)
+
+    def reason(self, item_id: str, store: str = EVERYBODY) -> str:
+        """Why the item is shown: "right now" only where "now" holds half its weight."""
+        recent = self._now.get(store, _NOBODY)[item_id]
+        now = 2 * recent >= self._totals[store][item_id]
         return "popular right now" if now else "popular this week"
+
+    def _items_without(self, hour: int) -> int:
+        totals = self._totals[EVERYBODY]
+        leaving = sum(
+            slot.store == EVERYBODY and bucket.weight >= totals[slot.item_id]
+            for slot, bucket in self._hours[hour].items()
+        )
+        return len(totals) - leaving
+
+    def _drop(self, hour: int) -> list[Slot]:
+        buckets = self._hours.pop(hour)
+        self._oldest = min(self._hours, default=_FAR)
+        self._held -= len(buckets)
+        for slot, bucket in buckets.items():
+            _take(self._totals[slot.store], slot.item_id, bucket.weight)
+            if hour >= self._now_from:
+                _take(self._now[slot.store], slot.item_id, bucket.weight)
+        for store in {slot.store for slot in buckets} - {EVERYBODY}:
+            if not self._totals[store]:
+                del self._totals[store], self._now[store]
+        return list(buckets)
+
+
+def _take(totals: Counter[str], item_id: str, weight: int) -> None:
+    left = totals[item_id] - weight
+    if left > 0:
+        totals[item_id] = left
+    else:
+        del totals[item_id]
+
+
+def _of(totals: Mapping[str, int], among: Iterable[str]) -> Iterable[tuple[str, int]]:
+    return ((item_id, totals[item_id]) for item_id in among if item_id in totals)
+
+
+def _best(
+    n: int, weights: Iterable[tuple[str, int]], may_show: Callable[[str], bool]
+) -> list[tuple[str, int]]:
+    shown = (row for row in weights if may_show(row[0]))
+    return heapq.nsmallest(n, shown, key=lambda row: (-row[1], row[0]))

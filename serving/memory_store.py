@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList
+from endcap.lists import RecommendationList, Shelf
 
 
 class MemoryStore:
@@ -12,6 +12,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lists: dict[str, RecommendationList] = {}
         self._trending: RecommendationList | None = None
+        self._shelves: dict[Shelf, RecommendationList] = {}
         self._items: dict[str, CatalogueItem] = {}
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
@@ -33,6 +34,14 @@ class MemoryStore:
         if not only_if_absent or self._trending is None:
             self._trending = ready
 
+    async def write_shelves(self, lists: Mapping[Shelf, RecommendationList | None]) -> None:
+        """Replace lists that are nobody's own; None takes one down."""
+        for shelf, ready in lists.items():
+            if ready is None:
+                self._shelves.pop(shelf, None)
+            else:
+                self._shelves[shelf] = ready
+
     async def write_items(self, items: Sequence[CatalogueItem]) -> None:
         """Keep each item's facts."""
         self._items |= {item.item_id: item for item in items}
@@ -53,6 +62,10 @@ class MemoryStore:
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
         return self._trending
+
+    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
+        """One of the lists that are nobody's own."""
+        return self._shelves.get(shelf)
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items; unknown ids are left out."""

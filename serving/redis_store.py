@@ -15,12 +15,15 @@ from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import (
     REC_TTL_S,
+    SHELF_TTL_S,
     TRENDING_KEY,
     RecommendationList,
+    Shelf,
     decode_list,
     encode_list,
     item_key,
     rec_key,
+    shelf_key,
 )
 
 # A list replaces one of a lower version, or the same version computed again. msgspec writes the
@@ -87,6 +90,19 @@ class RedisStore:
         with self._answering():
             await self._redis.set(TRENDING_KEY, encode_list(ready), nx=only_if_absent)
 
+    async def write_shelves(self, lists: Mapping[Shelf, RecommendationList | None]) -> None:
+        """Replace lists that are nobody's own, in one pipeline; None takes one down."""
+        if not lists:
+            return
+        with self._answering():
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for shelf, ready in lists.items():
+                    if ready is None:
+                        pipeline.delete(shelf_key(shelf))
+                    else:
+                        pipeline.set(shelf_key(shelf), encode_list(ready), ex=SHELF_TTL_S)
+                await pipeline.execute()
+
     async def write_items(self, items: Sequence[CatalogueItem]) -> None:
         """Each item as a hash."""
         with self._answering():
@@ -124,6 +140,12 @@ class RedisStore:
         """The fallback for everybody."""
         with self._answering():
             raw = await self._redis.get(TRENDING_KEY)
+        return decode_list(raw) if raw else None
+
+    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
+        """One of the lists that are nobody's own."""
+        with self._answering():
+            raw = await self._redis.get(shelf_key(shelf))
         return decode_list(raw) if raw else None
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
@@ -190,4 +212,7 @@ def _item(row: Mapping[bytes, bytes]) -> CatalogueItem:
         department=text.get("department", ""),
         price=float(text["price"]) if text.get("price") else None,
         in_stock=text.get("in_stock") != "0",
+        version=int(text["version"]) if text.get("version") else None,
+        previous_price=float(text["previous_price"]) if text.get("previous_price") else None,
+        price_changed_ms=int(text["price_changed_ms"]) if text.get("price_changed_ms") else None,
     )

@@ -153,9 +153,9 @@ async def create_topics(
     """Create the topics that are missing; returns their names.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
-    So has the catalogue: the trends app reads both as one worker. Where the events are there
-    already, the others get as many partitions as they have. `retention_days` is that of raw events
-    and impressions, by the broker's clock; 0: for ever.
+    So has the catalogue: the trends app reads both as one worker; so have its price changes. Where
+    the events are there already, the others get as many partitions as they have. `retention_days`
+    is that of raw events and impressions, by the broker's clock; 0: for ever.
 
     Raises:
         BrokerUnavailableError: no broker answered.
@@ -166,10 +166,11 @@ async def create_topics(
         missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
             partitions = counts[topics.events] or partitions
+            one_partition = {topics.item_deltas, topics.catalogue, topics.price_changes}
             wanted = [
                 NewTopic(
                     topic.name,
-                    1 if topic in {topics.item_deltas, topics.catalogue} else partitions,
+                    1 if topic in one_partition else partitions,
                     replication,
                     topic_configs=_configs(topic, topics, retention_days),
                 )

@@ -23,6 +23,7 @@ class ItemDelta(msgspec.Struct, frozen=True, array_like=True, gc=False):
     kind: str
     timestamp_ms: int
     item_ids: tuple[str, ...]
+    store_id: str = ""
 
 
 LINES_A_RECORD = 2000

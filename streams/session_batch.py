@@ -172,7 +172,14 @@ class BatchFold:
                 kind = COUNTED.get(act.type_code)
                 if kind is not None:
                     deltas.append(
-                        ItemDelta(partition, offset, kind, act.timestamp_ms, act.item_ids)
+                        ItemDelta(
+                            partition,
+                            offset,
+                            kind,
+                            act.timestamp_ms,
+                            act.item_ids,
+                            event.store_id or "",
+                        )
                     )
             elif outcome is _DUPLICATE:
                 duplicate += 1

@@ -1,26 +1,39 @@
 """A compacted topic kept in memory for reading: the newest value of each key."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from aiokafka import TopicPartition
 
-from endcap.catalogue import CatalogueItem, decode_item
+from endcap.catalogue import CatalogueItem, decode_item, is_older
 from endcap.streams.topic_follower import TopicFollower
 from endcap.topics import Topics
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class TopicView(TopicFollower, Generic[T]):
     """Follows a compacted topic from its beginning.
 
-    Values are decoded when they are asked for: most sessions that pass are never looked at.
+    Values are decoded when they are asked for: most sessions that pass are never looked at. One
+    whose `version_of` is not above that of its key's newest changes nothing.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, decode: Callable[[bytes], T]) -> None:
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        decode: Callable[[bytes], T],
+        version_of: Callable[[bytes], int | None] = lambda _: None,
+    ) -> None:
         super().__init__(bootstrap_servers, topic)
         self._decode = decode
+        self._version_of = version_of
+        self._versions: dict[str, int] = {}
+        """Of deleted values too: a deletion has none, and an older value must not undo it."""
         self._raw: dict[str, bytes] = {}
         self._decoded: dict[str, tuple[bytes, T]] = {}
 
@@ -47,10 +60,24 @@ class TopicView(TopicFollower, Generic[T]):
                 if record.value is None:
                     self._raw.pop(key, None)
                     self._decoded.pop(key, None)
-                else:
-                    self._raw[key] = record.value
+                    continue
+                try:
+                    version = self._version_of(record.value)
+                except msgspec.MsgspecError as error:
+                    log.warning("skipped a malformed value of %s: %s", self._topic, error)
+                    continue
+                if is_older(version, self._versions.get(key)):
+                    continue
+                if version is not None:
+                    self._versions[key] = version
+                self._raw[key] = record.value
 
 
 def catalogue_view(bootstrap_servers: str, topics: Topics) -> TopicView[CatalogueItem]:
-    """The catalogue as the shop last published it, by item id."""
-    return TopicView(bootstrap_servers, topics.catalogue.name, decode_item)
+    """The catalogue as the shop last published it, by item id: of each the highest version."""
+    return TopicView(
+        bootstrap_servers,
+        topics.catalogue.name,
+        decode_item,
+        version_of=lambda raw: decode_item(raw).version,
+    )

@@ -1,224 +1,88 @@
-"""The item side: what trends and what the catalogue says, as one Faust app.
+"""The item side as one Faust app: demand, the catalogue, and a shop's own agents beside them.
 
-Both source topics have one partition, so one worker sees all demand. Its tables hold absolute
-values: a count carries the offsets that it holds, in the same record, so that a delta read again
-after a crash changes nothing (Faust itself delivers at least once).
+The source topics have one partition each, so one worker sees all demand. Faust delivers at least
+once and would double a count that is incremented: its tables hold absolute values here, each with
+the offsets that are in it.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple
 
 import faust
 import msgspec
-from prometheus_client import Counter
+from faust.types import TP
 
-from endcap.catalogue import CatalogueItem, decode_item
-from endcap.errors import StoreUnavailableError
-from endcap.lists import ListItem, RecommendationList
+from endcap.catalogue import (
+    CatalogueItem,
+    Publication,
+    change_key,
+    decode_item,
+    encode_change,
+    encode_item,
+)
+from endcap.errors import EndcapError
 from endcap.streams.clients import create_topics
+from endcap.streams.demand import Demand, DemandSettings
 from endcap.streams.item_deltas import ItemDelta, decode_deltas
+from endcap.streams.item_lists import ItemLists, ItemSink
+from endcap.streams.item_metrics import ITEM_RECORDS, PRICE_CHANGES
+from endcap.streams.shop_catalogue import ShopCatalogue
+from endcap.streams.trends_extensions import Register, load_extensions
 from endcap.topics import Topics
-from endcap.trending import HOUR_MS, WEIGHTS, Bucket, BucketKey, TrendingWindow
+from endcap.trending import WEIGHTS
 
 log = logging.getLogger(__name__)
 
-ITEM_RECORDS = Counter(
-    "endcap_item_records_total",
-    "What the trends app read, by what became of it",
-    ["outcome"],
-)
-TOP_N = 20
 FLUSH_S = 1.0
-WRITE_BATCH = 200
+ROWS_AT_ONCE = 500
 LINGER_S = 0.1
 """A table's changelog goes out in few large requests; nobody waits for it."""
 SESSION_TIMEOUT_S = 6
 """A killed worker's successor waits this long for its partitions; Faust's default is a minute."""
+CATCH_UP_S = 30.0
+"""Lists wait at most this long for what was counted before a crash to be counted again."""
 
 
-class ItemSink(Protocol):
-    """Where the lists go. Streams do not know that it is Redis."""
-
-    async def write_trending(self, ready: RecommendationList) -> None:
-        """Replace the list for everybody."""
-
-    async def write_items(self, items: Sequence[CatalogueItem]) -> None:
-        """Write items as the shop shows them."""
-
-    async def delete_items(self, ids: Sequence[str]) -> None:
-        """Forget items that the shop no longer sells."""
+class FrozenError(EndcapError):
+    """This process stood still for so long that another may have taken its place."""
 
 
-def build_app(
-    bootstrap_servers: str,
-    topics: Topics,
-    sink: ItemSink,
-    data_dir: Path,
-    app_id: str = "endcap-trends",
-) -> Any:
-    """The Faust app. The source topics must exist when it starts (see `run_trends`)."""
-    # Imports of faust set no level, and at info it prints tables at every rebalance.
-    for name in ("faust", "mode"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # It warns for every hundred changelog records in flight: its way of waiting, not a fault.
-    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
-    app = faust.App(
-        app_id,
-        broker=[f"kafka://{server}" for server in bootstrap_servers.split(",")],
-        store="memory://",
-        datadir=str(data_dir),
-        topic_partitions=1,
-        topic_replication_factor=1,
-        topic_allow_declare=True,
-        topic_disable_leader=True,
-        web_enabled=False,
-        broker_session_timeout=SESSION_TIMEOUT_S,
-        broker_heartbeat_interval=SESSION_TIMEOUT_S / 3,
-        consumer_auto_offset_reset="earliest",
-        producer_linger=LINGER_S,
-    )
+class TrendsPlace(NamedTuple):
+    """Where the app works, and on what terms."""
 
-    def source(name: str) -> Any:
-        raw = {"key_serializer": "raw", "value_serializer": "raw"}
-        return app.topic(name, key_type=bytes, value_type=bytes, partitions=1, **raw)
-
-    counts = app.Table("counts", default=None, partitions=1)
-    catalogue = app.Table("catalogue", default=None, partitions=1)
-    side = ItemSide(sink)
-
-    async def recovered() -> None:
-        side.restore(dict(counts.items()), dict(catalogue.items()))
-
-    counts.on_recover(recovered)  # Faust calls it when all tables are back
-
-    @app.agent(source(topics.item_deltas.name), name="item-deltas")  # type: ignore[untyped-decorator]
-    async def count(stream: Any) -> None:
-        async for raw in stream:
-            for (hour, item_id), bucket in side.count(_deltas(raw)).items():
-                counts[f"{hour}:{item_id}"] = bucket
-            for hour, item_id in side.window.expire():
-                counts.pop(f"{hour}:{item_id}", None)
-
-    @app.agent(source(topics.catalogue.name), name="catalogue")  # type: ignore[untyped-decorator]
-    async def keep(stream: Any) -> None:
-        async for key, raw in stream.items():
-            item_id = (key or b"").decode()
-            if raw is None:
-                side.remove(item_id)
-                catalogue.pop(item_id, None)
-                continue
-            item = _item(raw)
-            if item is not None:
-                side.keep(item)
-                catalogue[item.item_id] = msgspec.structs.asdict(item)
-
-    @app.timer(FLUSH_S)  # type: ignore[untyped-decorator]
-    async def flush() -> None:
-        await side.flush()
-
-    return app
+    bootstrap_servers: str
+    topics: Topics
+    data_dir: Path
+    app_id: str = "endcap-trends"
+    partitions: int = 8
+    """Of topics that are missing."""
+    demand: DemandSettings = DemandSettings()
+    checkpoint_s: float = 5.0
+    """How often counts are kept, and so how much is read again after a crash. A record is kept once
+    for all that happened to it in between."""
+    extensions: Sequence[str] = ()
 
 
-class ItemSide:
-    """The window and the catalogue in memory, and what the sink does not have of them yet."""
-
-    def __init__(self, sink: ItemSink) -> None:
-        self.window = TrendingWindow()
-        self._sink = sink
-        self._catalogue: dict[str, CatalogueItem] = {}
-        self._unwritten: dict[str, CatalogueItem | None] = {}
-        """Items to write, and None for those to delete. Lost in a crash: `restore` writes all."""
-        self._written: tuple[ListItem, ...] = ()
-
-    def restore(self, counts: dict[str, Any], catalogue: dict[str, Any]) -> None:
-        """Start from what the tables hold."""
-        self.window = TrendingWindow()
-        for key, (weight, counted) in counts.items():
-            hour, item_id = key.split(":", 1)
-            self.window.put((int(hour), item_id), Bucket(weight, counted))
-        self._catalogue = {k: msgspec.convert(row, CatalogueItem) for k, row in catalogue.items()}
-        self._unwritten = {**self._catalogue, **self._unwritten}
-
-    def count(self, deltas: Iterable[ItemDelta]) -> dict[BucketKey, Bucket]:
-        """Count each delta once; returns the buckets that changed."""
-        changed: dict[BucketKey, Bucket] = {}
-        for delta in deltas:
-            hour, weight = delta.timestamp_ms // HOUR_MS, WEIGHTS[delta.kind]
-            outcome = "already_counted"
-            # Each item once: a basket may name the same item on two lines.
-            for item_id in set(delta.item_ids):
-                held = self.window.get((hour, item_id))
-                after = held.plus(weight, delta.source_partition, delta.source_offset)
-                if after is not held and self.window.put((hour, item_id), after):
-                    changed[hour, item_id] = after
-                    outcome = "counted"
-            ITEM_RECORDS.labels(outcome).inc()
-        return changed
-
-    def keep(self, item: CatalogueItem) -> None:
-        """The newest facts of an item."""
-        self._catalogue[item.item_id] = self._unwritten[item.item_id] = item
-        ITEM_RECORDS.labels("item").inc()
-
-    def remove(self, item_id: str) -> None:
-        """An item that the shop no longer sells."""
-        self._catalogue.pop(item_id, None)
-        self._unwritten[item_id] = None
-        ITEM_RECORDS.labels("removed").inc()
-
-    async def flush(self) -> None:
-        """Write items, then the trending list where it changed; a sink away is tried again."""
-        try:
-            while batch := dict(list(self._unwritten.items())[:WRITE_BATCH]):
-                await self._sink.write_items([item for item in batch.values() if item])
-                await self._sink.delete_items([i for i, item in batch.items() if not item])
-                for item_id, item in batch.items():
-                    if self._unwritten.get(item_id, item) is item:  # else a newer one came
-                        self._unwritten.pop(item_id, None)
-            await self._write_trending()
-        except StoreUnavailableError as error:
-            log.warning("trends are kept until the store is back: %s", error)
-
-    async def _write_trending(self) -> None:
-        best = self.window.top(TOP_N, self._may_show)
-        items = tuple(ListItem(i, float(w), self.window.reason(i)) for i, w in best)
-        if not items or items == self._written:
-            return
-        now_ms = int(time.time() * 1000)
-        await self._sink.write_trending(RecommendationList(now_ms, "trending", now_ms, items))
-        self._written = items
-
-    def _may_show(self, item_id: str) -> bool:
-        """In the catalogue and in stock; any item where the shop publishes no catalogue."""
-        known = self._catalogue.get(item_id)
-        return known.in_stock if known else not self._catalogue
-
-
-async def run_trends(
-    bootstrap_servers: str,
-    topics: Topics,
-    sink: ItemSink,
-    data_dir: Path,
-    stop: asyncio.Event,
-    app_id: str = "endcap-trends",
-    partitions: int = 8,
-) -> None:
+async def run_trends(place: TrendsPlace, sink: ItemSink, stop: asyncio.Event) -> None:
     """Work until `stop` is set.
 
-    1. Create the topics that are missing: Faust must not find them absent (PartitionsMismatch).
-    2. Start the app in this loop, without faust.Worker, which takes signals and port 6066.
-    3. Wait for `stop`, or for a crash of the app, and stop it.
+    1. Load the extensions: what is wrong with them is said before anything starts.
+    2. Create the topics that are missing: Faust must not find them absent (PartitionsMismatch).
+    3. Start the app in this loop, without faust.Worker, which takes signals and port 6066.
+    4. Wait for `stop`, or for a crash of the app, and stop it.
 
     Raises:
+        SettingsError: an extension cannot be loaded.
         BrokerUnavailableError: no broker answers at the start.
         Exception: what Faust crashed of, for a supervisor to start the process again.
     """
-    await create_topics(bootstrap_servers, topics, partitions)
-    app = build_app(bootstrap_servers, topics, sink, data_dir, app_id)
+    extensions = load_extensions(place.extensions)
+    await create_topics(place.bootstrap_servers, place.topics, place.partitions)
+    app = build_app(place, sink, extensions)
     app.finalize()
     stopped = asyncio.ensure_future(stop.wait())
     running = asyncio.ensure_future(_started(app))
@@ -231,6 +95,214 @@ async def run_trends(
             task.cancel()
         await asyncio.gather(stopped, running, return_exceptions=True)
         await app.stop()
+
+
+def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register] = ()) -> Any:
+    """The Faust app. The source topics must exist when it starts (see `run_trends`)."""
+    app = _new_app(place)
+    demand, catalogue = Demand(place.demand), ShopCatalogue()
+    lists = ItemLists(sink, demand, catalogue)
+    counting = _count(app, place, demand)
+    _keep_catalogue(app, place.topics, catalogue)
+
+    @app.timer(FLUSH_S)  # type: ignore[untyped-decorator]
+    async def flush() -> None:
+        if await counting.caught_up():
+            await lists.flush()
+            demand.report()
+            catalogue.report()
+
+    for register in extensions:
+        register(app, place.topics)
+    return app
+
+
+class Counting:
+    """Deltas counted in memory and not kept yet; Kafka is told of them when they are."""
+
+    def __init__(self, app: Any, deltas: TP, demand: Demand, every_s: float) -> None:
+        self._app = app
+        self._deltas = deltas
+        self._demand = demand
+        self._every_s = every_s
+        self._buckets = _table(app, "trending-buckets")
+        self._companions = _table(app, "co-purchases")
+        self._unkept: list[Any] = []
+        self._ticked_at: float | None = None
+        self._restored_at: float | None = None
+        self._target: int | None = None
+        self._caught_up = False
+        # Faust calls it when all tables are back.
+        self._companions.on_recover(self._restore)
+        app.on_partitions_revoked.connect(self._lose)
+
+    def count(self, event: Any) -> None:
+        """Count a record once; it stays unacknowledged until the next checkpoint."""
+        self._demand.count(_deltas(event.value))
+        self._unkept.append(event)
+
+    async def checkpoint(self) -> None:
+        """Keep what was counted.
+
+        1. Make sure that this process did not stand still: another would own the counts by now.
+        2. Write every record that changed; each holds the offsets that are in it.
+        3. Acknowledge the deltas: Faust commits them after it has flushed what 2. wrote.
+
+        Raises:
+            FrozenError: it did stand still.
+        """
+        now_s = time.monotonic()
+        last_s, self._ticked_at = self._ticked_at or now_s - self._every_s, now_s
+        if self._restored_at is None:
+            return
+        stood_still_s = now_s - last_s - self._every_s
+        if stood_still_s > SESSION_TIMEOUT_S:
+            raise FrozenError(
+                f"This process stood still for {stood_still_s:.0f} s and may have been replaced. "
+                "It ends without writing; start it again."
+            )
+        events, self._unkept = self._unkept, []
+        buckets, companions = self._demand.take_unkept()
+        for table, rows in ((self._buckets, buckets), (self._companions, companions)):
+            for number, (key, value) in enumerate(rows):
+                if value is not None:
+                    table[key] = value
+                elif key in table:
+                    table.pop(key)
+                if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
+                    await asyncio.sleep(0)
+        for event in events:
+            event.ack()
+
+    async def caught_up(self) -> bool:
+        """Whether everything is counted again that was counted before a restart.
+
+        Until then a list would go back to an earlier state.
+        """
+        if self._caught_up or self._restored_at is None:
+            return self._caught_up
+        if time.monotonic() - self._restored_at > CATCH_UP_S:
+            self._caught_up = True
+            return True
+        consumer = self._app.consumer
+        if self._deltas not in consumer.assignment():
+            return False
+        if self._target is None:
+            ends = await consumer.highwaters(self._deltas)
+            self._target = ends.get(self._deltas)
+        position = await consumer.position(self._deltas)
+        if self._target is not None and position is not None and position >= self._target:
+            # What was fetched may still be on its way to the agent: one flush later it is there.
+            self._caught_up = True
+        return False
+
+    async def _lose(self, *_: Any, **__: Any) -> None:
+        # What was held before a rebalance is read again: its acknowledgement would skip it.
+        self._unkept, self._restored_at = [], None
+
+    async def _restore(self) -> None:
+        self._demand.restore(dict(self._buckets.items()), dict(self._companions.items()))
+        self._restored_at, self._target, self._caught_up = time.monotonic(), None, False
+
+
+def _new_app(place: TrendsPlace) -> Any:
+    # Imports of faust set no level, and at info it prints tables at every rebalance.
+    for name in ("faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It warns for every hundred changelog records in flight: its way of waiting, not a fault.
+    logging.getLogger("faust.transport.producer").setLevel(logging.ERROR)
+    return faust.App(
+        place.app_id,
+        broker=[f"kafka://{server}" for server in place.bootstrap_servers.split(",")],
+        store="memory://",
+        datadir=str(place.data_dir),
+        topic_partitions=1,
+        topic_replication_factor=1,
+        topic_allow_declare=True,
+        topic_disable_leader=True,
+        web_enabled=False,
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=SESSION_TIMEOUT_S / 3,
+        consumer_auto_offset_reset="earliest",
+        producer_linger=LINGER_S,
+        # It would wait at each rebalance for what only a checkpoint acknowledges.
+        stream_wait_empty=False,
+    )
+
+
+def _count(app: Any, place: TrendsPlace, demand: Demand) -> Counting:
+    deltas = place.topics.item_deltas.name
+    counting = Counting(app, TP(deltas, 0), demand, place.checkpoint_s)
+
+    @app.agent(_source(app, deltas), name="item-deltas")  # type: ignore[untyped-decorator]
+    async def count(stream: Any) -> None:
+        async for event in stream.noack().events():
+            counting.count(event)
+
+    @app.timer(place.checkpoint_s)  # type: ignore[untyped-decorator]
+    async def checkpoint() -> None:
+        await counting.checkpoint()
+
+    return counting
+
+
+def _keep_catalogue(app: Any, topics: Topics, catalogue: ShopCatalogue) -> None:
+    rows = _table(app, "catalogue-items")
+
+    @rows.on_recover  # type: ignore[untyped-decorator]
+    async def restore() -> None:
+        catalogue.restore(dict(rows.items()))
+
+    @app.agent(_source(app, topics.catalogue.name), name="catalogue")  # type: ignore[untyped-decorator]
+    async def keep(stream: Any) -> None:
+        """For each report of an item, in this order:
+
+        1. Write its price change: a crash after it writes the same record again.
+        2. Hold the item, and keep it in the table.
+        3. Where an older version came, put the newer one behind it: compaction keeps the last.
+        """
+        async for event in stream.events():
+            item_id = (event.key or b"").decode()
+            at = Publication(event.message.offset, int(event.message.timestamp * 1000))
+            if event.value is None:
+                held = catalogue.remove(item_id, at)
+            elif (said := _item(event.value, item_id)) is None:
+                continue
+            else:
+                taken = catalogue.take(said, at)
+                if taken.change is not None:
+                    key = change_key(taken.change, at)
+                    await app.producer.send_and_wait(
+                        topics.price_changes.name, key, encode_change(taken.change), 0, None, None
+                    )
+                    PRICE_CHANGES.inc()
+                if taken.outcome == "older_version":
+                    now = taken.held.item if taken.held else None
+                    raw = None if now is None else encode_item(now)
+                    await app.producer.send_and_wait(
+                        topics.catalogue.name, event.key, raw, 0, None, None
+                    )
+                held = taken.held
+            value = catalogue.keep(item_id, held)
+            key = item_id.encode()
+            if value is None:
+                rows.pop(key, None)
+            elif rows.get(key) != value:
+                rows[key] = value
+
+
+def _table(app: Any, name: str) -> Any:
+    """A table of bytes, which may be written from a timer as well as by an agent."""
+    table = app.Table(name, default=None, key_type=bytes, value_type=bytes, partitions=1)
+    table.key_serializer = table.value_serializer = "raw"
+    # Its own way refuses a timer, and `use_partitioner` looks up all topics for each row.
+    table.partition_for_key = lambda _: 0
+    return table
+
+
+def _source(app: Any, name: str) -> Any:
+    raw = {"key_serializer": "raw", "value_serializer": "raw"}
+    return app.topic(name, key_type=bytes, value_type=bytes, partitions=1, **raw)
 
 
 async def _started(app: Any) -> None:
@@ -252,12 +324,16 @@ def _deltas(raw: bytes | None) -> tuple[ItemDelta, ...]:
     return tuple(delta for delta in deltas if delta.kind in WEIGHTS)
 
 
-def _item(raw: bytes) -> CatalogueItem | None:
+def _item(raw: bytes, item_id: str) -> CatalogueItem | None:
     try:
-        return decode_item(raw)
+        item = decode_item(raw)
     except msgspec.MsgspecError as error:
         _malformed("catalogue item", error)
         return None
+    if item.item_id != item_id:
+        _malformed("catalogue item", "its key is not its item_id")
+        return None
+    return item
 
 
 def _malformed(what: str, why: object) -> None:

@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +20,7 @@ from endcap.lists import RecommendationList
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer, started_transactional_producer
 from endcap.streams.item_deltas import ItemDelta, encode_deltas
-from endcap.streams.trends import run_trends
+from endcap.streams.trends import TrendsPlace, run_trends
 from endcap.topics import Topics, topics_with_prefix
 from endcap.trending import HOUR_MS
 
@@ -42,12 +42,16 @@ def servers() -> Iterator[LocalStack]:
 
 @asynccontextmanager
 async def app_running(
-    servers: LocalStack, topics: Topics, store: RedisStore, folder: Path, app_id: str
+    servers: LocalStack,
+    topics: Topics,
+    store: RedisStore,
+    folder: Path,
+    app_id: str,
+    extensions: Sequence[str] = (),
 ) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    running = asyncio.create_task(
-        run_trends(servers.bootstrap_servers, topics, store, folder, stop, app_id)
-    )
+    place = TrendsPlace(servers.bootstrap_servers, topics, folder, app_id, extensions=extensions)
+    running = asyncio.create_task(run_trends(place, store, stop))
     try:
         yield
     finally:

@@ -64,7 +64,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "anonymous_id": draw(st.sampled_from((None, "phone", "ann"))),
     }
     if draw(st.integers(0, 5)) == 0:
-        field = draw(st.sampled_from((*row, "search_term", "currency", "store")))
+        field = draw(st.sampled_from((*row, "search_term", "currency", "store_id")))
         row[field] = draw(st.sampled_from(ODD))
         if draw(st.booleans()):
             row.pop(draw(st.sampled_from(list(row))))

@@ -3,22 +3,25 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endcap.trending import EMPTY, SPAN_H, WEIGHTS, TrendingWindow
+from endcap.trending import EMPTY, WEEK, WEIGHTS, Slot, Trends
+
+SPAN_H = WEEK.size_h
 
 ITEMS = st.sampled_from(["apple", "bread", "corn"])
 ACTS = st.lists(st.tuples(st.integers(0, 3 * SPAN_H), ITEMS, st.sampled_from([1, 2, 4])))
 Act = tuple[int, str, int]
 
 
-def window_of(acts: list[Act]) -> TrendingWindow:
-    window = TrendingWindow(at_least=0)
+def window_of(acts: list[Act]) -> Trends:
+    window = Trends(at_least=0)
     for offset, (hour, item_id, weight) in enumerate(acts):
-        window.put((hour, item_id), window.get((hour, item_id)).plus(weight, 0, offset))
+        slot = Slot(hour, item_id)
+        window.put(slot, window.get(slot).plus(weight, 0, offset))
         window.expire()
     return window
 
 
-def everything(window: TrendingWindow) -> list[tuple[str, int]]:
+def everything(window: Trends) -> list[tuple[str, int]]:
     return window.top(99, lambda _: True)
 
 
@@ -62,22 +65,22 @@ def test_a_purchase_outweighs_a_cart_and_a_cart_a_view() -> None:
 
 def test_what_fell_out_of_the_span_is_forgotten_and_named() -> None:
     window = window_of([(0, "old", 4), (1, "new", 1)])
-    window.put((SPAN_H, "new"), EMPTY.plus(1, 0, 9))
-    assert window.expire() == [(0, "old")]
+    window.put(Slot(SPAN_H, "new"), EMPTY.plus(1, 0, 9))
+    assert window.expire() == [Slot(0, "old")]
     assert window.expire() == []
-    assert window.get((0, "old")) == EMPTY
-    assert not window.put((0, "old"), EMPTY.plus(1, 0, 10))
+    assert window.get(Slot(0, "old")) == EMPTY
+    assert not window.put(Slot(0, "old"), EMPTY.plus(1, 0, 10))
     assert everything(window) == [("new", 2)]
 
 
 def test_a_quiet_shop_keeps_older_hours_until_enough_items_trend() -> None:
-    window = TrendingWindow(at_least=2)
+    window = Trends(at_least=2)
     for hour, item_id in ((0, "old"), (1, "older than a week"), (2 * SPAN_H, "new")):
-        window.put((hour, item_id), EMPTY.plus(1, 0, hour))
-    assert window.expire() == [(0, "old")]
+        window.put(Slot(hour, item_id), EMPTY.plus(1, 0, hour))
+    assert window.expire() == [Slot(0, "old")]
     assert everything(window) == [("new", 1), ("older than a week", 1)]
-    window.put((2 * SPAN_H, "newer"), EMPTY.plus(1, 0, 9))
-    assert window.expire() == [(1, "older than a week")]
+    window.put(Slot(2 * SPAN_H, "newer"), EMPTY.plus(1, 0, 9))
+    assert window.expire() == [Slot(1, "older than a week")]
 
 
 def test_equal_weights_are_ordered_by_id() -> None:
