@@ -6,7 +6,11 @@ it is ASCII JSON of the fields of `endcap.events.Event` alone, without escapes, 
 is plain if all of their events in the batch are, and their snapshot as well: nobody logged in, and
 the tail stays below the length at which it is sealed. Everything else is handed back untouched for
 `BatchFold`, which says what is right: for the same records both give the same bytes
-(tests/unit/test_plain_events.py). In doubt it is not plain.
+(tests/unit/test_plain_events.py). In doubt it is not plain. A field that it does not know makes an
+event doubtful, so what is added to events or snapshots is right here before it is quick.
+
+One long file: calls across modules of C would cost what it saves. From the top: bytes written, the
+batch, JSON, msgpack, the tail.
 
 What is read: JSON (RFC 8259) and msgpack (https://github.com/msgpack/msgpack/blob/master/spec.md).
 """

@@ -24,7 +24,7 @@ from endcap.streams.start import Start, resume
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 10_000
+MAX_BATCH = 25_000
 _POLL_MS = 200
 _FETCH_WAIT_MS = 50
 
