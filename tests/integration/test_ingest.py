@@ -213,7 +213,7 @@ def rees46_line(number: int) -> bytes:
     return out.getvalue().strip().encode()
 
 
-async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed(
+async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed_and_frozen(
     stack: LocalStack, registry: Any, producer: AIOKafkaProducer
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}"
@@ -278,17 +278,26 @@ async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed
             await producer.flush()
             await asyncio.sleep(0.01)  # some thousand a second: the count is not the point
 
+    frozen: Ingest | None = None
     ingest = Ingest(stack, prefix, sources)
     try:
         feeding = asyncio.create_task(feed())
-        for _ in range(3):
+        for _ in range(2):
             await ingest.counts(1)
             ingest.child.kill()
             ingest = Ingest(stack, prefix, sources)
+        await ingest.counts(1)
+        ingest.child.pause()
+        frozen, ingest = ingest, Ingest(stack, prefix, sources)
+        await ingest.counts(1)  # the frozen one's partitions are its own now
+        frozen.child.resume()
         killed.set()
         await feeding
         await until_all_is_read(stack, prefix, list(topic.values()))
     finally:
+        if frozen:
+            frozen.child.resume()
+            frozen.child.stop(30)
         ingest.child.stop(30)
     found = Counter(event.event_id for event in await events_in(stack, topics))
     named = {f"{name}-{number}" for name in ("web", "app", "till") for number in range(sent)}
@@ -299,7 +308,7 @@ async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed
     assert Counter((letter.source_topic, letter.value) for letter in letters) == Counter(
         (topic[name], value) for name, value in poison
     )
-    print(f"{sent} records of each of {len(make)} sources, 3 kills: each is one event")
+    print(f"{sent} records of each of {len(make)} sources, 2 kills, 1 freeze: each is one event")
 
 
 async def test_a_dead_letter_goes_back_to_its_source_and_becomes_an_event(
