@@ -150,7 +150,7 @@ def ingest(
         typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
     ] = None,
 ) -> None:
-    """Other systems' topics into the events topic, each record once: the sources of endcap.toml.
+    """Other systems' topics (the sources of endcap.toml) into events, each record once.
 
     Example: endcap ingest --metrics-port 9104
     """

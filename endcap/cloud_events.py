@@ -43,11 +43,12 @@ def open_record(headers: Headers, value: bytes | None) -> Opened:
     """
     if not headers:
         return Opened(value, None, {}, None)
-    named = {name.lower(): said for name, said in headers if said is not None}
-    if named.get("content-type", b"").lower().startswith(_STRUCTURED):
+    if any(n.lower() == "content-type" and _is_structured(said) for n, said in headers):
         return _structured(value)
     attributes = {
-        name: _text(said, name) for name, said in named.items() if name.startswith(_PREFIX)
+        name: _text(said, name)
+        for name, said in headers
+        if name.startswith(_PREFIX) and said is not None
     }
     if "ce_id" not in attributes:
         return Opened(value, None, {}, None)
@@ -62,6 +63,10 @@ def with_cloud_event_id(event: Event, headers: Headers) -> Event:
     """
     found = open_record(headers, None).event_id if any(n == "ce_id" for n, _ in headers) else None
     return event if found is None else msgspec.structs.replace(event, event_id=found)
+
+
+def _is_structured(content_type: bytes | None) -> bool:
+    return content_type is not None and content_type.lower().startswith(_STRUCTURED)
 
 
 def _structured(value: bytes | None) -> Opened:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from endcap.adapters import Decoder, Row
+from endcap.errors import InvalidEventError
 
 
 class RecordDecoder(Protocol):
@@ -30,5 +31,12 @@ class PlainDecoder:
         """There is nothing to get."""
 
     def decode(self, raw: bytes) -> Row:
-        """By the one decoder."""
-        return self._decode(raw)
+        """By the one decoder. It may be anybody's: one record must not end the process."""
+        try:
+            return self._decode(raw)
+        except InvalidEventError:
+            raise
+        except Exception as error:
+            raise InvalidEventError(
+                "decoder", f"The decoder failed of it: {error!r}. Mend it, then replay the record."
+            ) from error

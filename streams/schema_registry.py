@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, NoReturn
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from endcap.errors import InvalidEventError, RegistryUnavailableError
 from endcap.streams import metrics
@@ -24,6 +25,20 @@ class Schema(NamedTuple):
     kind: str
     text: str
     references: tuple[tuple[str, "Schema"], ...] = ()
+
+
+class _Reference(msgspec.Struct):
+    name: str
+    subject: str
+    version: int
+
+
+class _Answer(msgspec.Struct):
+    """As the protocol names it; a schema without a type is Avro's."""
+
+    schema: str
+    schemaType: str | None = None  # noqa: N815
+    references: list[_Reference] | None = None
 
 
 class SchemaRegistry:
@@ -67,16 +82,17 @@ class SchemaRegistry:
             await self._client.aclose()
 
     async def _read(self, answer: Any, depth: int) -> Schema:
-        if not isinstance(answer, dict) or not isinstance(answer.get("schema"), str):
-            self._fail("its answer holds no schema")
+        try:
+            found = msgspec.convert(answer, _Answer)
+        except msgspec.ValidationError as error:
+            self._fail(f"its answer is no schema ({error})", error)
         if depth > _DEEPEST:
             raise InvalidEventError("schema_id", "The schema's references are nested too deep.")
         references = []
-        for each in answer.get("references") or ():
-            path = f"/subjects/{quote(each['subject'], safe='')}/versions/{each['version']}"
-            references.append((each["name"], await self._read(await self._get(path), depth + 1)))
-        # Avro is what the protocol leaves out.
-        return Schema(answer.get("schemaType") or "AVRO", answer["schema"], tuple(references))
+        for each in found.references or ():
+            path = f"/subjects/{quote(each.subject, safe='')}/versions/{each.version}"
+            references.append((each.name, await self._read(await self._get(path), depth + 1)))
+        return Schema(found.schemaType or "AVRO", found.schema, tuple(references))
 
     async def _get(self, path: str) -> Any:
         try:
@@ -89,7 +105,7 @@ class SchemaRegistry:
         code = found.get("error_code") if isinstance(found, dict) else None
         if answer.status_code == httpx.codes.NOT_FOUND and code in _NOT_THERE:
             raise InvalidEventError(
-                "schema_id", f"The registry at {self.shown} has no {path}: {found['message']}"
+                "schema_id", f"The registry at {self.shown} has no {path}: {found.get('message')}"
             )
         if answer.status_code != httpx.codes.OK:
             self._fail(f"{path} is answered with {answer.status_code}")

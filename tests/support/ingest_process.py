@@ -1,0 +1,99 @@
+"""`endcap ingest` as an operator would run it, and what it left in the topics."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from click_records import ADAPTERS
+
+from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.local_stack.ports import free_ports, is_open
+from endcap.deploy.local_stack.supervised import Child
+from endcap.deploy.prometheus_text import scrape, total
+from endcap.events import Event, parse_event
+from endcap.streams.clients import read_whole, started_consumer
+from endcap.topics import Topics
+
+
+class Ingest:
+    """`endcap ingest` in a process of its own, as an operator would run it."""
+
+    def __init__(self, stack: LocalStack, prefix: str, sources: Mapping[str, Any]) -> None:
+        (self._port,) = free_ports(1)
+        self.child = Child(
+            "endcap ingest",
+            [sys.executable, "-m", "endcap.deploy.cli", "ingest"],
+            stack.log_dir / f"ingest-{self._port}.log",
+            environment(stack, prefix, sources)
+            | {
+                "ENDCAP_METRICS_PORT": str(self._port),
+                "ENDCAP_SESSION_TIMEOUT_S": "2",
+            },
+        )
+        self.child.wait_until(lambda: is_open(self._port), 60)
+
+    def count(self, metric: str, **labels: str) -> int:
+        return int(total(scrape(self._port), metric, labels))
+
+    async def counts(self, records: int, metric: str = "endcap_ingest_records_total") -> None:
+        """Returns when it has counted so many."""
+        async with asyncio.timeout(60):
+            while await asyncio.to_thread(self.count, metric) < records:
+                self.child.check()
+                await asyncio.sleep(0.05)
+
+
+def environment(stack: LocalStack, prefix: str, sources: Mapping[str, Any]) -> dict[str, str]:
+    return os.environ | {
+        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+        "ENDCAP_TOPIC_PREFIX": prefix,
+        "ENDCAP_SOURCES": json.dumps(sources),
+        "ENDCAP_ADAPTERS": json.dumps(ADAPTERS),
+    }
+
+
+async def create_sources(stack: LocalStack, *names: str, partitions: int = 2) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+    await admin.start()
+    await admin.create_topics([NewTopic(name, partitions, 1) for name in names])
+    await admin.close()
+
+
+async def events_in(stack: LocalStack, topics: Topics) -> list[Event]:
+    found = []
+    async for record in read_whole(stack.bootstrap_servers, topics.events.name):
+        event = parse_event(record.value, 1 << 62)
+        assert record.key == event.user_id.encode()
+        found.append(event)
+    return found
+
+
+async def endcap(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "endcap.deploy.cli", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+async def until_all_is_read(stack: LocalStack, prefix: str, names: list[str]) -> None:
+    """Returns when the group has committed all of the topics."""
+    group = await started_consumer(stack.bootstrap_servers, group_id=f"{prefix}-ingest")
+    try:
+        ends = await group.end_offsets([TopicPartition(name, n) for name in names for n in (0, 1)])
+        async with asyncio.timeout(90):
+            while True:
+                if all([await group.committed(tp) == end for tp, end in ends.items() if end]):
+                    return
+                await asyncio.sleep(0.05)
+    finally:
+        await group.stop()
