@@ -541,6 +541,24 @@ def bench_faults_command(
     _show(found, as_json)
 
 
+@bench_app.command("leader-moves")
+def bench_leader_moves_command(
+    moves: Annotated[int, typer.Option(help="Brokers killed, one after the other.", min=1)] = 6,
+    seed: Annotated[int, typer.Option(help="Of the events.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill one broker of three after the other; compare every session with the plain fold.
+
+    Example: endcap bench leader-moves --moves 2 --json
+    """
+    from endcap.deploy.bench.leader_moves import bench_leader_moves
+    from endcap.deploy.progress import Bars
+
+    with Bars(_screen) as bars:
+        found = bench_leader_moves(moves, load_settings().cache_dir, bars, seed)
+    _show(found, as_json)
+
+
 def _show(found: object, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
