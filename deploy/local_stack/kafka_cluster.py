@@ -110,8 +110,8 @@ class KafkaCluster:
         """Side by side: none of them answers before two are there."""
         ports = free_ports(2 * len(NODES))
         self._nodes = {
-            number: _Node(number, *ports[2 * at : 2 * at + 2], folder / f"kafka-{number}")
-            for at, number in enumerate(NODES)
+            number: _Node(number, port, controller_port, folder / f"kafka-{number}")
+            for number, port, controller_port in zip(NODES, ports[::2], ports[1::2], strict=True)
         }
         voters = ",".join(
             f"{node.number}@{LOOPBACK}:{node.controller_port}" for node in self._nodes.values()

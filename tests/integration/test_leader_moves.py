@@ -13,7 +13,12 @@ from endcap.deploy.local_stack.kafka_cluster import NODES, KafkaCluster
 from endcap.deploy.progress import Bars
 from endcap.errors import BrokerUnavailableError
 from endcap.events import Event, EventType, parse_event
-from endcap.streams.clients import create_topics, started_producer, stop_producer
+from endcap.streams.clients import (
+    create_topics,
+    started_consumer,
+    started_producer,
+    stop_producer,
+)
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.topic_view import TopicView
 from endcap.topics import topics_with_prefix
@@ -44,6 +49,24 @@ def test_workers_fold_each_event_once_while_leaders_move_away_and_back(
     assert found["events"] > found["unique_events"] > 1_000
     assert (found["lost"], found["doubled"], found["out_of_order"]) == (0, 0, 0)
     assert (found["deltas_lost"], found["deltas_doubled"]) == (0, 0)
+
+
+async def test_a_broker_that_is_not_the_coordinator_is_not_believed(
+    cluster: KafkaCluster,
+) -> None:
+    """It answers with an error; that is not "nothing is committed", and no new beginning."""
+    topics = topics_with_prefix("believing")
+    await create_topics(cluster.bootstrap_servers, topics, 1, replication=len(NODES))
+    source = TopicPartition(topics.events.name, 0)
+    consumer = await started_consumer(cluster.bootstrap_servers, group_id="believing")
+    try:
+        consumer.assign([source])
+        await consumer.commit({source: 5})
+        coordinator = consumer._coordinator
+        coordinator.coordinator_id = next(n for n in NODES if n != coordinator.coordinator_id)
+        assert await consumer.committed(source) == 5
+    finally:
+        await consumer.stop()
 
 
 async def test_the_producer_and_the_view_of_a_server_follow_the_leader(
