@@ -102,3 +102,21 @@ def bench_faults_command(
     with Bars(screen) as bars:
         found = bench_faults(plan, load_settings().cache_dir, bars, seed)
     show(found, as_json)
+
+
+@app.command("leader-moves")
+def bench_leader_moves_command(
+    moves: Annotated[int, typer.Option(help="Brokers killed, one after the other.", min=1)] = 6,
+    seed: Annotated[int, typer.Option(help="Of the events.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill one broker of three after the other; compare every session with the plain fold.
+
+    Example: endcap bench leader-moves --moves 2 --json
+    """
+    from endcap.deploy.bench.leader_moves import bench_leader_moves
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = bench_leader_moves(moves, load_settings().cache_dir, bars, seed)
+    show(found, as_json)

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
 
 from endcap.errors import BrokerUnavailableError
+from endcap.streams.group_offsets import refuse_answers_of_others
 from endcap.topics import Topic, Topics
 
 # While a broker is away aiokafka logs hundreds of identical lines; our own error says it once.
@@ -99,14 +100,20 @@ async def started_consumer(
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
+    in_group = settings.get("group_id") is not None
     consumer = AIOKafkaConsumer(
-        *topics,
+        *(() if in_group else topics),
         bootstrap_servers=bootstrap_servers,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         **settings,
     )
-    return await _start(consumer, bootstrap_servers)
+    await _start(consumer, bootstrap_servers)
+    if in_group:
+        refuse_answers_of_others(consumer)
+        if topics:
+            consumer.subscribe(topics)
+    return consumer
 
 
 async def read_whole(

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -75,11 +75,30 @@ def bench_faults(
     fault ends when that is so. `fenced`: how often a worker that woke up was refused.
     """
     with LocalStack(None, "redis://none-needed", cache_dir, bars.say) as stack:
-        return asyncio.run(_Trial(stack, plan, bars, seed).run())
+        return asyncio.run(_OneBroker(stack, plan, bars, seed).run())
 
 
-class _Trial:
-    def __init__(self, stack: LocalStack, plan: dict[str, int], bars: Bars, seed: int) -> None:
+class Servers(Protocol):
+    """A broker or several, and a folder for the logs of what works with them."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """`host:port`, with commas between several."""
+        ...
+
+    @property
+    def log_dir(self) -> Path:
+        """It is there."""
+        ...
+
+
+class Trial:
+    """The faults of workers and of input; those of brokers are the subclasses'."""
+
+    replication = 1
+    events_per_s = EVENTS_PER_S
+
+    def __init__(self, stack: Servers, plan: dict[str, int], bars: Bars, seed: int) -> None:
         self._stack = stack
         self._bars = bars
         self._rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
@@ -92,8 +111,9 @@ class _Trial:
         self._fenced = 0
 
     async def run(self) -> dict[str, Any]:
+        """What happened and what became of the events."""
         bootstrap = self._stack.bootstrap_servers
-        await create_topics(bootstrap, self._topics, PARTITIONS)
+        await create_topics(bootstrap, self._topics, PARTITIONS, self.replication)
         seconds: dict[str, list[float]] = {}
         async with AsyncExitStack() as closing:
             closing.push_async_callback(self._stop_workers)
@@ -103,13 +123,13 @@ class _Trial:
             closing.push_async_callback(self._watch.stop)
             producer = await started_producer(bootstrap)
             closing.push_async_callback(stop_producer, producer)
-            self._feed = _Feed(producer, self._topics.events.name, self._rng)
+            self._feed = _Feed(producer, self._topics.events.name, self._rng, self.events_per_s)
             feeding = asyncio.create_task(self._feed.run())
             await self._recovered(await self._ends())
             for done, kind in enumerate(self._faults):
                 self._bars.advance("Faults", done, len(self._faults))
                 started = time.monotonic()
-                await self._happen(kind)
+                await self._kinds()[kind]()
                 seconds.setdefault(kind, []).append(time.monotonic() - started)
             self._bars.advance("Faults", len(self._faults), len(self._faults))
             self._feed.stop()
@@ -123,6 +143,7 @@ class _Trial:
             **found,
             "by_kind": dict(Counter(self._faults)),
             "fenced": self._fenced,
+            "workers_started": next(self._numbers) - 1,
             "seconds_to_recover": {
                 kind: round(statistics.median(took), 2) for kind, took in seconds.items()
             },
@@ -130,16 +151,14 @@ class _Trial:
             "session_timeout_s": SESSION_TIMEOUT_S,
         }
 
-    async def _happen(self, kind: str) -> None:
-        """One fault, and its recovery."""
-        happen: dict[str, Callable[[], Awaitable[None]]] = {
+    def _kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Each is one fault, and its recovery."""
+        return {
             "kill": self._kill,
             "freeze": self._freeze,
-            "broker": self._kill_broker,
             "rebalance": self._rebalance,
             "repeats": self._repeat,
         }
-        await happen[kind]()
 
     async def _kill(self) -> None:
         ends = await self._ends()
@@ -160,13 +179,6 @@ class _Trial:
             worker.child.resume()
         await self._recovered(await self._ends())
         self._fenced += await asyncio.to_thread(worker.fenced) - fenced
-
-    async def _kill_broker(self) -> None:
-        ends = await self._ends()
-        await asyncio.to_thread(self._stack.kill_kafka)
-        await asyncio.sleep(_DOWN_S)
-        await asyncio.to_thread(self._stack.revive_kafka)
-        await self._recovered(ends)
 
     async def _rebalance(self) -> None:
         worker = await self._new_worker()
@@ -261,6 +273,22 @@ class _Trial:
         }
 
 
+class _OneBroker(Trial):
+    def __init__(self, stack: LocalStack, plan: dict[str, int], bars: Bars, seed: int) -> None:
+        super().__init__(stack, plan, bars, seed)
+        self._local = stack
+
+    def _kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        return super()._kinds() | {"broker": self._kill_broker}
+
+    async def _kill_broker(self) -> None:
+        ends = await self._ends()
+        await asyncio.to_thread(self._local.kill_kafka)
+        await asyncio.sleep(_DOWN_S)
+        await asyncio.to_thread(self._local.revive_kafka)
+        await self._recovered(ends)
+
+
 def _without_what_left(snapshot: Snapshot | None, user_id: str) -> Session:
     """The session, where a device's count is of the events that are still its own."""
     if snapshot is None:
@@ -280,7 +308,7 @@ class StreamProcess:
     """`endcap stream` in a process of its own, as an operator would run it."""
 
     def __init__(
-        self, stack: LocalStack, prefix: str, number: int, more: Mapping[str, str] = _NOTHING
+        self, stack: Servers, prefix: str, number: int, more: Mapping[str, str] = _NOTHING
     ) -> None:
         """`more`: settings beside these, by their names in the environment."""
         (self._port,) = free_ports(1)
@@ -318,12 +346,15 @@ class _Due(NamedTuple):
 class _Feed:
     """Events at a steady rate: each up to half the lateness out of order, one in ten repeated."""
 
-    def __init__(self, producer: AIOKafkaProducer, topic: str, rng: random.Random) -> None:
+    def __init__(
+        self, producer: AIOKafkaProducer, topic: str, rng: random.Random, events_per_s: int
+    ) -> None:
         self.events: list[Event] = []
         self.records = 0
         self._producer = producer
         self._topic = topic
         self._rng = rng
+        self._events_per_s = events_per_s
         self._stopping = False
         self._waiting: list[_Due] = []
         self._orders = count()
@@ -358,7 +389,8 @@ class _Feed:
                 if len(sent) > 2_000:
                     await asyncio.gather(*sent)
                     sent.clear()
-                await asyncio.sleep(max(0.0, started + number / EVENTS_PER_S - time.monotonic()))
+                due = started + number / self._events_per_s
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
         sent += await self._send_due(float("inf"))
         await asyncio.gather(*sent)
 

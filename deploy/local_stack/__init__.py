@@ -22,7 +22,13 @@ from endcap.deploy.local_stack.ports import LOOPBACK, free_ports
 from endcap.deploy.local_stack.supervised import Child, LocalStackError, PortTakenError
 from endcap.deploy.local_stack.valkey import start_valkey
 
-__all__ = ["LocalStack", "LocalStackError", "default_cache_dir", "exit_on_sigterm"]
+__all__ = [
+    "LocalStack",
+    "LocalStackError",
+    "default_cache_dir",
+    "exit_on_sigterm",
+    "on_a_free_port",
+]
 
 _PORT_ATTEMPTS = 3
 _T = TypeVar("_T")
@@ -152,7 +158,7 @@ class LocalStack:
             self._children.append(start_valkey(port, part))
             return port
 
-        return _on_a_free_port(attempt, folder / "store")
+        return on_a_free_port(attempt, folder / "store")
 
     def _start_kafka(self, folder: Path) -> int:
         jars = kafka_jars(self._cache_dir, self._on_progress)
@@ -165,7 +171,7 @@ class LocalStack:
             self._broker = _Broker(broker, port, part, jars)
             return port
 
-        return _on_a_free_port(attempt, folder / "broker")
+        return on_a_free_port(attempt, folder / "broker")
 
     def _stop(self, *, keep_logs: bool) -> None:
         """Ask all, then wait for each; forget them, so that a second call finds nothing to do."""
@@ -216,7 +222,7 @@ def exit_on_sigterm() -> None:
     signal.signal(signal.SIGTERM, leave)
 
 
-def _on_a_free_port(attempt: Callable[[Path], _T], folder: Path) -> _T:
+def on_a_free_port(attempt: Callable[[Path], _T], folder: Path) -> _T:
     """Try again, in a folder of its own, where another process was faster to take the port."""
     for number in range(1, _PORT_ATTEMPTS):
         with suppress(PortTakenError):

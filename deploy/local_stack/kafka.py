@@ -69,16 +69,35 @@ logger.loader.level=warn
 
 def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path]) -> Child:
     """Format a storage folder, start the broker on it and return once it can host topics."""
-    data = folder / "kafka"
+    format_kafka(port, controller_port, folder, jars, new_cluster_id())
+    return start_formatted_kafka(port, folder, jars)
+
+
+def new_cluster_id() -> str:
+    """A random id, in the form that Kafka wants."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+
+
+def format_kafka(
+    port: int,
+    controller_port: int,
+    folder: Path,
+    jars: list[Path],
+    cluster_id: str,
+    properties: str = "",
+) -> None:
+    """Write the broker's settings into the folder and format its storage there.
+
+    `properties`: lines that count before those of a broker that is alone.
+    """
     server = folder / "server.properties"
-    server.write_text(
-        _SERVER_PROPERTIES.format(
-            host=LOOPBACK, port=port, controller_port=controller_port, data=data
-        )
+    alone = _SERVER_PROPERTIES.format(
+        host=LOOPBACK, port=port, controller_port=controller_port, data=folder / "kafka"
     )
+    # Of a key that is there twice, Java's Properties keep the last.
+    server.write_text(alone + properties)
     (folder / "log4j2.properties").write_text(_LOG4J2_PROPERTIES)
     # "--cluster-id=": an id may begin with a dash, which would read as an option of its own.
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
     to_format.append(str(server))
     arguments = [*_java_command(folder, jars), *to_format]
@@ -87,12 +106,14 @@ def start_kafka(port: int, controller_port: int, folder: Path, jars: list[Path])
         formatter.wait_for_success(_FORMAT_TIMEOUT_S)
     finally:
         formatter.stop()
-    return start_formatted_kafka(port, folder, jars)
 
 
-def start_formatted_kafka(port: int, folder: Path, jars: list[Path]) -> Child:
-    """Start the broker on a folder that `start_kafka` has prepared; what it held is still there."""
-    arguments = [*_java_command(folder, jars), "kafka.Kafka", str(folder / "server.properties")]
+def start_formatted_kafka(
+    port: int, folder: Path, jars: list[Path], jvm_flags: tuple[str, ...] = ()
+) -> Child:
+    """Start the broker on a formatted folder; what it held is still there."""
+    command = _java_command(folder, jars, jvm_flags)
+    arguments = [*command, "kafka.Kafka", str(folder / "server.properties")]
     broker = Child("Apache Kafka", arguments, folder / "kafka.log")
     try:
         broker.wait_until(lambda: knows_itself(port), _START_TIMEOUT_S)
@@ -102,17 +123,22 @@ def start_formatted_kafka(port: int, folder: Path, jars: list[Path]) -> Child:
     return broker
 
 
-def _java_command(folder: Path, jars: list[Path]) -> list[str]:
-    logging = f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"
-    return [str(_java()), *_JVM_FLAGS, logging, "-cp", ":".join(str(jar) for jar in jars)]
+def _java_command(folder: Path, jars: list[Path], jvm_flags: tuple[str, ...] = ()) -> list[str]:
+    flags = [*_JVM_FLAGS, *jvm_flags, f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}"]
+    return [str(_java()), *flags, "-cp", ":".join(str(jar) for jar in jars)]
 
 
-def knows_itself(port: int, timeout_s: float = 2.0) -> bool:
+def knows_itself(port: int) -> bool:
     """True if a broker on this port answers a Metadata request and lists at least one broker.
 
     An open port or an ApiVersions answer says only that a socket server is up. Metadata lists the
     brokers that the controller lets host partitions, which is what creating a topic needs.
     """
+    return known_brokers(port) > 0
+
+
+def known_brokers(port: int, timeout_s: float = 2.0) -> int:
+    """How many brokers the one on this port lists; 0 where none answers."""
     # Metadata, version 1: api key 3, version, correlation id, client id, an empty list of topics.
     request = struct.pack(">hhih6si", 3, 1, 1, 6, b"endcap", 0)
     try:
@@ -122,8 +148,8 @@ def knows_itself(port: int, timeout_s: float = 2.0) -> bool:
                 # Size, correlation id, number of brokers.
                 head = answer.read(12)
     except OSError:
-        return False
-    return len(head) == 12 and int(struct.unpack(">iii", head)[2]) > 0
+        return 0
+    return int(struct.unpack(">iii", head)[2]) if len(head) == 12 else 0
 
 
 def kafka_jars(cache_dir: Path, on_progress: Callable[[str], None]) -> list[Path]:
