@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from endcap.erasure import Registry, Request, encode_erasure
@@ -179,7 +179,7 @@ def erasure(user: str, at_ms: int) -> Record:
     return Record(value, 0, key, timestamp=at_ms)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.data())
 def test_both_paths_give_the_same_bytes_wherever_batches_end(
     found: list[Record], data: st.DataObject
@@ -205,7 +205,7 @@ def test_both_paths_give_the_same_bytes_wherever_batches_end(
             parcel_offset += len(waiting)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 1 << 32))
 def test_both_paths_give_the_same_bytes_over_a_long_time(seed: int) -> None:
     rng = random.Random(seed)
@@ -288,7 +288,7 @@ def test_a_tail_long_enough_to_be_sealed_is_pythons() -> None:
     assert both.fold([view(16)]).native == 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 300), st.integers(0, 255), st.booleans())
 @example(0, 0x95, False)
 def test_both_paths_go_on_alike_from_a_damaged_snapshot_that_can_be_read(
