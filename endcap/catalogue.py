@@ -68,7 +68,9 @@ def take(held: Held | None, said: CatalogueItem, at: Publication) -> Taken:
     """
     if held is None:
         return Taken(Held(_own(said, None, None), said.version, at.offset), "item")
-    if at.offset <= held.offset:
+    # The version that is shown may come again, put behind an older one for compaction's sake.
+    again = said.version is not None and said.version == held.version and held.item is not None
+    if at.offset <= held.offset or again:
         return Taken(held, "already_held")
     if is_older(said.version, held.version):
         return Taken(held, "older_version")

@@ -1,10 +1,11 @@
 """The shop's catalogue in memory: the newest report of each item, by version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
 from endcap.catalogue import CatalogueItem, Held, Publication, Taken, remove, take
+from endcap.streams.demand import Rows
 from endcap.streams.item_metrics import HELD, ITEM_RECORDS
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -21,6 +22,7 @@ class ShopCatalogue:
         """Item ids by category; "" is none."""
         self._changed: dict[str, None] = {}
         self._left: set[str] = set()
+        self._unkept: set[str] = set()
 
     def restore(self, rows: Mapping[bytes, bytes]) -> None:
         """Start from what the table holds. All of it counts as changed."""
@@ -28,23 +30,28 @@ class ShopCatalogue:
             self._set(item_id, None)
         for key, value in rows.items():
             self._set(key.decode(), _decode(value))
+        self._unkept.clear()
 
     def take(self, said: CatalogueItem, at: Publication) -> Taken:
-        """What a report would change; `keep` it when its price change is written."""
+        """Take in a report of an item."""
         taken = take(self._held.get(said.item_id), said, at)
         ITEM_RECORDS.labels(taken.outcome).inc()
+        if taken.outcome == "item":
+            self._set(said.item_id, taken.held)
         return taken
 
-    def remove(self, item_id: str, at: Publication) -> Held | None:
-        """What is left of an item that the shop no longer sells."""
+    def remove(self, item_id: str, at: Publication) -> None:
+        """Take in that the shop no longer sells an item."""
         ITEM_RECORDS.labels("removed").inc()
-        return remove(self._held.get(item_id), at)
+        held = self._held.get(item_id)
+        left = remove(held, at)
+        if left is not held:
+            self._set(item_id, left)
 
-    def keep(self, item_id: str, held: Held | None) -> bytes | None:
-        """Hold it from now on; returns the table's value."""
-        if held is not self._held.get(item_id):
-            self._set(item_id, held)
-        return None if held is None else _encode(held)
+    def take_unkept(self) -> Rows:
+        """Rows of items that changed since the last call; encoded as they are asked for."""
+        items, self._unkept = self._unkept, set()
+        return self._rows(items)
 
     def get(self, item_id: str) -> CatalogueItem | None:
         """The item as it is sold now."""
@@ -66,6 +73,11 @@ class ShopCatalogue:
         """Set the gauges."""
         HELD.labels("items").set(self._sold)
         HELD.labels("deleted_items").set(len(self._held) - self._sold)
+
+    def _rows(self, items: Iterable[str]) -> Rows:
+        for item_id in items:
+            held = self._held.get(item_id)
+            yield item_id.encode(), None if held is None else _encode(held)
 
     def _items(self, ids: Mapping[str, None]) -> Iterator[CatalogueItem]:
         for item_id in ids:
@@ -90,3 +102,4 @@ class ShopCatalogue:
             self._sold += 1
             self.categories.setdefault(held.item.category, set()).add(item_id)
         self._changed[item_id] = None
+        self._unkept.add(item_id)

@@ -7,7 +7,6 @@ the offsets that are in it.
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,9 +23,9 @@ from endcap.catalogue import (
     encode_change,
     encode_item,
 )
-from endcap.errors import EndcapError
+from endcap.streams.checkpoints import SESSION_TIMEOUT_S, Checkpoints, KeptTable
 from endcap.streams.clients import create_topics
-from endcap.streams.demand import Demand, DemandSettings
+from endcap.streams.demand import Demand, DemandSettings, Rows
 from endcap.streams.item_deltas import ItemDelta, decode_deltas
 from endcap.streams.item_lists import ItemLists, ItemSink
 from endcap.streams.item_metrics import ITEM_RECORDS, PRICE_CHANGES
@@ -38,17 +37,8 @@ from endcap.trending import WEIGHTS
 log = logging.getLogger(__name__)
 
 FLUSH_S = 1.0
-ROWS_AT_ONCE = 500
 LINGER_S = 0.1
 """A table's changelog goes out in few large requests; nobody waits for it."""
-SESSION_TIMEOUT_S = 6
-"""A killed worker's successor waits this long for its partitions; Faust's default is a minute."""
-CATCH_UP_S = 30.0
-"""Lists wait at most this long for what was counted before a crash to be counted again."""
-
-
-class FrozenError(EndcapError):
-    """This process stood still for so long that another may have taken its place."""
 
 
 class TrendsPlace(NamedTuple):
@@ -102,12 +92,37 @@ def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register]
     app = _new_app(place)
     demand, catalogue = Demand(place.demand), ShopCatalogue()
     lists = ItemLists(sink, demand, catalogue)
-    counting = _count(app, place, demand)
-    _keep_catalogue(app, place.topics, catalogue)
+    buckets = KeptTable(app, "trending-buckets")
+    companions = KeptTable(app, "co-purchases")
+    items = KeptTable(app, "catalogue-items")
+
+    def unkept() -> list[tuple[KeptTable, Rows]]:
+        of_buckets, of_companions = demand.take_unkept()
+        return [
+            (buckets, of_buckets),
+            (companions, of_companions),
+            (items, catalogue.take_unkept()),
+        ]
+
+    deltas, published = place.topics.item_deltas.name, place.topics.catalogue.name
+    checkpoints = Checkpoints(app, [TP(deltas, 0), TP(published, 0)], place.checkpoint_s, unkept)
+    _count(app, deltas, demand, checkpoints)
+    _follow_catalogue(app, place.topics, catalogue, checkpoints)
+
+    @items.table.on_recover  # type: ignore[untyped-decorator]
+    async def restore() -> None:
+        """Faust calls it when all tables are back."""
+        demand.restore(buckets.rows(), companions.rows())
+        catalogue.restore(items.rows())
+        checkpoints.restored()
+
+    @app.timer(place.checkpoint_s)  # type: ignore[untyped-decorator]
+    async def keep() -> None:
+        await checkpoints.keep()
 
     @app.timer(FLUSH_S)  # type: ignore[untyped-decorator]
     async def flush() -> None:
-        if await counting.caught_up():
+        if await checkpoints.caught_up():
             await lists.flush()
             demand.report()
             catalogue.report()
@@ -115,94 +130,6 @@ def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register]
     for register in extensions:
         register(app, place.topics)
     return app
-
-
-class Counting:
-    """Deltas counted in memory and not kept yet; Kafka is told of them when they are."""
-
-    def __init__(self, app: Any, deltas: TP, demand: Demand, every_s: float) -> None:
-        self._app = app
-        self._deltas = deltas
-        self._demand = demand
-        self._every_s = every_s
-        self._buckets = _table(app, "trending-buckets")
-        self._companions = _table(app, "co-purchases")
-        self._unkept: list[Any] = []
-        self._ticked_at: float | None = None
-        self._restored_at: float | None = None
-        self._target: int | None = None
-        self._caught_up = False
-        # Faust calls it when all tables are back.
-        self._companions.on_recover(self._restore)
-        app.on_partitions_revoked.connect(self._lose)
-
-    def count(self, event: Any) -> None:
-        """Count a record once; it stays unacknowledged until the next checkpoint."""
-        self._demand.count(_deltas(event.value))
-        self._unkept.append(event)
-
-    async def checkpoint(self) -> None:
-        """Keep what was counted.
-
-        1. Make sure that this process did not stand still: another would own the counts by now.
-        2. Write every record that changed; each holds the offsets that are in it.
-        3. Acknowledge the deltas: Faust commits them after it has flushed what 2. wrote.
-
-        Raises:
-            FrozenError: it did stand still.
-        """
-        now_s = time.monotonic()
-        last_s, self._ticked_at = self._ticked_at or now_s - self._every_s, now_s
-        if self._restored_at is None:
-            return
-        stood_still_s = now_s - last_s - self._every_s
-        if stood_still_s > SESSION_TIMEOUT_S:
-            raise FrozenError(
-                f"This process stood still for {stood_still_s:.0f} s and may have been replaced. "
-                "It ends without writing; start it again."
-            )
-        events, self._unkept = self._unkept, []
-        buckets, companions = self._demand.take_unkept()
-        for table, rows in ((self._buckets, buckets), (self._companions, companions)):
-            for number, (key, value) in enumerate(rows):
-                if value is not None:
-                    table[key] = value
-                elif key in table:
-                    table.pop(key)
-                if number % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
-                    await asyncio.sleep(0)
-        for event in events:
-            event.ack()
-
-    async def caught_up(self) -> bool:
-        """Whether everything is counted again that was counted before a restart.
-
-        Until then a list would go back to an earlier state.
-        """
-        if self._caught_up or self._restored_at is None:
-            return self._caught_up
-        if time.monotonic() - self._restored_at > CATCH_UP_S:
-            self._caught_up = True
-            return True
-        consumer = self._app.consumer
-        if self._deltas not in consumer.assignment():
-            return False
-        if self._target is None:
-            ends = await consumer.highwaters(self._deltas)
-            self._target = ends.get(self._deltas)
-        position = await consumer.position(self._deltas)
-        if self._target is not None and position is not None and position >= self._target:
-            # What was fetched may still be on its way to the agent: one flush later it is there.
-            self._caught_up = True
-        return False
-
-    async def _lose(self, *_: Any, **__: Any) -> None:
-        # What was held before a rebalance is read again: its acknowledgement would skip it.
-        self._unkept, self._restored_at = [], None
-
-    async def _restore(self) -> None:
-        self._demand.restore(dict(self._buckets.items()), dict(self._companions.items()))
-        self._restored_at, self._target, self._caught_up = time.monotonic(), None, False
 
 
 def _new_app(place: TrendsPlace) -> Any:
@@ -230,74 +157,43 @@ def _new_app(place: TrendsPlace) -> Any:
     )
 
 
-def _count(app: Any, place: TrendsPlace, demand: Demand) -> Counting:
-    deltas = place.topics.item_deltas.name
-    counting = Counting(app, TP(deltas, 0), demand, place.checkpoint_s)
-
-    @app.agent(_source(app, deltas), name="item-deltas")  # type: ignore[untyped-decorator]
+def _count(app: Any, name: str, demand: Demand, checkpoints: Checkpoints) -> None:
+    @app.agent(_source(app, name), name="item-deltas")  # type: ignore[untyped-decorator]
     async def count(stream: Any) -> None:
         async for event in stream.noack().events():
-            counting.count(event)
-
-    @app.timer(place.checkpoint_s)  # type: ignore[untyped-decorator]
-    async def checkpoint() -> None:
-        await counting.checkpoint()
-
-    return counting
+            demand.count(_deltas(event.value))
+            checkpoints.hold(event)
 
 
-def _keep_catalogue(app: Any, topics: Topics, catalogue: ShopCatalogue) -> None:
-    rows = _table(app, "catalogue-items")
-
-    @rows.on_recover  # type: ignore[untyped-decorator]
-    async def restore() -> None:
-        catalogue.restore(dict(rows.items()))
-
+def _follow_catalogue(
+    app: Any, topics: Topics, catalogue: ShopCatalogue, checkpoints: Checkpoints
+) -> None:
     @app.agent(_source(app, topics.catalogue.name), name="catalogue")  # type: ignore[untyped-decorator]
-    async def keep(stream: Any) -> None:
-        """For each report of an item, in this order:
+    async def follow(stream: Any) -> None:
+        """Each report of an item. Its price change is with the broker before the item is kept: a
+        crash in between writes the same record again.
 
-        1. Write its price change: a crash after it writes the same record again.
-        2. Hold the item, and keep it in the table.
-        3. Where an older version came, put the newer one behind it: compaction keeps the last.
+        Where an older version came, the newer one goes behind it: compaction keeps the last.
         """
-        async for event in stream.events():
+        async for event in stream.noack().events():
             item_id = (event.key or b"").decode()
             at = Publication(event.message.offset, int(event.message.timestamp * 1000))
+            said = None if event.value is None else _item(event.value, item_id)
             if event.value is None:
-                held = catalogue.remove(item_id, at)
-            elif (said := _item(event.value, item_id)) is None:
-                continue
-            else:
+                catalogue.remove(item_id, at)
+            elif said is not None:
                 taken = catalogue.take(said, at)
                 if taken.change is not None:
                     key = change_key(taken.change, at)
-                    await app.producer.send_and_wait(
-                        topics.price_changes.name, key, encode_change(taken.change), 0, None, None
+                    await checkpoints.send(
+                        topics.price_changes.name, key, encode_change(taken.change)
                     )
                     PRICE_CHANGES.inc()
                 if taken.outcome == "older_version":
-                    now = taken.held.item if taken.held else None
+                    now = catalogue.get(item_id)
                     raw = None if now is None else encode_item(now)
-                    await app.producer.send_and_wait(
-                        topics.catalogue.name, event.key, raw, 0, None, None
-                    )
-                held = taken.held
-            value = catalogue.keep(item_id, held)
-            key = item_id.encode()
-            if value is None:
-                rows.pop(key, None)
-            elif rows.get(key) != value:
-                rows[key] = value
-
-
-def _table(app: Any, name: str) -> Any:
-    """A table of bytes, which may be written from a timer as well as by an agent."""
-    table = app.Table(name, default=None, key_type=bytes, value_type=bytes, partitions=1)
-    table.key_serializer = table.value_serializer = "raw"
-    # Its own way refuses a timer, and `use_partitioner` looks up all topics for each row.
-    table.partition_for_key = lambda _: 0
-    return table
+                    await checkpoints.send(topics.catalogue.name, event.key, raw)
+            checkpoints.hold(event)
 
 
 def _source(app: Any, name: str) -> Any:

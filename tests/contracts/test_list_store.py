@@ -10,7 +10,15 @@ from endcap.catalogue import CatalogueItem
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.errors import StoreUnavailableError
-from endcap.lists import REC_TTL_S, ListItem, RecommendationList, rec_key
+from endcap.lists import (
+    REC_TTL_S,
+    SHELF_TTL_S,
+    ListItem,
+    RecommendationList,
+    Shelf,
+    rec_key,
+    shelf_key,
+)
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.redis_store import RedisStore
 
@@ -72,7 +80,9 @@ async def test_a_list_that_was_deleted_is_not_there_and_may_come_again(store: St
 
 
 async def test_items_round_trip_and_unknown_ones_are_left_out(store: Store) -> None:
-    full = CatalogueItem(uuid4().hex, "Milk, 1 l", "Dairy", "Grocery", 1.25, in_stock=False)
+    full = CatalogueItem(
+        uuid4().hex, "Milk, 1 l", "Dairy", "Grocery", 1.25, False, 7, 1.15, 1_764_000_000_000
+    )
     bare = CatalogueItem(uuid4().hex, "Bread")
     await store.write_items([full, bare])
     found = await store.items([full.item_id, bare.item_id, "nobody"])
@@ -93,6 +103,31 @@ async def test_the_fallback_is_replaced_or_kept_as_asked(store: Store) -> None:
     assert await store.trending() == a_list(1, "first")
     await store.write_trending(a_list(3, "third"))
     assert await store.trending() == a_list(3, "third")
+
+
+async def test_shelves_are_replaced_and_taken_down(store: Store) -> None:
+    name = uuid4().hex
+    shelves = [Shelf(kind, name) for kind in ("category", "store", "similar")]
+    await store.write_shelves({shelf: a_list(n) for n, shelf in enumerate(shelves)})
+    assert [await store.shelf(shelf) for shelf in shelves] == [a_list(n) for n in range(3)]
+    await store.write_shelves(
+        {shelves[0]: None, shelves[1]: a_list(9), Shelf("similar", "x"): None}
+    )
+    await store.write_shelves({})
+    assert [await store.shelf(shelf) for shelf in shelves] == [None, a_list(9), a_list(2)]
+
+
+@pytest.mark.integration
+async def test_a_shelf_expires(stack: LocalStack) -> None:
+    shelf = Shelf("similar", uuid4().hex)
+    store = RedisStore(stack.redis_url)
+    await store.write_shelves({shelf: a_list(1)})
+    await store.close()
+    client = redis.Redis.from_url(stack.redis_url)
+    try:
+        assert 0 < await client.ttl(shelf_key(shelf)) <= SHELF_TTL_S
+    finally:
+        await client.aclose()
 
 
 async def test_some_users_have_a_list(store: Store) -> None:

@@ -1,9 +1,11 @@
 """The trending windows: what counts, what falls out, and that order does not matter."""
 
+from collections import Counter
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from endcap.trending import EMPTY, WEEK, WEIGHTS, Slot, Trends
+from endcap.trending import EMPTY, WEEK, WEIGHTS, Slot, Trends, Window
 
 SPAN_H = WEEK.size_h
 
@@ -90,3 +92,76 @@ def test_equal_weights_are_ordered_by_id() -> None:
 def test_right_now_means_the_last_day() -> None:
     assert window_of([(100, "apple", 1)]).reason("apple") == "popular right now"
     assert window_of([(50, "apple", 9), (100, "apple", 1)]).reason("apple") == "popular this week"
+
+
+WINDOWS = st.integers(1, 8).flatmap(
+    lambda hop: st.builds(Window, st.integers(1, 6).map(lambda n: n * hop), st.just(hop))
+)
+
+
+@given(WINDOWS, st.integers(0, 500))
+def test_a_window_holds_its_newest_hour_and_begins_with_a_hop(window: Window, newest: int) -> None:
+    first = window.first_hour(newest)
+    assert first <= newest < first + window.size_h
+    assert (first + window.size_h) % window.hop_h == 0
+    assert window.first_hour(newest + window.hop_h) == first + window.hop_h
+
+
+@given(WINDOWS, WINDOWS, ACTS)
+def test_each_of_two_windows_holds_what_lies_in_it(
+    longer: Window, shorter: Window, acts: list[Act]
+) -> None:
+    trends = Trends(longer, shorter, at_least=0)
+    for offset, (hour, item_id, weight) in enumerate(acts):
+        slot = Slot(hour, item_id)
+        trends.put(slot, trends.get(slot).plus(weight, 0, offset))
+        trends.expire()
+    newest = max((hour for hour, _, _ in acts), default=0)
+
+    def plain(*windows: Window) -> dict[str, int]:
+        first = max(window.first_hour(newest) for window in windows)
+        counts: Counter[str] = Counter()
+        for hour, item_id, weight in acts:
+            if hour >= first:
+                counts[item_id] += weight
+        return dict(counts)
+
+    assert dict(everything(trends)) == plain(longer)
+    assert dict(trends.top_now(99, lambda _: True)) == plain(longer, shorter)
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), ITEMS, st.sampled_from(["", "north", "south"]))))
+def test_a_store_has_its_own_weights(acts: list[tuple[int, str, str]]) -> None:
+    trends = Trends(at_least=0)
+    for offset, (hour, item_id, store) in enumerate(acts):
+        slot = Slot(hour, item_id, store)
+        trends.put(slot, trends.get(slot).plus(1, 0, offset))
+        trends.expire()
+    first = WEEK.first_hour(max((hour for hour, _, _ in acts), default=0))
+    for store in ("", "north", "south"):
+        plain = Counter(item for hour, item, at in acts if at == store and hour >= first)
+        assert dict(trends.top(99, lambda _: True, store)) == dict(plain)
+
+
+def test_a_category_is_the_best_among_its_items() -> None:
+    trends = window_of([(0, "apple", 1), (0, "bread", 4), (0, "corn", 2)])
+    assert trends.top(9, lambda _: True, among={"apple", "corn", "never seen"}) == [
+        ("corn", 2),
+        ("apple", 1),
+    ]
+
+
+def test_a_busy_shop_gives_up_its_oldest_hours() -> None:
+    trends = Trends(at_least=0, max_buckets=3)
+    for hour in range(5):
+        trends.put(Slot(hour, "apple"), EMPTY.plus(1, 0, hour))
+    assert trends.expire() == [Slot(0, "apple"), Slot(1, "apple")]
+    assert trends.given_up == 2
+    assert everything(trends) == [("apple", 3)]
+
+
+def test_a_store_beyond_the_bound_has_no_list() -> None:
+    trends = Trends(max_stores=1)
+    assert trends.put(Slot(0, "apple", "north"), EMPTY.plus(1, 0, 0))
+    assert not trends.put(Slot(0, "apple", "south"), EMPTY.plus(1, 0, 1))
+    assert trends.given_up == 1
