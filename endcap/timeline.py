@@ -15,7 +15,7 @@ from endcap.identity import MAX_CLAIMS, MAX_DEVICES, Claim, Handover, Links
 from endcap.sessions import Act, Session, fold_acts, merge_sessions
 
 DEFAULT_LATENESS_MS = 60_000
-MAX_TAIL = 128
+MAX_TAIL = 512
 """A shopper with more acts within the lateness has the oldest of them sealed early."""
 SEAL_AT = 16
 REMEMBERED_IDS = 64
