@@ -185,14 +185,12 @@ def _follow_catalogue(
                 taken = catalogue.take(said, at)
                 if taken.change is not None:
                     key = change_key(taken.change, at)
-                    await checkpoints.send(
-                        topics.price_changes.name, key, encode_change(taken.change)
-                    )
+                    checkpoints.send(topics.price_changes.name, key, encode_change(taken.change))
                     PRICE_CHANGES.inc()
                 if taken.outcome == "older_version":
                     now = catalogue.get(item_id)
                     raw = None if now is None else encode_item(now)
-                    await checkpoints.send(topics.catalogue.name, event.key, raw)
+                    checkpoints.send(topics.catalogue.name, event.key, raw)
             checkpoints.hold(event)
 
 
