@@ -3,11 +3,13 @@
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from endcap.events import Event, EventItem, EventType, encode_event
 from endcap.sessions import fold_all
+from endcap.streams.item_deltas import decode_deltas, encode_deltas
 from endcap.streams.session_batch import Partition, fold_batch
 from endcap.timeline import Snapshot
 
@@ -78,3 +80,12 @@ def test_a_producers_stamp_in_the_future_counts_as_now() -> None:
     ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
     batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS)
     assert [letter.error.reason for letter in batch.dead_letters] == ["future"]
+
+
+def test_a_delta_names_the_store_where_the_event_does() -> None:
+    here, nowhere = msgspec.structs.replace(event(1, "a", 1), store_id="north"), event(2, "a", 2)
+    records = [Record(encode_event(each), n) for n, each in enumerate((here, nowhere))]
+    batch = fold_batch(records, Partition(0), {}.get, NOW_MS)
+    assert [delta.store_id for delta in batch.deltas] == ["north", ""]
+    (raw,) = encode_deltas(batch.deltas)
+    assert decode_deltas(raw) == tuple(batch.deltas)
