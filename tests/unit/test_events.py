@@ -43,6 +43,7 @@ def test_a_valid_event_round_trips() -> None:
         ({"items": [{"item_id": ""}]}, "no_item_id"),
         ({"items": [{"item_id": "milk", "price": -1}]}, "price"),
         ({"items": [{"item_id": "milk", "quantity": 0}]}, "quantity"),
+        ({"store_id": "s" * 257}, "long_id"),
         ({"event_name": "identify"}, "no_anonymous_id"),
     ],
 )

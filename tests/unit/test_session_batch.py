@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -104,3 +105,12 @@ def test_a_producers_stamp_in_the_future_counts_as_now(natively: bool) -> None:
     ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
     batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS, natively=natively)
     assert [letter.error.reason for letter in batch.dead_letters] == ["future"]
+
+
+@both_paths
+def test_a_delta_names_the_store_where_the_event_does(natively: bool) -> None:
+    here, nowhere = msgspec.structs.replace(event(1, "a", 1), store_id="north"), event(2, "a", 2)
+    records = [Record(encode_event(each), n) for n, each in enumerate((here, nowhere))]
+    batch = fold_batch(records, Partition(0), {}.get, NOW_MS, natively=natively)
+    stores = [delta.store_id for raw in batch.deltas for delta in decode_deltas(raw)]
+    assert stores == ["north", ""]

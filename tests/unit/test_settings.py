@@ -34,3 +34,14 @@ def test_flags_beat_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENDCAP_PARTITIONS", "3")
     assert load_settings().partitions == 3
     assert load_settings(partitions=5).partitions == 5
+
+
+def test_extensions_stand_in_one_line_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENDCAP_TRENDS_EXTENSIONS", "ourshop.agents, ourshop.more:start")
+    assert load_settings().trends_extensions == ["ourshop.agents", "ourshop.more:start"]
+
+
+def test_a_window_that_hops_over_hours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENDCAP_TRENDS_HOP_H", "48")
+    with pytest.raises(SettingsError, match=r"trends_hop_h is '48'.*24 hours cannot hop by more"):
+        load_settings()
