@@ -21,6 +21,8 @@ TOP_N = 20
 WRITE_BATCH = 200
 SHELVES_A_FLUSH = 1000
 """A list costs about 0.1 ms of this process; a flush leaves time for what comes in."""
+SIMILAR_EVERY = 5
+"""Flushes. A purchase moves the lists of all its items: together they are fewer."""
 REFRESH_S = SHELF_TTL_S / 2
 """A list that does not change is written again before it expires."""
 MAX_CATEGORIES = 10_000
@@ -55,6 +57,9 @@ class ItemLists:
         self._catalogue = catalogue
         self._items: dict[str, None] = {}
         self._waiting: dict[Shelf, None] = {}
+        self._similar: set[str] = set()
+        """Items whose list of similar ones waits for its turn."""
+        self._flushes = 0
         self._trending_waits = True
         self._trending: tuple[ListItem, ...] = ()
         self._written: dict[Shelf, tuple[int, float]] = {}
@@ -84,7 +89,8 @@ class ItemLists:
         moved = self._demand.take_moved()
         changed, categories = self._catalogue.take_changed()
         stores = {store for store, _ in moved.slots}
-        similar = moved.companions
+        similar = self._similar
+        similar |= moved.companions
         if moved.aged:
             categories |= self._catalogue.categories.keys()
             stores |= self._demand.trends.stores.keys()
@@ -103,7 +109,10 @@ class ItemLists:
                 if row is not None:
                     similar |= {item_id, *row.now, *row.before}
         self._trending_waits |= moved.aged or bool(moved.slots) or bool(changed)
-        self._wait_for("similar", similar)
+        self._flushes += 1
+        if self._flushes % SIMILAR_EVERY == 1:
+            self._wait_for("similar", similar)
+            similar.clear()
         self._wait_for("store", stores - {""})
         self._wait_for("category", categories - {""})
         if self._trending_waits:
