@@ -1,8 +1,9 @@
 """What a Faust app holds in memory, kept in tables now and then: nothing is committed before.
 
-Faust acknowledges each record by itself and flushes its producer before a commit, but that flush
-gives up after 0.1 s without a send: under kill -9 a commit ran ahead of the table in two of five
-runs of the test, and rows were lost. Here a record is acknowledged when the broker has its rows.
+Faust acknowledges each record by itself and flushes its producer before a commit, but by its code
+that flush gives up after 0.1 s without a send. Under kill -9 rows were lost in two of five runs of
+the test: the commit was ahead of the table. Here a record is acknowledged when the broker has its
+rows.
 """
 
 import asyncio
