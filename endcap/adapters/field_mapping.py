@@ -31,6 +31,7 @@ class FieldMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     price: str | None = None
     quantity: str | None = None
     transaction: str | None = None
+    store: str | None = None
     columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -67,6 +68,7 @@ def mapped(mapping: FieldMapping) -> Adapter:
         transaction = at(row, mapping.transaction) if mapping.transaction else None
         if kind is EventType.PURCHASE and not transaction:
             transaction = f"{user_id}/{at(row, mapping.time)}"
+        store = at(row, mapping.store) if mapping.store else None
         price = at(row, mapping.price) if mapping.price else None
         count = at(row, mapping.quantity) if mapping.quantity else None
         item = EventItem(
@@ -81,6 +83,7 @@ def mapped(mapping: FieldMapping) -> Adapter:
             timestamp_ms=_time_ms(at(row, mapping.time), mapping),
             items=(item,),
             transaction_id=str(transaction) if transaction else None,
+            store_id=None if store in (None, "") else str(store),
         )
 
     return adapt

@@ -136,12 +136,16 @@ def test_a_mapping_reads_nested_fields_and_its_own_names() -> None:
         time_unit="s",
         types={"looked": EventType.VIEW_ITEM, "bought": EventType.PURCHASE},
         price="product.price",
+        store="shop",
     )
     row = {"customer": {"id": 7}, "product": {"sku": "s1", "price": "4.50"}, "at": 1_600_000_000}
     event = through(mapped(mapping), json.dumps(row | {"what": "bought"}).encode())
     assert (event.user_id, event.items) == ("7", (EventItem("s1", 4.5),))
     assert event.timestamp_ms == 1_600_000_000_000
     assert event.transaction_id
+    assert event.store_id is None
+    here = through(mapped(mapping), json.dumps(row | {"what": "bought", "shop": 12}).encode())
+    assert here.store_id == "12"
     yawned = json.dumps(row | {"what": "yawned"}).encode()
     assert translate(yawned, json_object, mapped(mapping), NOW_MS) is None
 
