@@ -90,7 +90,8 @@ async def delete_topics_of(settings: Settings, generation: int) -> list[str]:
     """
     kept = {topic.name for topic in settings.topics}
     old = [t for t in topics_with_prefix(settings.topic_prefix, generation) if t.name not in kept]
-    there = [topic.name for topic, count in (await _counts(settings, old)).items() if count]
+    counts = await partition_counts(settings.broker, old)
+    there = [topic.name for topic, count in counts.items() if count]
     admin = await started_admin(settings.broker)
     try:
         if there:
@@ -98,10 +99,6 @@ async def delete_topics_of(settings: Settings, generation: int) -> list[str]:
     finally:
         await admin.close()
     return there
-
-
-async def _counts(settings: Settings, topics: Iterable[Topic]) -> dict[Topic, int]:
-    return await partition_counts(settings.broker, topics)
 
 
 def _sources(topics: Iterable[Topic], partitions: int) -> Iterable[TopicPartition]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -170,7 +171,7 @@ async def _erase(settings: Settings, user_id: str, purge: bool, timeout_s: float
     request_id = uuid4().hex[:12]
     await request_erasure(broker, topics, user_id, request_id)
     deadline = time.monotonic() + timeout_s
-    with screen.status("Waiting for the receipts") if sys.stderr.isatty() else _silence():
+    with screen.status("Waiting for the receipts") if sys.stderr.isatty() else nullcontext():
         while True:
             receipts = await receipts_of(broker, topics, request_id)
             missing = still_missing(receipts, request_id)
@@ -191,12 +192,6 @@ async def _erase(settings: Settings, user_id: str, purge: bool, timeout_s: float
     elif settings.events_retention_days:
         found["raw_events_gone_after_days"] = settings.events_retention_days
     return found
-
-
-def _silence() -> Any:
-    from contextlib import nullcontext
-
-    return nullcontext()
 
 
 def _told(request_id: str, receipts: list[Any], missing: set[str]) -> dict[str, Any]:

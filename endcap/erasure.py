@@ -76,6 +76,15 @@ def decode_erasure(raw: bytes) -> ErasureRecord:
     return _decoder.decode(raw)
 
 
+def understood(raw: bytes | None) -> ErasureRecord | None:
+    """The record; None for a tombstone, and for rubbish, of which the session worker makes a dead
+    letter."""
+    try:
+        return decode_erasure(raw) if raw else None
+    except msgspec.MsgspecError:
+        return None
+
+
 class Registry:
     """Who was erased, and up to when, without their names.
 

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from endcap.erasure import Erased, Registry, decode_erasure
+from endcap.erasure import Erased, Registry, understood
 from endcap.identity import encode_parcel, recipient
 from endcap.streams import metrics, native
 from endcap.streams.clients import (
@@ -277,15 +276,6 @@ class OwnedPartition:
         while await reader.position(source) < end:
             found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
             for record in found.get(source, []):
-                entry = _registered(record.value)
-                if entry is not None:
+                entry = understood(record.value)
+                if isinstance(entry, Erased):
                     self._registry.add(entry)
-
-
-def _registered(raw: bytes | None) -> Erased | None:
-    """None for the other records of the topic, a malformed one among them: the fold refuses it."""
-    try:
-        record = decode_erasure(raw) if raw else None
-    except msgspec.MsgspecError:
-        return None
-    return record if isinstance(record, Erased) else None

@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from endcap.erasure import Receipt, Request, decode_erasure, encode_erasure
+from endcap.erasure import Receipt, Request, encode_erasure, understood
 from endcap.streams.clients import (
     partition_counts,
     read_whole,
@@ -90,7 +90,7 @@ async def receipts_of(bootstrap_servers: str, topics: Topics, request_id: str) -
     """
     newest: dict[bytes, Receipt] = {}
     async for record in read_whole(bootstrap_servers, topics.erasures.name):
-        asked = decode_erasure(record.value) if record.value else None
+        asked = understood(record.value)
         if isinstance(asked, Receipt) and (
             asked.request_id == request_id or asked.request_id.startswith(f"{request_id}-")
         ):

@@ -15,11 +15,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from endcap.erasure import Receipt, Sweep, decode_erasure, encode_erasure, erasure_key
+from endcap.erasure import Receipt, Sweep, encode_erasure, erasure_key, understood
 from endcap.errors import ConnectionFailedError
 from endcap.streams import metrics
 from endcap.streams.clients import (
@@ -179,12 +178,7 @@ def _sweeps(found: Found) -> "list[tuple[int, Sweep]]":
     for source, records in found.items():
         ended = {record.key for record in records if record.value is None}
         for record in records:
-            if record.value is None or record.key in ended:
-                continue
-            try:
-                asked = decode_erasure(record.value)
-            except msgspec.MsgspecError:
-                continue  # the session worker makes a dead letter of it
+            asked = None if record.key in ended else understood(record.value)
             if isinstance(asked, Sweep):
                 sweeps.append((source.partition, asked))
     return sweeps
