@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -33,8 +34,8 @@ class EventForm(NamedTuple):
     `items`: a file of items, with `item_id` and what it has of title, category, department, price.
     """
 
-    columns: Mapping[str, str] = {}
-    event_types: Mapping[str, str] = {}
+    columns: Mapping[str, str] = MappingProxyType({})
+    event_types: Mapping[str, str] = MappingProxyType({})
     items: Path | None = None
 
 

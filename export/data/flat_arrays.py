@@ -1,20 +1,21 @@
-"""Events sorted by shopper and time as flat arrays: in memory, or bucket by bucket on disk."""
+"""Events sorted by shopper and time as flat arrays: all at once, or bucket by bucket."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from endcap.export.data.interactions import Interactions
+from endcap.bundle import IntArray
+from endcap.export.data.interactions import Interactions, LongArray
+from endcap.export.data.interactions_writer import InteractionsWriter
 
 SESSION_GAP_MS = 30 * 60 * 1000
 """Where nothing says which visit an event belongs to, half an hour without one ends a visit."""
 
-_WHAT_MAKES_A_ROW = ("user", "item", "type", "time_ms", "session_id", "price", "quantity")
-_DTYPES = {"items": "<i4", "types": "|i1", "times_ms": "<i8", "sessions": "<i4"}
+_WHAT_A_ROW_SAYS = ("user", "item", "type", "time_ms", "session_id", "price", "quantity")
 
 
 class FlatEvents(NamedTuple):
@@ -27,97 +28,81 @@ class FlatEvents(NamedTuple):
 def flat_in_memory(coded: pl.LazyFrame, n_users: int) -> FlatEvents:
     """All events at once. `coded`: `row`, `user` (from 0), `item`, `type`, `time_ms` and what there
     is of `session_id`, `price`, `quantity`."""
-    events = coded.collect(engine="streaming")
-    bucket = _sorted(events)
-    columns = _columns(bucket, 0)
-    counts = np.bincount(bucket["user"].to_numpy(), minlength=n_users)
-    return FlatEvents(Interactions(_offsets(counts), **columns), events.height - bucket.height)
+    whole = _Bucket(coded.collect(engine="streaming"), 0, n_users)
+    return _flat(iter([whole]), InteractionsWriter(None))
 
 
 def flat_on_disk(
-    coded: pl.LazyFrame, rows_of_users: npt.NDArray[np.int64], bucket_rows: int, folder: Path
+    coded: pl.LazyFrame, rows_of_users: LongArray, bucket_rows: int, folder: Path
 ) -> FlatEvents:
-    """The same arrays as memory-mapped `.npy` files in `folder`, with memory for one bucket.
+    """The same arrays as memory-mapped files in `folder`, with memory for one bucket.
 
     1. Stream the rows into buckets of whole shoppers, about `bucket_rows` in each.
-    2. Sort each bucket, leave out its duplicates, append its columns to the files.
-    3. Remove the buckets; map the files.
+    2. Sort each bucket, leave out its duplicates, append it to the files.
+    3. Remove the buckets.
     """
-    bucket_of_user = pl.Series((np.cumsum(rows_of_users) - 1) // bucket_rows, dtype=pl.Int32)
-    firsts = pl.DataFrame({"bucket": bucket_of_user}).with_row_index("user")
+    bucket_of_user = (np.cumsum(rows_of_users) - 1) // bucket_rows
+    firsts = pl.DataFrame({"bucket": bucket_of_user.astype(np.int32)}).with_row_index("user")
     buckets = folder / "buckets"
     shutil.rmtree(buckets, ignore_errors=True)
     coded.join(firsts.lazy(), on="user", how="left").sink_parquet(
         pl.PartitionBy(buckets, key="bucket", include_key=False), mkdir=True, engine="streaming"
     )
-    counts = np.zeros(rows_of_users.size, np.int64)
-    duplicates = sessions = 0
-    files = {name: _GrowingArray(folder / f"{name}.npy", kind) for name, kind in _DTYPES.items()}
-    for number in bucket_of_user.unique(maintain_order=True):
-        events = pl.read_parquet(buckets / f"bucket={number}")
-        bucket = _sorted(events)
-        duplicates += events.height - bucket.height
-        columns = _columns(bucket, sessions)
-        sessions = int(columns["sessions"][-1]) + 1
-        counts += np.bincount(bucket["user"].to_numpy(), minlength=counts.size)
-        for name, file in files.items():
-            file.append(columns[name])
+    flat = _flat(_read_buckets(buckets, bucket_of_user), InteractionsWriter(folder))
     shutil.rmtree(buckets)
-    columns = {name: file.mapped() for name, file in files.items()}
-    return FlatEvents(Interactions(_offsets(counts), **columns), duplicates)
+    return flat
 
 
-def _sorted(events: pl.DataFrame) -> pl.DataFrame:
-    said = [name for name in _WHAT_MAKES_A_ROW if name in events.columns]
-    return events.sort("user", "time_ms", "row").unique(said, keep="first", maintain_order=True)
+class _Bucket(NamedTuple):
+    """All rows of the users `first` to `end` - 1, in any order."""
+
+    rows: pl.DataFrame
+    first: int
+    end: int
 
 
-def _columns(bucket: pl.DataFrame, first_session: int) -> dict[str, npt.NDArray[Any]]:
+def _read_buckets(folder: Path, bucket_of_user: LongArray) -> Iterator[_Bucket]:
+    numbers, firsts = np.unique(bucket_of_user, return_index=True)
+    ends = np.append(firsts[1:], bucket_of_user.size)
+    for number, first, end in zip(numbers, firsts, ends, strict=True):
+        yield _Bucket(pl.read_parquet(folder / f"bucket={number}"), int(first), int(end))
+
+
+def _flat(buckets: Iterator[_Bucket], writer: InteractionsWriter) -> FlatEvents:
+    duplicates = first_session = 0
+    for bucket in buckets:
+        said = [name for name in _WHAT_A_ROW_SAYS if name in bucket.rows.columns]
+        events = bucket.rows.sort("user", "time_ms", "row").unique(
+            said, keep="first", maintain_order=True
+        )
+        duplicates += bucket.rows.height - events.height
+        sessions = _visits(events) + np.int32(first_session)
+        first_session = int(sessions[-1]) + 1
+        counts = np.bincount(
+            events["user"].to_numpy() - bucket.first, minlength=bucket.end - bucket.first
+        )
+        writer.append(
+            Interactions(
+                np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+                events["item"].to_numpy(),
+                events["type"].to_numpy(),
+                events["time_ms"].to_numpy(),
+                sessions,
+            )
+        )
+    return FlatEvents(writer.finish(), duplicates)
+
+
+def _visits(events: pl.DataFrame) -> IntArray:
+    """The number of each event's visit, from 0. A visit that another interrupts is two."""
     another_user = pl.col("user") != pl.col("user").shift()
     gap = pl.col("time_ms").diff() > SESSION_GAP_MS
-    if "session_id" in bucket.columns:
+    if "session_id" in events.columns:
         named = pl.col("session_id")
         starts = another_user | named.ne_missing(named.shift()) | (named.is_null() & gap)
     else:
         starts = another_user | gap
-    sessions = bucket.select(starts.fill_null(False).cum_sum().cast(pl.Int32)).to_series()
-    return {
-        "items": bucket["item"].to_numpy(),
-        "types": bucket["type"].to_numpy(),
-        "times_ms": bucket["time_ms"].to_numpy(),
-        "sessions": sessions.to_numpy() + np.int32(first_session),
-    }
-
-
-def _offsets(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-class _GrowingArray:
-    """A `.npy` file whose length is known when all is written; its header has room for it."""
-
-    def __init__(self, path: Path, dtype: str) -> None:
-        self._path = path
-        self._dtype = np.dtype(dtype)
-        self._size = 0
-        with path.open("wb") as file:
-            self._write_header(file)
-
-    def append(self, values: npt.NDArray[Any]) -> None:
-        with self._path.open("ab") as file:
-            values.astype(self._dtype, copy=False).tofile(file)
-        self._size += values.size
-
-    def mapped(self) -> npt.NDArray[Any]:
-        with self._path.open("r+b") as file:
-            self._write_header(file)
-        mapped: npt.NDArray[Any] = np.load(self._path, mmap_mode="r")
-        return mapped
-
-    def _write_header(self, file: BinaryIO) -> None:
-        form = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._size,),
-        }
-        np.lib.format.write_array_header_1_0(file, form)
+    # The first row has none before it: `ne_missing` calls that a start, the others say null.
+    numbers = events.select(starts.fill_null(False).cum_sum().cast(pl.Int32)).to_series()
+    visits: IntArray = (numbers - numbers[0]).to_numpy()
+    return visits

@@ -1,19 +1,26 @@
-"""What may be learned from and what is asked, by the protocols of the field.
-
-The order in `split`: group events into what is asked at once, choose the groups of each part, cut
-the history that may be learned from, and only then look which items it knows.
-"""
+"""What may be learned from and what is asked, by the protocols of the field."""
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from endcap.bundle import IntArray
 from endcap.errors import DataError
 from endcap.events import EventType
-from endcap.export.data.interactions import Cases, Cuts, DataSet, Interactions, LongArray, Split
+from endcap.export.data.interactions import Cuts, DataSet, Interactions, LongArray, Split
+from endcap.export.data.interactions_writer import InteractionsWriter
+from endcap.export.data.questions import (
+    BLOCK_EVENTS,
+    Groups,
+    Part,
+    Places,
+    QuestionsWriter,
+    blocks,
+    group,
+    known_events,
+)
 
 PROTOCOLS = ("time", "next-item", "leave-one-out")
 
@@ -21,38 +28,29 @@ TEST_SHARE = 0.1
 """Of all events, the last; as many before them are validation. A share of the events, not of the
 time: one stray date would stretch the time, and a growing shop has most of its events late."""
 
-_Mask = npt.NDArray[np.bool_]
+_SAMPLED_TIMES = 1 << 24
+"""Of more events than this, every second, third, ... is looked at to find the dates of the cuts."""
+
 _PURCHASE = EventType.PURCHASE.code
-_UNASKED = EventType.REMOVE_FROM_CART.code
-
-
-class _Groups(NamedTuple):
-    """What is asked at once [G]: an event, or all that one purchase held; events `starts` up to
-    `ends` of sequence `sequences`."""
-
-    starts: LongArray
-    ends: LongArray
-    sequences: IntArray
-    is_first: _Mask
-
-
-class _Part(NamedTuple):
-    """Groups that are asked, and how many events of each sequence [S] their histories may hold."""
-
-    groups: npt.NDArray[np.intp]
-    now_ms: LongArray
-    until: LongArray
+_TAKEN_OUT = EventType.REMOVE_FROM_CART.code
 
 
 class _Plan(NamedTuple):
+    """Of a block's sequences: where learning ends in each [S], and what is asked."""
+
     train_until: LongArray
     known_until: LongArray
-    validation: _Part
-    test: _Part
+    validation: Part
+    test: Part
 
 
-def split(data: DataSet, protocol: str, cuts: Cuts | None = None) -> Split:
-    """Divide a data set by one of `PROTOCOLS`.
+_Planner = Callable[[Interactions, Groups], _Plan]
+
+
+def split(
+    data: DataSet, protocol: str, cuts: Cuts | None = None, block_events: int = BLOCK_EVENTS
+) -> Split:
+    """Divide a data set by one of `PROTOCOLS`, after `cuts` or else its own.
 
     A question is a group of events with the history before it: one event, or all lines of one
     purchase (equal sequence, time and session). The first group of a sequence is no question, nor
@@ -70,132 +68,159 @@ def split(data: DataSet, protocol: str, cuts: Cuts | None = None) -> Split:
       before it validation; `known` is `train`.
 
     An item that `train` does not hold is 0 in validation's targets and absent from its histories;
-    likewise `known` and the test.
+    likewise `known` and the test. Where the events are memory-mapped files, so are those of the
+    split, in folders beside them.
+
+    1. By blocks of sequences, keep what may be learned from and note its items.
+    2. Only then, by the same blocks, keep the histories and targets that those items allow.
 
     Raises:
         DataError: an unknown protocol, one that the data cannot serve, or a part without a
             question.
     """
-    planners: dict[str, Callable[[DataSet, _Groups, Cuts | None], _Plan]] = {
-        "time": _by_time,
-        "next-item": _by_prefix,
-        "leave-one-out": _by_last,
-    }
-    if protocol not in planners:
-        raise DataError(f"There is no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}.")
     events = data.interactions
-    groups = _groups(events)
-    plan = planners[protocol](data, groups, cuts or data.cuts)
-    train = _known_events(events, plan.train_until)
-    known = train if protocol == "leave-one-out" else _known_events(events, plan.known_until)
-    validation = _cases(events, groups, plan.validation, _seen(train, len(data.items)))
-    test = _cases(events, groups, plan.test, _seen(known, len(data.items)))
-    for name, cases in (("validation", validation), ("test", test)):
-        if not cases.size:
-            raise DataError(
-                f"By the protocol {protocol} nothing of {data.name} can be asked in {name}: no "
-                "sequence has events before and within it. Are there enough events, and do "
-                "shoppers come back? Other dates (--validation-from, --test-from) or another "
-                "protocol may fit."
+    plan = _planner(data, protocol, cuts or data.cuts, block_events)
+    folder = _folder_of(events)
+    train = _Learned(len(data.items), folder and folder / protocol / "train")
+    known = train
+    if protocol != "leave-one-out":
+        known = _Learned(len(data.items), folder and folder / protocol / "known")
+    for block in blocks(events, block_events):
+        parts = plan(block.events, group(block.events))
+        train.append(block.events, parts.train_until)
+        if known is not train:
+            known.append(block.events, parts.known_until)
+
+    validation = QuestionsWriter(train.seen, folder and folder / protocol / "validation")
+    test = QuestionsWriter(known.seen, folder and folder / protocol / "test")
+    for block in blocks(events, block_events):
+        groups = group(block.events)
+        parts = plan(block.events, groups)
+        validation.append(block, groups, parts.validation)
+        test.append(block, groups, parts.test)
+
+    learned = train.events.finish()
+    also_learned = learned if known is train else known.events.finish()
+    return _checked(
+        data.name, Split(protocol, learned, validation.finish(), also_learned, test.finish())
+    )
+
+
+def _folder_of(events: Interactions) -> Path | None:
+    if isinstance(events.items, np.memmap) and events.items.filename is not None:
+        return Path(events.items.filename).parent
+    return None
+
+
+class _Learned:
+    """What may be learned from, and which items are in it [n_items + 1]."""
+
+    def __init__(self, n_items: int, folder: Path | None) -> None:
+        self.events = InteractionsWriter(folder)
+        self.seen = np.zeros(n_items + 1, bool)
+
+    def append(self, events: Interactions, until: LongArray) -> None:
+        learned = known_events(events, until)
+        self.seen[learned.items] = True
+        self.events.append(learned)
+
+
+def _planner(data: DataSet, protocol: str, cuts: Cuts | None, block_events: int) -> _Planner:
+    events = data.interactions
+    match protocol:
+        case "time":
+            cuts = cuts or _last_tenths(events.times_ms)
+            if cuts.validation_from >= cuts.test_from:
+                raise DataError(
+                    "Validation must begin before the test: give --validation-from an earlier "
+                    "date than --test-from."
+                )
+            baskets_alone = all(
+                bool((block.events.types == _PURCHASE).all())
+                for block in blocks(events, block_events)
             )
-    return Split(protocol, train, validation, known, test)
+            return partial(_by_time, cuts=cuts, baskets_alone=baskets_alone)
+        case "next-item":
+            if cuts is None:
+                raise DataError(
+                    f"{data.name} has no test prefixes of its own, which next-item completes. "
+                    "Use --format sr-gnn for data that has, or --protocol time."
+                )
+            return partial(_by_prefix, cuts=cuts)
+        case "leave-one-out":
+            return _by_last
+        case _:
+            raise DataError(f"There is no protocol {protocol!r}; known: {', '.join(PROTOCOLS)}.")
 
 
-def _groups(events: Interactions) -> _Groups:
-    n = events.items.size
-    fresh = np.ones(n, bool)
-    if n:
-        bought = np.asarray(events.types) == _PURCHASE
-        fresh[1:] = ~(
-            bought[1:]
-            & bought[:-1]
-            & (events.times_ms[1:] == events.times_ms[:-1])
-            & (events.sessions[1:] == events.sessions[:-1])
-        )
-        fresh[events.offsets[:-1][np.diff(events.offsets) > 0]] = True
-    starts = np.flatnonzero(fresh).astype(np.int64)
-    sequences = (np.searchsorted(events.offsets, starts, side="right") - 1).astype(np.int32)
-    ends = np.append(starts[1:], n)
-    return _Groups(starts, ends, sequences, starts == events.offsets[sequences])
-
-
-def _by_time(data: DataSet, groups: _Groups, cuts: Cuts | None) -> _Plan:
-    events = data.interactions
-    cuts = cuts or _last_tenths(events.times_ms)
-    if cuts.validation_from >= cuts.test_from:
-        raise DataError(
-            "Validation must begin before the test: give --validation-from an earlier date than "
-            "--test-from."
-        )
+def _by_time(events: Interactions, groups: Groups, cuts: Cuts, baskets_alone: bool) -> _Plan:
     times = events.times_ms[groups.starts]
-    asked = ~groups.is_first & (events.types[groups.starts] != _UNASKED)
-    baskets_alone = bool((np.asarray(events.types) == _PURCHASE).all())
     before = times if baskets_alone else events.times_ms[np.maximum(groups.starts - 1, 0)]
-    validated = np.flatnonzero(asked & (times >= cuts.validation_from) & (times < cuts.test_from))
-    tested = np.flatnonzero(asked & (times >= cuts.test_from))
-    until_test = _count_before(events, cuts.test_from)
+    asked = ~groups.is_first & (events.types[groups.starts] != _TAKEN_OUT)
+    in_test = times >= cuts.test_from
+    validated = np.flatnonzero(asked & ~in_test & (times >= cuts.validation_from))
+    tested = np.flatnonzero(asked & in_test)
+    until_test = _places_of(events, cuts.test_from)
     return _Plan(
-        _count_before(events, cuts.validation_from),
+        _places_of(events, cuts.validation_from),
         until_test,
-        _Part(validated, np.maximum(before[validated], cuts.validation_from), until_test),
-        _Part(tested, np.maximum(before[tested], cuts.test_from), events.offsets[1:]),
+        Part(validated, np.maximum(before[validated], cuts.validation_from), until_test),
+        Part(tested, np.maximum(before[tested], cuts.test_from), events.offsets[1:]),
     )
 
 
-def _by_prefix(data: DataSet, groups: _Groups, cuts: Cuts | None) -> _Plan:
-    if cuts is None:
-        raise DataError(
-            f"{data.name} has no test prefixes of its own, which next-item completes. Use "
-            "--format sr-gnn for data that has, or --protocol time."
-        )
-    events = data.interactions
-    begins = np.full(events.n_sequences, np.iinfo(np.int64).min)
-    filled = np.diff(events.offsets) > 0
-    begins[filled] = events.times_ms[events.offsets[:-1][filled]]
-    is_test = begins >= cuts.test_from
-    is_validation = (begins >= cuts.validation_from) & ~is_test
-    last = groups.ends == events.offsets[1:][groups.sequences]
-    validated = np.flatnonzero(~groups.is_first & is_validation[groups.sequences])
-    tested = np.flatnonzero(~groups.is_first & last & is_test[groups.sequences])
+def _by_prefix(events: Interactions, groups: Groups, cuts: Cuts) -> _Plan:
     starts, ends = events.offsets[:-1], events.offsets[1:]
+    begins = np.full(events.n_sequences, np.iinfo(np.int64).min)
+    filled = ends > starts
+    begins[filled] = events.times_ms[starts[filled]]
+    in_test = begins >= cuts.test_from
+    in_validation = ~in_test & (begins >= cuts.validation_from)
+
+    asked = ~groups.is_first
+    is_last = groups.ends == ends[groups.sequences]
+    validated = np.flatnonzero(asked & in_validation[groups.sequences])
+    tested = np.flatnonzero(asked & is_last & in_test[groups.sequences])
+    until_test = np.where(in_test, starts, ends)
     return _Plan(
-        np.where(is_test | is_validation, starts, ends),
-        np.where(is_test, starts, ends),
-        _Part(validated, _time_before(events, groups, validated), np.where(is_test, starts, ends)),
-        _Part(tested, _time_before(events, groups, tested), ends),
+        np.where(in_test | in_validation, starts, ends),
+        until_test,
+        Part(validated, _times_before(events, groups, validated), until_test),
+        Part(tested, _times_before(events, groups, tested), ends),
     )
 
 
-def _by_last(data: DataSet, groups: _Groups, _cuts: Cuts | None) -> _Plan:
-    events = data.interactions
+def _by_last(events: Interactions, groups: Groups) -> _Plan:
     counts = np.bincount(groups.sequences, minlength=events.n_sequences)
     long_enough = counts >= 3
     last = (np.cumsum(counts) - 1)[long_enough]
-    train_until, validation_until = events.offsets[1:].copy(), events.offsets[1:].copy()
+    ends = events.offsets[1:]
+    train_until, until_test = ends.copy(), ends.copy()
     train_until[long_enough] = groups.starts[last - 1]
-    validation_until[long_enough] = groups.starts[last]
+    until_test[long_enough] = groups.starts[last]
     return _Plan(
         train_until,
         train_until,
-        _Part(last - 1, _time_before(events, groups, last - 1), validation_until),
-        _Part(last, _time_before(events, groups, last), events.offsets[1:]),
+        Part(last - 1, _times_before(events, groups, last - 1), until_test),
+        Part(last, _times_before(events, groups, last), ends),
     )
 
 
 def _last_tenths(times_ms: LongArray) -> Cuts:
-    n = times_ms.size
+    sample = times_ms[:: 1 + times_ms.size // _SAMPLED_TIMES]
+    n = sample.size
     if n < 10:
         raise DataError(f"{n} events are too few to split by time; 10 are the least.")
     places = [int(n * (1 - 2 * TEST_SHARE)), int(n * (1 - TEST_SHARE))]
-    validation_from, test_from = np.partition(times_ms, places)[places]
+    validation_from, test_from = np.partition(sample, places)[places]
     return Cuts(int(validation_from), int(test_from))
 
 
-def _time_before(events: Interactions, groups: _Groups, chosen: npt.NDArray[np.intp]) -> LongArray:
-    return np.asarray(events.times_ms[groups.starts[chosen] - 1])
+def _times_before(events: Interactions, groups: Groups, chosen: Places) -> LongArray:
+    return events.times_ms[groups.starts[chosen] - 1]
 
 
-def _count_before(events: Interactions, time_ms: int) -> LongArray:
+def _places_of(events: Interactions, time_ms: int) -> LongArray:
     """The place in each sequence [S] where its events from `time_ms` on begin."""
     earlier = np.concatenate([[0], np.cumsum(events.times_ms < time_ms)])
     starts, ends = events.offsets[:-1], events.offsets[1:]
@@ -203,69 +228,12 @@ def _count_before(events: Interactions, time_ms: int) -> LongArray:
     return places
 
 
-def _known_events(events: Interactions, until: LongArray) -> Interactions:
-    """The events before `until`, without those of items outside the vocabulary."""
-    return _keep(events, _is_before(events, until) & (events.items != 0), events.items)
-
-
-def _seen(learned: Interactions, n_items: int) -> IntArray:
-    """Each item's own index where it is in `learned`, else 0 [n_items + 1]."""
-    seen = np.zeros(n_items + 1, bool)
-    seen[learned.items] = True
-    seen[0] = False
-    return np.where(seen, np.arange(n_items + 1), 0).astype(np.int32)
-
-
-def _cases(events: Interactions, groups: _Groups, part: _Part, seen: IntArray) -> Cases:
-    """The questions, with histories of known items alone.
-
-    1. Leave out of the histories what is not known, and what the part's own end hides.
-    2. Leave out the questions that have nothing left before them.
-    3. Collect each group's distinct items as its targets; 0 for each that is not known.
-    """
-    items = seen[events.items]
-    keep = _is_before(events, part.until) & (items != 0)
-    kept_before = np.concatenate([[0], np.cumsum(keep)])
-    history = _keep(events, keep, items)
-
-    sequences, starts = groups.sequences[part.groups], groups.starts[part.groups]
-    ends = kept_before[starts].astype(np.int64)
-    rows = ends > history.offsets[sequences]
-    sequences, starts, ends = sequences[rows], starts[rows], ends[rows]
-
-    counts = groups.ends[part.groups][rows] - starts
-    cases = np.repeat(np.arange(starts.size), counts)
-    first = np.cumsum(counts) - counts
-    places = np.repeat(starts - first, counts) + np.arange(counts.sum())
-    bought = events.items[places]
-    once = np.unique(
-        np.stack([cases, np.where(bought == 0, -np.arange(bought.size), bought)]),
-        axis=1,
-        return_index=True,
-    )[1]
-    once.sort()
-    offsets = np.concatenate([[0], np.cumsum(np.bincount(cases[once], minlength=starts.size))])
-    return Cases(
-        history,
-        sequences,
-        ends,
-        part.now_ms[rows].astype(np.int64),
-        offsets.astype(np.int64),
-        seen[bought[once]],
-    )
-
-
-def _is_before(events: Interactions, until: LongArray) -> _Mask:
-    places = np.arange(events.items.size)
-    return np.asarray(places < np.repeat(until, np.diff(events.offsets)))
-
-
-def _keep(events: Interactions, keep: _Mask, items: IntArray) -> Interactions:
-    kept_before = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-    return Interactions(
-        kept_before[events.offsets],
-        items[keep],
-        events.types[keep],
-        events.times_ms[keep],
-        events.sessions[keep],
-    )
+def _checked(name: str, parts: Split) -> Split:
+    for part, cases in (("validation", parts.validation), ("the test", parts.test)):
+        if not cases.size:
+            raise DataError(
+                f"By the protocol {parts.protocol} {part} of {name} has no question: no sequence "
+                "has events before it and in it. Are there enough events, and do shoppers come "
+                "back? Other dates (--validation-from, --test-from) or another protocol may fit."
+            )
+    return parts

@@ -1,6 +1,9 @@
 """Any of the data sets that endcap reads, and the protocol that goes with its format."""
 
+import hashlib
 from pathlib import Path
+
+import numpy as np
 
 from endcap.errors import DataError
 from endcap.export.data.baskets import read_completejourney
@@ -36,13 +39,14 @@ def read(path: Path, format_: str, form: EventForm, folder: Path) -> DataSet:
         )
     match format_:
         case "sr-gnn":
-            return read_sr_gnn(path)
+            data = read_sr_gnn(path)
         case "s3rec":
-            return read_s3rec(path)
+            data = read_s3rec(path)
         case "completejourney":
-            return read_completejourney()
+            data = read_completejourney()
         case _:
-            return read_events(path, form, folder)
+            data = read_events(path, form, folder)
+    return data._replace(facts={**data.facts, "sha256": _fingerprint(data)})
 
 
 def protocol_for(format_: str, protocol: str | None) -> str:
@@ -60,3 +64,13 @@ def protocol_for(format_: str, protocol: str | None) -> str:
             f"--protocol {' or '.join(served)}."
         )
     return protocol
+
+
+def _fingerprint(data: DataSet) -> str:
+    """Of who did what to what and when, so that a model says what it was trained on."""
+    digest = hashlib.sha256()
+    for column in data.interactions:
+        digest.update(np.ascontiguousarray(column).data)
+    for names in (data.sequence_ids, (item.item_id for item in data.items)):
+        digest.update("\n".join(names).encode())
+    return digest.hexdigest()
