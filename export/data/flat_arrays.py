@@ -71,10 +71,7 @@ def _read_buckets(folder: Path, bucket_of_user: LongArray) -> Iterator[_Bucket]:
 def _flat(buckets: Iterator[_Bucket], writer: InteractionsWriter) -> FlatEvents:
     duplicates = first_session = 0
     for bucket in buckets:
-        said = [name for name in _WHAT_A_ROW_SAYS if name in bucket.rows.columns]
-        events = bucket.rows.sort("user", "time_ms", "row").unique(
-            said, keep="first", maintain_order=True
-        )
+        events = _without_duplicates(bucket.rows.sort("user", "time_ms", "row"))
         duplicates += bucket.rows.height - events.height
         sessions = _visits(events) + np.int32(first_session)
         first_session = int(sessions[-1]) + 1
@@ -91,6 +88,17 @@ def _flat(buckets: Iterator[_Bucket], writer: InteractionsWriter) -> FlatEvents:
             )
         )
     return FlatEvents(writer.finish(), duplicates)
+
+
+def _without_duplicates(events: pl.DataFrame) -> pl.DataFrame:
+    """Only rows of one shopper and one time can be equal: those few are compared."""
+    as_before = (pl.col("user") == pl.col("user").shift()) & (
+        pl.col("time_ms") == pl.col("time_ms").shift()
+    )
+    alike = events.filter((as_before | as_before.shift(-1)).fill_null(False))
+    said = [name for name in _WHAT_A_ROW_SAYS if name in events.columns]
+    again = alike.filter(pl.struct(said).is_first_distinct().not_())["row"]
+    return events if again.is_empty() else events.filter(~pl.col("row").is_in(again.implode()))
 
 
 def _visits(events: pl.DataFrame) -> IntArray:

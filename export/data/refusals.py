@@ -24,13 +24,14 @@ def refuse_bad_rows(frame: pl.LazyFrame, source: Table, faults: Mapping[str, Fau
     Raises:
         DataError: names the first bad row, its value, why it is bad, and how many are like it.
     """
+    # In two steps, or Polars looks for a fault twice; and `when`, because it holds in memory what
+    # a `filter` within an aggregation goes over.
+    bad = frame.select("row", *[fault.is_bad.alias(name) for name, fault in faults.items()])
+    row = pl.col("row")
     found = (
-        frame.select(
-            *[
-                pl.col("row").filter(fault.is_bad).min().alias(f"{name}.first")
-                for name, fault in faults.items()
-            ],
-            *[fault.is_bad.sum().alias(f"{name}.count") for name, fault in faults.items()],
+        bad.select(
+            *[pl.when(name).then(row).min().alias(f"{name}.first") for name in faults],
+            *[pl.col(name).sum().alias(f"{name}.count") for name in faults],
         )
         .collect(engine="streaming")
         .row(0, named=True)
