@@ -25,6 +25,8 @@ MEMORY_BYTES = 1 << 30
 
 _BYTES_OF_A_ROW = 100
 
+_NOBODY = pl.DataFrame(schema={"user_id": pl.String, "rows": pl.Int64})
+
 
 class EventForm(NamedTuple):
     """How a file says what endcap wants to know.
@@ -66,8 +68,9 @@ def read_events(
         held = _with_types(held, codes)
         refuse_bad_rows(held, table, _faults(held, table.columns, times, codes))
         events = _events(held, table.columns, times)
-        users = events.group_by("user_id").len("rows").collect(engine="streaming").sort("user_id")
         n_rows = int(held.select(pl.len()).collect(engine="streaming").item())
+        at_once = max(1, memory_bytes // _BYTES_OF_A_ROW) if on_disk else max(1, n_rows)
+        users = _shoppers(events, n_rows, at_once)
         n_events = int(users["rows"].sum())
         if not n_events:
             raise DataError(_nothing_left(path, n_rows, held))
@@ -76,12 +79,7 @@ def read_events(
         items = catalogue(met, None if form.items is None else items_of_file(form.items))
         coded = _coded(events, users, [item.item_id for item in items])
         if on_disk:
-            flat = flat_on_disk(
-                coded,
-                users["rows"].to_numpy().astype("int64"),
-                max(1, memory_bytes // _BYTES_OF_A_ROW),
-                folder,
-            )
+            flat = flat_on_disk(coded, users["rows"].to_numpy().astype("int64"), at_once, folder)
         else:
             flat = flat_in_memory(coded, users.height)
     if kept_at is not None:
@@ -196,6 +194,22 @@ def _with_types(held: pl.LazyFrame, codes: Mapping[str, int]) -> pl.LazyFrame:
             pl.when(pl.col("type") < end).then(pl.lit(code, pl.Int8)) for code, end in ends.items()
         ).alias("type")
     )
+
+
+def _shoppers(events: pl.LazyFrame, n_rows: int, at_once: int) -> pl.DataFrame:
+    """`user_id` in order, and how many `rows` each has.
+
+    A part of the rows after the other: over all at once Polars keeps what it has seen of a shopper
+    many times, 900 MB for thirty million rows of half a million shoppers.
+    """
+    parts: list[pl.DataFrame] = []
+    for first in range(1, n_rows + 1, at_once):
+        part = events.filter(pl.col("row").is_between(first, first + at_once - 1))
+        counted = part.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("rows"))
+        parts.append(counted.collect(engine="streaming"))
+        if len(parts) > 1:
+            parts = [pl.concat(parts).group_by("user_id").agg(pl.col("rows").sum())]
+    return pl.concat(parts).sort("user_id") if parts else _NOBODY
 
 
 def _coded(events: pl.LazyFrame, users: pl.DataFrame, item_ids: list[str]) -> pl.LazyFrame:
