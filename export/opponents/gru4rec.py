@@ -104,7 +104,9 @@ def gru4rec_epochs(task: Task, options: Gru4RecOptions) -> Iterator[Ranker]:
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             # Said in so many words, for torch warns where it is left open.
-            with torch.sparse.check_sparse_tensor_invariants(enable=False):
+            with torch.sparse.check_sparse_tensor_invariants(  # type: ignore[no-untyped-call]
+                enable=False
+            ):
                 optimiser.step()
         epoch += 1
         yield ranker

@@ -102,7 +102,8 @@ class _Block(nn.Module):
         return result
 
     def _split(self, hidden: Tensor) -> Tensor:
-        return hidden.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        rows, length, dim = hidden.shape
+        return hidden.view(rows, length, self.heads, dim // self.heads).transpose(1, 2)
 
 
 def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
@@ -126,7 +127,7 @@ def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
             )
             loss = loss_of(model, items, options.negatives)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         epoch += 1
         yield ranker
