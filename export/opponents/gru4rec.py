@@ -7,6 +7,7 @@ drawn by popularity ** alpha, constrained embeddings, dropout of both kinds, Ada
 Whole sessions of near-equal length stand in one batch, in place of session-parallel steps.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -80,7 +81,6 @@ def gru4rec_epochs(task: Task, options: Gru4RecOptions) -> Iterator[Ranker]:
     cumulative = np.cumsum(drawn / max(drawn.sum(), 1e-12))
     log_p = torch.tensor(np.log(counts / max(counts.sum(), 1.0) + 1e-9), dtype=torch.float32)
     log_drawn = torch.tensor(np.log(drawn / max(drawn.sum(), 1e-12) + 1e-9), dtype=torch.float32)
-    ranker = SequenceSlates(model, options.length, options.exclude_seen)
     epoch = 0
     while True:
         # Anew each epoch: whoever asks for slates in between must not change what is drawn.
@@ -109,7 +109,7 @@ def gru4rec_epochs(task: Task, options: Gru4RecOptions) -> Iterator[Ranker]:
             ):
                 optimiser.step()
         epoch += 1
-        yield ranker
+        yield SequenceSlates(copy.deepcopy(model), options.length, options.exclude_seen)
 
 
 def _cross_entropy(scores: Tensor, wanted: Tensor, shown: Tensor) -> Tensor:

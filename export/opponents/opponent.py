@@ -27,7 +27,7 @@ class Task(NamedTuple):
 
 class Opponent(NamedTuple):
     """`grid`: the values to choose from, the default first. `rounds` learns, and gives a ranker
-    after each round; the ranker of a round is overtaken by the next. `costly`: trained with torch,
+    after each round, which stays as it is when the next begins. `costly`: trained with torch,
     minutes where the others take seconds. `paper`: what it follows.
     """
 

@@ -6,6 +6,7 @@ which it is stronger (Klenitskiy and Vasilev: "Turning dross into gold loss", Re
 positions count from the newest event, as the padding on the left does in the published code.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -115,7 +116,6 @@ def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
         model.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), fused=True
     )
     loss_of = _bce if options.loss == "bce" else _sampled_softmax
-    ranker = SequenceSlates(model, options.length, options.exclude_seen)
     epoch = 0
     while True:
         # Anew each epoch: whoever asks for slates in between must not change what is drawn.
@@ -130,7 +130,7 @@ def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         epoch += 1
-        yield ranker
+        yield SequenceSlates(copy.deepcopy(model), options.length, options.exclude_seen)
 
 
 def _sampled_softmax(model: SasRec, items: Tensor, negatives: int) -> Tensor:

@@ -33,10 +33,11 @@ class SequenceModel(Protocol):
 
 
 class SequenceSlates:
-    """A ranker from a model that reads the newest `length` events."""
+    """A ranker from a model, its own from now on, that reads the newest `length` events."""
 
     def __init__(self, model: SequenceModel, length: int, exclude_seen: bool) -> None:
         self._model = model
+        model.train(False)
         self._length = length
         self._exclude_seen = exclude_seen
 
@@ -46,7 +47,6 @@ class SequenceSlates:
         lengths = cases.ends - starts
         order = np.argsort(lengths, kind="stable")
         slates = np.zeros((cases.size, SLATE), dtype=np.int32)
-        self._model.train(False)
         with torch.no_grad():
             vectors, biases = self._model.catalogue()
             for first in range(0, cases.size, _AT_ONCE):
@@ -64,7 +64,6 @@ class SequenceSlates:
                 found = torch.topk(scores, min(SLATE, scores.shape[1]))
                 best = torch.where(found.values > -torch.inf, found.indices, 0)
                 slates[rows, : best.shape[1]] = best.numpy()
-        self._model.train(True)
         return slates
 
 

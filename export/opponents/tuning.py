@@ -8,7 +8,7 @@ import numpy as np
 
 from endcap.bundle import IntArray
 from endcap.errors import SettingsError
-from endcap.export.data.interactions import Cases, Interactions
+from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Opponent, Task
@@ -17,11 +17,16 @@ from endcap.export.training import Progress
 
 class Budget(NamedTuple):
     """How much is tried: `trials` of the opponents that count, `costly_trials` of those trained
-    with torch, each on at most `cases` questions drawn from the validation. A costly trial ends
-    after `rounds` epochs, or when `patience` in a row were not better than its best."""
+    with torch, each on at most `cases` questions drawn from the validation.
+
+    A costly trial learns from at most `costly_events` events, of sequences drawn from all, and ends
+    after `rounds` epochs, or when `patience` in a row were not better than its best. Where that was
+    not all there is, the best choice then learns from all of it, to find its number of epochs.
+    """
 
     trials: int = 40
     costly_trials: int = 4
+    costly_events: int = 200_000
     cases: int = 4000
     rounds: int = 30
     patience: int = 2
@@ -42,11 +47,16 @@ class Trial(NamedTuple):
 
 
 class Tuned(NamedTuple):
-    """The best trial of an opponent, and all of them in the order in which they ran."""
+    """The best trial of an opponent, and all of them in the order in which they ran.
+
+    `ranker` is what the best trial learned from `train`: the final one where a protocol knows
+    nothing more (leave-one-out); else fit anew on what is known with `best.choices`.
+    """
 
     name: str
     best: Trial
     trials: tuple[Trial, ...]
+    ranker: Ranker
 
 
 def tune(
@@ -71,19 +81,24 @@ def tune(
     rng = np.random.default_rng(seed)
     drawn = rng.permutation(validation.size)[: budget.cases]
     asked = validation.take(np.sort(drawn))
+    sample = _some_sequences(train, budget.costly_events, rng) if opponent.costly else train
     wanted = budget.costly_trials if opponent.costly else budget.trials
-    task = Task(train, n_items, seed)
+    done: list[_Done] = []
     trials: list[Trial] = []
     for choices in _choices(opponent, wanted, trials, rng):
-        trials.append(_try(opponent, task, choices, asked, budget))
+        done.append(_try(opponent, Task(sample, n_items, seed), choices, asked, budget))
+        trials.append(done[-1].trial)
         progress.advance(f"Tuning {name}", len(trials), wanted)
     progress.advance(f"Tuning {name}", wanted, wanted)
-    best = max(trials, key=lambda trial: trial.score)
+    best = max(done, key=lambda one: one.trial.score)
+    if sample is not train:
+        best = _try(opponent, Task(train, n_items, seed), best.trial.choices, asked, budget)
+        trials.append(best.trial)
     progress.say(
-        f"{name}: HR@20 {best.hr_at_20:.4f}, MRR@20 {best.mrr_at_20:.4f} on validation, "
-        f"the best of {len(trials)} trials"
+        f"{name}: HR@20 {best.trial.hr_at_20:.4f}, MRR@20 {best.trial.mrr_at_20:.4f} on "
+        f"validation, the best of {len(trials)} trials"
     )
-    return Tuned(name, best, tuple(trials))
+    return Tuned(name, best.trial, tuple(trials), best.ranker)
 
 
 def fit(name: str, known: Interactions, n_items: int, choices: Choices, seed: int) -> Ranker:
@@ -152,18 +167,33 @@ def _drawn(values: tuple[Choice, ...], rng: np.random.Generator) -> Choice:
     return values[int(rng.integers(len(values)))]
 
 
-def _try(
-    opponent: Opponent, task: Task, choices: dict[str, Choice], asked: Cases, budget: Budget
-) -> Trial:
+class _Done(NamedTuple):
+    trial: Trial
+    ranker: Ranker
+
+
+def _try(opponent: Opponent, task: Task, choices: Choices, asked: Cases, budget: Budget) -> _Done:
     started = time.perf_counter()
-    trials: list[Trial] = []
-    best = 0
-    for number, ranker in enumerate(opponent.rounds(task, choices), start=1):
+    settings = {option: value for option, value in choices.items() if option != ROUNDS}
+    best: _Done | None = None
+    waited = 0
+    for number, ranker in enumerate(opponent.rounds(task, settings), start=1):
         found = hit_and_rank(ranker.slates(asked), asked)
-        of_round = {**choices, ROUNDS: number} if opponent.costly else choices
-        trials.append(Trial(of_round, *found, seconds=time.perf_counter() - started))
-        if trials[-1].score > trials[best].score:
-            best = number - 1
-        if number == budget.rounds or number - 1 - best >= budget.patience:
+        of_round = {**settings, ROUNDS: number} if opponent.costly else settings
+        trial = Trial(of_round, *found, seconds=time.perf_counter() - started)
+        if best is None or trial.score > best.trial.score:
+            best, waited = _Done(trial, ranker), 0
+        else:
+            waited += 1
+        if number == budget.rounds or waited == budget.patience:
             break
-    return trials[best]._replace(seconds=time.perf_counter() - started)
+    assert best is not None
+    return _Done(best.trial._replace(seconds=time.perf_counter() - started), best.ranker)
+
+
+def _some_sequences(train: Interactions, events: int, rng: np.random.Generator) -> Interactions:
+    """All, or as many whole sequences, drawn by chance, as hold about so many events."""
+    if train.items.size <= events:
+        return train
+    kept = rng.random(train.n_sequences) < events / train.items.size
+    return first_events(train, np.where(kept, train.offsets[1:], train.offsets[:-1]))
