@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -175,19 +176,19 @@ class _Done(NamedTuple):
 def _try(opponent: Opponent, task: Task, choices: Choices, asked: Cases, budget: Budget) -> _Done:
     started = time.perf_counter()
     settings = {option: value for option, value in choices.items() if option != ROUNDS}
-    best: _Done | None = None
-    waited = 0
-    for number, ranker in enumerate(opponent.rounds(task, settings), start=1):
+    rounds = opponent.rounds(task, settings)
+
+    def measured(number: int, ranker: Ranker) -> _Done:
         found = hit_and_rank(ranker.slates(asked), asked)
         of_round = {**settings, ROUNDS: number} if opponent.costly else settings
-        trial = Trial(of_round, *found, seconds=time.perf_counter() - started)
-        if best is None or trial.score > best.trial.score:
-            best, waited = _Done(trial, ranker), 0
-        else:
-            waited += 1
-        if number == budget.rounds or waited == budget.patience:
+        return _Done(Trial(of_round, *found, seconds=time.perf_counter() - started), ranker)
+
+    best, waited = measured(1, next(rounds)), 0
+    for number, ranker in enumerate(islice(rounds, budget.rounds - 1), start=2):
+        now = measured(number, ranker)
+        best, waited = (now, 0) if now.trial.score > best.trial.score else (best, waited + 1)
+        if waited == budget.patience:
             break
-    assert best is not None
     return _Done(best.trial._replace(seconds=time.perf_counter() - started), best.ranker)
 
 
