@@ -86,9 +86,8 @@ def pairs_of(cases: Cases, shop: Shop) -> tuple[tuple[Rows, Rows], ...]:
     )
     pairs: list[tuple[Rows, Rows]] = []
     for pair in found:
-        if pair is None or any(np.array_equal(pair[0].chosen, p[0].chosen) for p in pairs):
-            continue  # where everybody has one visit, light is new
-        pairs.append(pair)
+        if pair is not None and not any(_is_same_cut(pair, other) for other in pairs):
+            pairs.append(pair)  # where everybody has one visit, light is new
     return tuple(pairs)
 
 
@@ -138,6 +137,10 @@ def by_history(cases: Cases) -> tuple[Rows, ...]:
 def history_lengths(cases: Cases) -> RealArray:
     """Events before each question [n]."""
     return (cases.ends - cases.starts()).astype(np.float64)
+
+
+def _is_same_cut(pair: tuple[Rows, Rows], other: tuple[Rows, Rows]) -> bool:
+    return any(np.array_equal(pair[0].chosen, rows.chosen) for rows in other)
 
 
 def _visit_sizes(cases: Cases) -> RealArray:

@@ -3,8 +3,8 @@
 The intervals are normal ones. Cases of one sequence (prefixes of one session, weeks of one
 shopper) resemble each other, so variance is summed by sequence, not by case (Liang & Zeger 1986;
 Cameron & Miller 2015, with their G / (G - 1)): on prefixes the plain formula is too narrow. The
-bootstrap over sequences gives the same within a few per cent from about 50 sequences on and costs
-a thousand times more. Where all values are equal the variance says 0; there the rule of three
+bootstrap over sequences (2,000 resamples of 20 to 5,000 sequences) gave widths within 4 % of these
+at 140 to 240 times the time. Where all values are equal the variance says 0; there the rule of three
 (Hanley & Lippman-Hand 1983) gives the free side its 3 / G.
 """
 
