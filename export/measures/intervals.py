@@ -4,8 +4,8 @@ The intervals are normal ones. Cases of one sequence (prefixes of one session, w
 shopper) resemble each other, so variance is summed by sequence, not by case (Liang & Zeger 1986;
 Cameron & Miller 2015, with their G / (G - 1)): on prefixes the plain formula is too narrow. The
 bootstrap over sequences (2,000 resamples of 20 to 5,000 sequences) gave widths within 4 % of these
-at 140 to 240 times the time. Where all values are equal the variance says 0; there the rule of three
-(Hanley & Lippman-Hand 1983) gives the free side its 3 / G.
+at 140 to 240 times the time. Where all values are equal the variance says 0; there the rule of
+three (Hanley & Lippman-Hand 1983) gives the free side its 3 / G.
 """
 
 from typing import NamedTuple
