@@ -74,13 +74,13 @@ def pairs_of(cases: Cases, shop: Shop) -> tuple[tuple[Rows, Rows], ...]:
     """The pairs of groups that these cases have; see the table above."""
     sizes = np.diff(cases.target_offsets)
     found = (
-        _thirds(history_lengths(cases), ("new", "loyal"), "{} events in the history"),
-        _thirds(_visit_sizes(cases), ("light", "heavy"), "{} events a visit"),
-        _thirds(sizes, ("small baskets", "large baskets"), "{} items wanted at once"),
+        _thirds(history_lengths(cases), ("new", "loyal"), "events in the history: {}"),
+        _thirds(_visit_sizes(cases), ("light", "heavy"), "events a visit: {}"),
+        _thirds(sizes, ("small baskets", "large baskets"), "items wanted at once: {}"),
         _thirds(
             _popular_shares(cases, shop),
             ("niche", "mainstream"),
-            "{} of the history among the most popular tenth of the items",
+            "popular items in the history: {}",
             as_share=True,
         ),
     )
@@ -130,7 +130,7 @@ def by_history(cases: Cases) -> tuple[Rows, ...]:
         last = f"{start}+" if end is None else f"{start}–{end - 1}"
         name = str(start) if end == start + 1 else last
         if chosen.any():
-            bands.append(Rows(name, f"{name} events in the history", chosen))
+            bands.append(Rows(name, f"events in the history: {name}", chosen))
     return tuple(bands)
 
 

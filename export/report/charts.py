@@ -76,7 +76,7 @@ def bars(title: str, rows: Sequence[Bar], unit: str) -> Markup:
             low, high = across.at(row.low), across.at(row.high)
             marks += [line((low, middle), (high, middle), "whisker")]
             marks += [line((x, middle - 4), (x, middle + 4), "whisker") for x in (low, high)]
-    marks.append(text(WIDTH - 58, height - 10, unit, "axis", "end"))
+    marks.append(text(LABEL, height - 10, unit, "axis", "end"))
     return drawing(WIDTH, height, title, marks)
 
 

@@ -52,6 +52,9 @@ BEYOND = {
 }
 """Measures beyond accuracy that the page shows; report.json holds all."""
 
+METHODS = {"ips": "IPS", "snips": "SNIPS", "clipped": "Clipped IPS", "naive": "Unweighted"}
+"""Estimates from feedback; see `measures.feedback`."""
+
 AS_NUMBERS = ("gini", "novelty", "diversity")
 """All else on the page is a percentage."""
 

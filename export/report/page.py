@@ -13,11 +13,12 @@ from endcap.export.report.labels import (
     ACCURACY,
     AS_NUMBERS,
     BEYOND,
+    METHODS,
     PROTOCOLS,
     WANTED,
     shown_value,
 )
-from endcap.export.report.verdict import best_opponent, table, tiles
+from endcap.export.report.verdict import best_opponent, signed, table, tiles
 
 HERE = Path(__file__).parent
 VALIDATION_KINDS = ("ours", "rival", "wanted", "other")
@@ -45,6 +46,7 @@ def render(found: Found) -> str:
         lstrip_blocks=True,
     )
     environment.filters["shown_as"] = _shown_as
+    environment.filters["signed"] = signed
     protocol = PROTOCOLS[found.protocol]
     deciding = protocol.measures[0]
     return environment.get_template("page.html.jinja").render(
@@ -59,6 +61,7 @@ def render(found: Found) -> str:
         beyond={key: words for key, words in BEYOND.items() if key in found.metrics},
         wanted=WANTED,
         as_numbers=AS_NUMBERS,
+        methods=METHODS,
         gap_label=ACCURACY[GAP_MEASURE][0],
         rows=table(found),
         tiles=tiles(found),

@@ -60,41 +60,24 @@ def table(found: Found) -> tuple[Row, ...]:
 
 
 def tiles(found: Found) -> tuple[Tile, ...]:
-    """What endcap reaches, how far it is from the best opponent and the best published figure."""
-    measure = PROTOCOLS[found.protocol].measures[0]
-    ours, label = found.metrics[measure], ACCURACY[measure][0]
+    """What endcap reaches, how far it is from the best opponent and the best published figures."""
+    first, second = PROTOCOLS[found.protocol].measures[:2]
     shown = [
-        Tile(f"{100 * ours:.2f} %", f"{label} of {OURS} over {found.n_cases:,} cases", "plain")
+        Tile(
+            f"{100 * found.metrics[first]:.2f} %",
+            f"{ACCURACY[first][0]} of {OURS}, and {ACCURACY[second][0]}"
+            f" {100 * found.metrics[second]:.2f} %, over {found.n_cases:,} cases",
+            "plain",
+        )
     ]
-    rival = best_opponent(found, measure)
+    rival = best_opponent(found, first)
     if rival is not None:
-        theirs = 100 * found.opponents[rival.over][measure]
-        low, high = 100 * rival.low, 100 * rival.high
-        chance = "" if rival.is_certain else "; may be chance"
-        shown.append(
-            Tile(
-                _signed(rival.relative),
-                f"against {rival.over}, the best opponent measured here ({theirs:.2f} %):"
-                f" {low:+.2f} to {high:+.2f} points with 95 % confidence{chance}",
-                _mood(rival.value, rival.is_certain),
-            )
-        )
-    published = [p for p in found.published if measure in p.metrics]
-    if published:
-        best = max(published, key=lambda p: p.metrics[measure])
-        gain = ours / best.metrics[measure] - 1
-        shown.append(
-            Tile(
-                _signed(gain),
-                f"against {best.ranker}, the best published figure known here"
-                f" ({100 * best.metrics[measure]:.2f} %; {best.source})",
-                _mood(gain, True),
-            )
-        )
+        shown.append(_against_opponent(found, rival, second))
+    if any(first in published.metrics for published in found.published):
+        shown.append(_against_published(found, first, second))
     n = len(found.warnings)
     words = "warnings to read before it goes to shoppers" if n else "warnings: all within bounds"
-    shown.append(Tile(str(n), words, "bad" if n else "good"))
-    return tuple(shown)
+    return (*shown, Tile(str(n), words, "bad" if n else "good"))
 
 
 def best_opponent(found: Found, measure: str) -> Gain | None:
@@ -105,6 +88,51 @@ def best_opponent(found: Found, measure: str) -> Gain | None:
     return next(g for g in found.gains if (g.over, g.measure) == (name, measure))
 
 
+def signed(share: float | None) -> str:
+    """A gain as a person says it: a percentage, or a multiple from ten times on."""
+    if share is None:
+        return "from nothing"
+    if share >= 9:
+        return f"×{1 + share:,.0f}"
+    return f"{100 * share:+.1f} %".replace("-", "−")
+
+
+def _against_opponent(found: Found, rival: Gain, second: str) -> Tile:
+    theirs = 100 * found.opponents[rival.over][rival.measure]
+    bounds = f"{100 * rival.low:+.2f} to {100 * rival.high:+.2f}".replace("-", "−")
+    other = best_opponent(found, second)
+    also = (
+        f". {ACCURACY[second][0]}: {signed(other.relative)} against {other.over}" if other else ""
+    )
+    return Tile(
+        signed(rival.relative),
+        f"{ACCURACY[rival.measure][0]} against {rival.over}, the best opponent measured here"
+        f" ({theirs:.2f} %): {bounds} points with 95 % confidence"
+        f"{'' if rival.is_certain else ', may be chance'}{also}",
+        _mood(rival.value, rival.is_certain),
+    )
+
+
+def _against_published(found: Found, first: str, second: str) -> Tile:
+    said = []
+    for measure in (first, second):
+        figures = [p for p in found.published if measure in p.metrics]
+        if figures:
+            best = max(figures, key=lambda p: p.metrics[measure])
+            said.append((measure, found.metrics[measure] / best.metrics[measure] - 1, best))
+    (measure, gain, best), *others = said
+    also = "".join(
+        f". {ACCURACY[m][0]}: {signed(g)} against {p.ranker}'s {100 * p.metrics[m]:.2f} %"
+        for m, g, p in others
+    )
+    return Tile(
+        signed(gain),
+        f"{ACCURACY[measure][0]} against {best.ranker}, the best published figure known here"
+        f" ({100 * best.metrics[measure]:.2f} %){also}",
+        _mood(gain, True),
+    )
+
+
 def _cell(found: Found, name: str, kind: str, measure: str, value: float, best: float) -> Cell:
     low, high = found.intervals.get(name, {}).get(measure, (value, value))
     if kind == "published":
@@ -113,10 +141,6 @@ def _cell(found: Found, name: str, kind: str, measure: str, value: float, best: 
     gains = [g for g in found.gains if (g.over, g.measure) == (name, measure)]
     gain, is_certain = (gains[0].relative, gains[0].is_certain) if gains else (None, True)
     return Cell(measure, value, (high - low) / 2, gain, is_certain, value >= best)
-
-
-def _signed(share: float | None) -> str:
-    return "from nothing" if share is None else f"{100 * share:+.1f} %"
 
 
 def _mood(value: float, is_certain: bool) -> str:

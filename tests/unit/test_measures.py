@@ -298,7 +298,7 @@ def test_groups_say_who_they_are_and_who_is_served_worse() -> None:
     per_case = accuracy_per_case(slates, cases)
     first, *others = pairs_of(cases, a_shop())
     new, loyal = (measure_group(rows, cases, per_case) for rows in first)
-    assert (new.name, new.means, new.n_cases) == ("new", "at most 1 events in the history", 40)
+    assert (new.name, new.means, new.n_cases) == ("new", "events in the history: at most 1", 40)
     assert (loyal.name, loyal.n_shoppers) == ("loyal", 40)
     assert (new.measures["hr_at_20"].value, loyal.measures["hr_at_20"].value) == (0, 1)
     gap = gap_between(first, cases, per_case["ndcg_at_10"])
