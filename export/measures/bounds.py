@@ -36,21 +36,21 @@ def warnings_of(
     found: list[str] = []
     if empty > MOST_EMPTY:
         found.append(
-            f"{empty:.1%} of the shoppers get nothing at all (bound: {MOST_EMPTY:.0%}). Give the"
-            " ranker a fallback such as what is popular now."
+            f"{_percent(empty, 1)} of the shoppers get nothing at all (bound:"
+            f" {_percent(MOST_EMPTY)}). Give the ranker a fallback such as what is popular now."
         )
     found += [_of_gap(gap) for gap in gaps if _is_served_worse(gap)]
     if popular - wanted > POPULAR_EXCESS:
         found.append(
             "Popular items crowd the slates: the most popular tenth of the catalogue takes"
-            f" {popular:.0%} of the places, and is {wanted:.0%} of what shoppers wanted (bound:"
-            f" {_points(POPULAR_EXCESS)} more)."
+            f" {_percent(popular)} of the places, and is {_percent(wanted)} of what shoppers wanted"
+            f" (bound: {_points(POPULAR_EXCESS)} more)."
         )
     enough = n_places >= 10 * n_items
     if enough and coverage < LOWEST_COVERAGE:
         found.append(
-            f"Only {coverage:.1%} of the catalogue is ever shown (bound: {LOWEST_COVERAGE:.0%})."
-            " Items that are not shown cannot be bought."
+            f"Only {_percent(coverage, 1)} of the catalogue is ever shown (bound:"
+            f" {_percent(LOWEST_COVERAGE)}). Items that are not shown cannot be bought."
         )
     if enough and concentration > HIGHEST_GINI:
         found.append(
@@ -59,8 +59,8 @@ def warnings_of(
         )
     if repeats - wanted_again > REPEAT_EXCESS:
         found.append(
-            f"{repeats:.0%} of what is shown is in the shopper's history already; of what they"
-            f" wanted, {wanted_again:.0%} is (bound: {_points(REPEAT_EXCESS)} more)."
+            f"{_percent(repeats)} of what is shown is in the shopper's history already; of what"
+            f" they wanted, {_percent(wanted_again)} is (bound: {_points(REPEAT_EXCESS)} more)."
         )
     if beyond["diversity"] < LEAST_DIVERSITY:
         found.append(
@@ -78,9 +78,14 @@ def _of_gap(gap: Gap) -> str:
     share = gap.worse_gets / gap.better_gets
     return (
         f"Shoppers of the group “{gap.worse}” are served worse than “{gap.better}”: NDCG@{K} of"
-        f" {gap.worse_gets:.3f} against {gap.better_gets:.3f}, {share:.0%} of it (bound:"
-        f" {SERVED_WORSE:.0%}; with 95 % confidence the gap is {gap.low:.3f} to {gap.high:.3f})."
+        f" {gap.worse_gets:.3f} against {gap.better_gets:.3f}, {_percent(share)} of it (bound:"
+        f" {_percent(SERVED_WORSE)}; with 95 % confidence the gap is {gap.low:.3f} to"
+        f" {gap.high:.3f})."
     )
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f} %"
 
 
 def _points(share: float) -> str:

@@ -122,14 +122,14 @@ def gap_between(pair: tuple[Rows, Rows], cases: Cases, values: RealArray) -> Gap
 
 
 def by_history(cases: Cases) -> tuple[Rows, ...]:
-    """Cases in bands of history length, for a picture; empty bands are left out."""
+    """Cases in bands of history length; bands of fewer than `FEWEST` are left out."""
     lengths = history_lengths(cases)
     bands = []
     for start, end in zip(HISTORY_EDGES, (*HISTORY_EDGES[1:], None), strict=True):
         chosen = lengths >= start if end is None else (lengths >= start) & (lengths < end)
         last = f"{start}+" if end is None else f"{start}–{end - 1}"
         name = str(start) if end == start + 1 else last
-        if chosen.any():
+        if chosen.sum() >= FEWEST:
             bands.append(Rows(name, f"events in the history: {name}", chosen))
     return tuple(bands)
 
@@ -181,7 +181,7 @@ def _thirds(
     lower, higher = values <= low, values >= high
     if min(lower.sum(), higher.sum()) < FEWEST:
         return None
-    shown = [f"{bound:.0%}" if as_share else f"{bound:.3g}" for bound in (low, high)]
+    shown = [f"{100 * bound:.0f} %" if as_share else f"{bound:.3g}" for bound in (low, high)]
     return (
         Rows(names[0], unit.format(f"at most {shown[0]}"), lower),
         Rows(names[1], unit.format(f"at least {shown[1]}"), higher),

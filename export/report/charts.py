@@ -55,6 +55,15 @@ class Dot(NamedTuple):
     kind: str
 
 
+class Box(NamedTuple):
+    """A place on a picture that something fills."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
 def bars(title: str, rows: Sequence[Bar], unit: str) -> Markup:
     """Bars from the left, the first on top, each with its bounds and its value."""
     steps = ticks(min(0.0, *(row.low for row in rows)), max(row.high for row in rows))
@@ -132,14 +141,16 @@ def dots(title: str, points: Sequence[Dot], x_title: str, y_title: str) -> Marku
             line((LEFT, up.at(value)), (WIDTH - RIGHT, up.at(value)), "grid"),
             text(LEFT - 6, up.at(value) + 4, short(value), "axis", "end"),
         ]
-    taken: list[tuple[float, float, float]] = []
+    centres = {point: (along.at(point.x), up.at(point.y)) for point in points}
+    taken = [Box(x - 5, x + 5, y - 5, y + 5) for x, y in centres.values()]
     for point in sorted(points, key=lambda p: (p.kind != "ours", -p.y)):
-        centre = along.at(point.x), up.at(point.y)
+        centre = centres[point]
         hint = f"{point.name}: {x_title} {point.x:.2f}, {y_title} {point.y:.2f}"
-        x, y, anchor = _free_place(centre, point.name, taken)
+        place = _free_place(centre, _LETTER * len(point.name), taken)
+        taken.append(place)
         marks += [
             dot(centre, 5 if point.kind == "ours" else 4, point.kind, hint),
-            text(x, y, point.name, f"label {point.kind}", anchor),
+            text(place.left, place.bottom - 3, point.name, f"label {point.kind}"),
         ]
     marks += [
         text(WIDTH - RIGHT, HEIGHT - 6, x_title, "axis", "end"),
@@ -153,21 +164,25 @@ def _upright(x: float, top: float, bottom: float, value: float) -> Markup:
     return line((x, top), (x, bottom), "grid") + tick
 
 
-def _free_place(
-    centre: Point, name: str, taken: list[tuple[float, float, float]]
-) -> tuple[float, float, str]:
-    """Where a dot's name stands: right of it, or left at the edge; lower where that is taken."""
-    width = _LETTER * len(name)
-    is_left = centre[0] + 10 + width > WIDTH
-    start = centre[0] - 9 - width if is_left else centre[0] + 9
-    y = centre[1] + 4
-    while any(
-        start < right and start + width > left and abs(y - other) < 13
-        for left, right, other in taken
-    ):
-        y += 13
-    taken.append((start, start + width, y))
-    return (centre[0] - 9, y, "end") if is_left else (centre[0] + 9, y, "start")
+def _free_place(centre: Point, width: float, taken: Sequence[Box]) -> Box:
+    """Where a dot's name stands: right, left, over or under it; else right and further down."""
+    x, y = centre
+    lefts = (x + 8, x - 8 - width, x - width / 2, x - width / 2)
+    tops = (y - 8, y - 8, y - 23, y + 7)
+    places = [Box(a, a + width, b, b + 15) for a, b in zip(lefts, tops, strict=True)]
+    places += [Box(x + 8, x + 8 + width, b, b + 15) for b in (y + 6 + 14 * n for n in range(9))]
+    inside = [place for place in places if place.left >= 0 and place.right <= WIDTH]
+    free = [p for p in inside if not any(_overlap(p, other) for other in taken)]
+    return (free or inside or places)[0]
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return (
+        one.left < other.right
+        and other.left < one.right
+        and one.top < other.bottom
+        and other.top < one.bottom
+    )
 
 
 def _cut(words: str, width: float) -> str:

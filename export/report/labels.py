@@ -22,9 +22,9 @@ PROTOCOLS = {
         ("hr_at_10", "ndcg_at_10", "hr_at_20", "mrr_at_20"),
     ),
     "time": ProtocolWords(
-        "All that happens after a day is hidden; each later event or basket is to be found in the"
+        "From a certain time on all is hidden; each later event or basket is to be found in the"
         " whole catalogue from what came before it.",
-        ("hr_at_20", "hr_at_10", "ndcg_at_10", "mrr_at_20"),
+        ("hr_at_20", "ndcg_at_10", "hr_at_10", "mrr_at_20"),
     ),
 }
 

@@ -320,11 +320,12 @@ def test_few_cases_make_no_group() -> None:
     assert pairs_of(cases, a_shop()) == ()
 
 
-def test_bands_of_history_length_hold_every_case_with_a_history_once() -> None:
-    cases = cases_of(*([[5]] * 6), histories=[[1] * n for n in (1, 2, 3, 4, 7, 300)])
+def test_bands_of_history_length_hold_each_case_once_and_are_never_small() -> None:
+    lengths = [1] * 30 + [2] * 30 + [3] * 15 + [4] * 15 + [300] * 30 + [7] * 29
+    cases = cases_of(*([[5]] * 149), histories=[[1] * n for n in lengths])
     bands = by_history(cases)
-    assert [band.name for band in bands] == ["1", "2", "3–4", "5–9", "200+"]
-    assert sum(band.chosen for band in bands).tolist() == [1] * 6
+    assert [band.name for band in bands] == ["1", "2", "3–4", "200+"]
+    assert sum(band.chosen for band in bands).tolist() == [1] * 120 + [0] * 29
 
 
 HEALTHY = {
@@ -342,11 +343,11 @@ HEALTHY = {
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"empty_slates": 0.02}, "2.0% of the shoppers get nothing"),
-        ({"popular_shown": 0.6}, "takes 60% of the places, and is 40%"),
-        ({"coverage": 0.09}, "Only 9.0% of the catalogue is ever shown"),
+        ({"empty_slates": 0.02}, "2.0 % of the shoppers get nothing"),
+        ({"popular_shown": 0.6}, "takes 60 % of the places, and is 40 %"),
+        ({"coverage": 0.09}, "Only 9.0 % of the catalogue is ever shown"),
         ({"gini": 0.97}, "Gini coefficient of 0.97"),
-        ({"repeats_shown": 0.45}, "45% of what is shown is in the shopper's history"),
+        ({"repeats_shown": 0.45}, "45 % of what is shown is in the shopper's history"),
         ({"diversity": 0.2}, "much alike"),
     ],
 )
