@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from endcap.batches import Batch
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.errors import EndcapError
 from endcap.export.transformer import N_TYPES, Rescorer
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 
 UNIFORM_SHARE = 0.5
 """Of the negatives; the rest come by frequency. Rare items then are pushed away too."""

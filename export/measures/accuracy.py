@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cases, LongArray
 from endcap.export.data.slates import SLATE

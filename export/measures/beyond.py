@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases, Interactions, LongArray
 from endcap.export.measures.accuracy import BoolArray, RealArray, is_among

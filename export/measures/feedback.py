@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.measures.accuracy import BoolArray, RealArray
 from endcap.export.measures.impressions import Impressions

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.data.interactions import LongArray, SmallArray
 from endcap.export.measures.accuracy import BoolArray, RealArray

@@ -1,6 +1,6 @@
 """All measures of one ranker, under the names that `endcap evaluate --json` promises."""
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.export.data.interactions import Cases
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import Shop, beyond_accuracy

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cases
 from endcap.export.measures.accuracy import MEASURES, RealArray, accuracy_per_case, means

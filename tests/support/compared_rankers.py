@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.measures import Shop, shop_of

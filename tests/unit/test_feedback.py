@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.measures.feedback import (
     Estimates,

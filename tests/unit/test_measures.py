@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cases, Interactions
