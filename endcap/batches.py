@@ -8,6 +8,21 @@ import numpy.typing as npt
 
 from endcap.candidates import FEATURES, Candidates, Shopper
 
+MAX_GAP_STEP = 15
+_MONTH_S = 30 * 86_400
+
+
+def gap_steps(gaps_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Gaps between events as steps from 1 (none) to `MAX_GAP_STEP` (a month and more), even in the
+    logarithm.
+
+    >>> gap_steps(np.array([0, 60_000, 86_400_000, 10**12])).tolist()
+    [1, 4, 11, 15]
+    """
+    seconds = np.maximum(gaps_ms, 0) / 1000.0
+    steps = 1 + (MAX_GAP_STEP - 1) * np.log1p(seconds) / np.log1p(_MONTH_S)
+    return np.minimum(steps, MAX_GAP_STEP).astype(np.int64)
+
 
 class Batch(NamedTuple):
     """The graph's inputs: `item_ids`, `event_types` [B, L]; `candidate_ids` [B, C];
