@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from endcap.arrays import IntArray
 from endcap.errors import DataError
+from endcap.export.data.event_times import time_column
 from endcap.export.data.interactions import LongArray, SmallArray
 from endcap.export.measures.accuracy import BoolArray, RealArray
 
@@ -22,7 +22,7 @@ class Impressions(NamedTuple):
     `lists` [n]: the list, 0 to L - 1, rising. `users` [L]: number of the list's shopper.
     `items` [n]: place in `item_ids`. `positions` [n]: from 1, the top. `propensities` [n]: the
     logged probability that this item stood at this place; NaN where none was logged. `thumbs` [n]:
-    1 up, -1 down, 0 not given. `user_ids` and `shown_at` [L]: the file's own words.
+    1 up, -1 down, 0 not given. `user_ids` [L]; `shown_ms` [L]: Unix milliseconds.
     """
 
     lists: LongArray
@@ -34,18 +34,35 @@ class Impressions(NamedTuple):
     thumbs: SmallArray
     item_ids: tuple[str, ...]
     user_ids: tuple[str, ...]
-    shown_at: tuple[str, ...]
+    shown_ms: LongArray
 
     @property
     def n_lists(self) -> int:
         """L."""
         return self.users.size
 
+    def of_lists(self, chosen: BoolArray) -> "Impressions":
+        """The impressions of the lists `chosen` [L] alone; lists are counted anew."""
+        rows = chosen[self.lists]
+        anew = np.cumsum(chosen) - 1
+        return self._replace(
+            lists=anew[self.lists[rows]],
+            users=self.users[chosen],
+            items=self.items[rows],
+            positions=self.positions[rows],
+            clicked=self.clicked[rows],
+            propensities=self.propensities[rows],
+            thumbs=self.thumbs[rows],
+            user_ids=tuple(self.user_ids[place] for place in np.flatnonzero(chosen)),
+            shown_ms=self.shown_ms[chosen],
+        )
+
 
 def read_impressions(path: Path) -> Impressions:
     """Impressions from a Parquet, CSV or JSON Lines file (`.csv.gz` too), in any order.
 
-    Columns `user_id`, `item_id`, `position` (from 1), `shown_at`, `clicked` (true/false or 1/0);
+    Columns `user_id`, `item_id`, `position` (from 1), `shown_at` (a time, in the forms of events
+    files), `clicked` (true/false or 1/0);
     optional `propensity` (above 0, to 1) and `thumb` (up, down, 1, -1, or nothing). What has one
     `user_id` and one `shown_at` is one list. A row that came twice (the same place of the same
     list) counts once, as clicked if either was.
@@ -67,7 +84,7 @@ def read_impressions(path: Path) -> Impressions:
         _checked(rows, path, "user_id", pl.String),
         _checked(rows, path, "item_id", pl.String),
         _checked(rows, path, "position", pl.Int32),
-        _checked(rows, path, "shown_at", pl.String),
+        _times(rows, path),
         _clicks(rows, path),
         _propensities(rows, path),
         _thumbs(rows, path),
@@ -82,10 +99,10 @@ def read_impressions(path: Path) -> Impressions:
     )
     rivals = rows.filter(pl.col("rivals") > 1)
     if rivals.height:
-        user, shown_at, position = rivals.row(0)[:3]
+        user, at, position = rivals.row(0)[:3]
         raise DataError(
             f"{path}: two items stood at place {position} of the list that {user} saw at"
-            f" {shown_at}; a list has one item at each place. Give each list a shown_at of its own"
+            f" {at} ms; a list has one item at each place. Give each list a shown_at of its own"
         )
     return _packed(rows.sort(["user_id", "shown_at", "position"]))
 
@@ -108,6 +125,12 @@ def _checked(rows: pl.DataFrame, path: Path, name: str, kind: type[pl.DataType])
     column = rows[name].cast(kind, strict=False)
     _refuse_nulls(rows, path, name, column)
     return column
+
+
+def _times(rows: pl.DataFrame, path: Path) -> pl.Series:
+    column = rows.lazy().select(time_column(rows.lazy(), "shown_at").milliseconds).collect()
+    _refuse_nulls(rows, path, "shown_at", column.to_series())
+    return column.to_series().alias("shown_at")
 
 
 def _clicks(rows: pl.DataFrame, path: Path) -> pl.Series:
@@ -168,9 +191,9 @@ def _packed(rows: pl.DataFrame) -> Impressions:
         thumbs=rows["thumb"].to_numpy().astype(np.int8),
         item_ids=item_ids,
         user_ids=tuple(heads["user_id"]),
-        shown_at=tuple(heads["shown_at"]),
+        shown_ms=_dense(heads["shown_at"]),
     )
 
 
-def _dense(runs: pl.Series) -> npt.NDArray[np.int64]:
-    return runs.to_numpy().astype(np.int64)
+def _dense(column: pl.Series) -> LongArray:
+    return column.to_numpy().astype(np.int64)

@@ -1,6 +1,7 @@
 """What an evaluation found, as a page for people and as JSON for programs."""
 
-from endcap.export.report.comparison import compare, feedback_of
+from endcap.export.report.comparison import compare
+from endcap.export.report.feedback_rows import feedback_from
 from endcap.export.report.found import About, Epoch, Feedback, Found, Idea, Published
 from endcap.export.report.page import write_report
 from endcap.export.report.published import published_of
@@ -13,7 +14,7 @@ __all__ = [
     "Idea",
     "Published",
     "compare",
-    "feedback_of",
+    "feedback_from",
     "published_of",
     "write_report",
 ]

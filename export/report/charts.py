@@ -25,7 +25,8 @@ HEIGHT = 250
 LEFT, RIGHT, TOP, BOTTOM = 38, 12, 14, 44
 LABEL = 128
 ROW = 27
-_LETTER = 6.6
+_LETTER, _BOLD = 6.6, 8.0
+"""How wide a letter is at most, on average, in the fonts of browsers."""
 
 
 class Bar(NamedTuple):
@@ -119,7 +120,7 @@ def lines(
         known = [(along.at(n), v) for n, v in enumerate(one.values) if v is not None]
         above = [(x, up.at(high)) for x, (_, _, high) in known]
         below = [(x, up.at(low)) for x, (_, low, _) in known]
-        if above != below:
+        if above != below and one.kind != "other":  # of many grey bands none can be read
             marks.append(area([*above, *reversed(below)], f"band {one.kind}"))
         marks.append(path([(x, up.at(value)) for x, (value, _, _) in known], one.kind))
         for place, value in enumerate(one.values):
@@ -146,7 +147,8 @@ def dots(title: str, points: Sequence[Dot], x_title: str, y_title: str) -> Marku
     for point in sorted(points, key=lambda p: (p.kind != "ours", -p.y)):
         centre = centres[point]
         hint = f"{point.name}: {x_title} {point.x:.2f}, {y_title} {point.y:.2f}"
-        place = _free_place(centre, _LETTER * len(point.name), taken)
+        letter = _BOLD if point.kind == "ours" else _LETTER
+        place = _free_place(centre, letter * len(point.name), taken)
         taken.append(place)
         marks += [
             dot(centre, 5 if point.kind == "ours" else 4, point.kind, hint),

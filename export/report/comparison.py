@@ -11,7 +11,6 @@ from endcap.export.data.interactions import Cases
 from endcap.export.measures.accuracy import MEASURES, RealArray, accuracy_per_case, means
 from endcap.export.measures.beyond import Band, Shop, beyond_accuracy, popularity_bands
 from endcap.export.measures.bounds import warnings_of
-from endcap.export.measures.feedback import Estimates
 from endcap.export.measures.groups import (
     GAP_MEASURE,
     by_history,
@@ -23,7 +22,6 @@ from endcap.export.measures.intervals import Interval, mean_interval, paired_dif
 from endcap.export.report.found import (
     OURS,
     About,
-    Feedback,
     Found,
     Gain,
     GapFound,
@@ -80,22 +78,6 @@ def compare(slates: Mapping[str, IntArray], cases: Cases, shop: Shop, about: Abo
         history=_history(per_case, cases, PROTOCOLS[about.protocol].measures[0]),
         popularity=_popularity(bands),
         warnings=warnings_of(metrics[OURS], gaps, int((slates[OURS] > 0).sum()), shop.n_items),
-    )
-
-
-def feedback_of(ranker: str, reward: str, weighting: str, estimates: Estimates) -> Feedback:
-    """Estimates from impressions as a row of the report; `reward` and `weighting` in words."""
-    found = {"ips": estimates.ips, "snips": estimates.snips}
-    found |= {"clipped": estimates.clipped, "naive": estimates.naive}
-    return Feedback(
-        ranker,
-        reward,
-        weighting,
-        _plain({method: i for method, i in found.items() if i is not None}),
-        estimates.effective,
-        estimates.support,
-        estimates.n_lists,
-        estimates.n_shoppers,
     )
 
 

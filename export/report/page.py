@@ -62,6 +62,7 @@ def render(found: Found) -> str:
         wanted=WANTED,
         as_numbers=AS_NUMBERS,
         methods=METHODS,
+        largest=max(found.gaps, key=lambda gap: gap.better_gets - gap.worse_gets, default=None),
         gap_label=ACCURACY[GAP_MEASURE][0],
         rows=table(found),
         tiles=tiles(found),

@@ -37,16 +37,14 @@ def _full_ranking(
     return Published(ranker, metrics | ({"hr_at_20": hr_at_20} if hr_at_20 else {}), source)
 
 
-_S3_REC = "Zhou et al., CIKM 2020, full ranking"
+_S3_REC = "Zhou et al., CIKM 2020"
 
 PUBLISHED = {
     "diginetica": (
         _next_item("NARM", 49.70, 16.17, "in Wu et al., AAAI 2019"),
         _next_item("SR-GNN", 50.73, 17.59, "Wu et al., AAAI 2019"),
         _next_item("GCE-GNN", 54.22, 19.04, "Wang et al., SIGIR 2020"),
-        _next_item(
-            "CORE", 52.89, 18.58, "Hou et al., SIGIR 2022; sessions split 8:1:1, not by days"
-        ),
+        _next_item("CORE", 52.89, 18.58, "Hou et al., SIGIR 2022; split 8:1:1, not by days"),
     ),
     "beauty": (
         _full_ranking("Pop", 0.0152, 0.0068, _S3_REC, 0.0217),
@@ -56,6 +54,6 @@ PUBLISHED = {
         _full_ranking("SASRec", 0.0605, 0.0318, _S3_REC, 0.0902),
         _full_ranking("S3-Rec", 0.0647, 0.0327, _S3_REC, 0.0994),
         _full_ranking("ICLRec", 0.0744, 0.0403, "Chen et al., WWW 2022"),
-        _full_ranking("BSARec", 0.1008, 0.0611, "Shin et al., AAAI 2024, the authors' log", 0.1373),
+        _full_ranking("BSARec", 0.1008, 0.0611, "Shin et al., AAAI 2024 (log)", 0.1373),
     ),
 }

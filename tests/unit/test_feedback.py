@@ -8,7 +8,9 @@ import numpy.typing as npt
 import pytest
 
 from endcap.arrays import IntArray
+from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
+from endcap.export.data.interactions import DataSet, Interactions
 from endcap.export.measures.feedback import (
     Estimates,
     Weights,
@@ -20,6 +22,7 @@ from endcap.export.measures.feedback import (
     weights_by_position,
     weights_by_propensity,
 )
+from endcap.export.measures.impression_cases import cases_of, slates_of
 from endcap.export.measures.impressions import Impressions, read_impressions
 from endcap.export.measures.intervals import Interval
 
@@ -71,7 +74,7 @@ def impressions_of(
         thumbs=np.where(clicked, 1, 0).astype(np.int8).ravel(),
         item_ids=tuple(f"item {i}" for i in range(1, N_ITEMS + 1)),
         user_ids=tuple(f"shopper {i // 3}" for i in range(n_lists)),
-        shown_at=tuple(str(i) for i in range(n_lists)),
+        shown_ms=np.arange(n_lists),
     )
 
 
@@ -137,7 +140,7 @@ def test_snips_is_the_weighted_rate_times_the_places_of_the_slate() -> None:
         thumbs=np.zeros(4, dtype=np.int8),
         item_ids=("a", "b"),
         user_ids=("x", "y"),
-        shown_at=("1", "1"),
+        shown_ms=np.array([1, 1]),
     )
     slates = np.array([[1, 2], [1, 2]], dtype=np.int32)
     weights = weights_by_propensity(impressions, slates)
@@ -206,12 +209,23 @@ def test_impressions_that_say_nothing_are_refused() -> None:
         estimate(alone, nothing._replace(values=np.ones(40)), click_rewards(alone))
 
 
-ROWS = [
-    {"user_id": "b", "item_id": "soap", "position": 1, "shown_at": "10:00", "clicked": True},
-    {"user_id": "a", "item_id": "milk", "position": 2, "shown_at": "09:00", "clicked": False},
-    {"user_id": "a", "item_id": "soap", "position": 1, "shown_at": "09:00", "clicked": False},
-    {"user_id": "a", "item_id": "soap", "position": 1, "shown_at": "09:00", "clicked": True},
-    {"user_id": "a", "item_id": "milk", "position": 1, "shown_at": "11:00", "clicked": False},
+HOUR = 3_600_000
+NINE = 1_772_355_600_000  # 2026-03-01 09:00 UTC
+ROWS: list[dict[str, object]] = [
+    {
+        "user_id": user,
+        "item_id": item,
+        "position": position,
+        "shown_at": f"2026-03-01T{hour}:00:00Z",
+        "clicked": clicked,
+    }
+    for user, item, position, hour, clicked in (
+        ("b", "soap", 1, "10", True),
+        ("a", "milk", 2, "09", False),
+        ("a", "soap", 1, "09", False),
+        ("a", "soap", 1, "09", True),
+        ("a", "milk", 1, "11", False),
+    )
 ]
 
 
@@ -231,7 +245,7 @@ def test_a_file_becomes_lists_and_a_row_that_came_twice_counts_once(
 ) -> None:
     found = read_impressions(write(tmp_path / name, ROWS))
     assert found.user_ids == ("a", "a", "b")
-    assert found.shown_at == ("09:00", "11:00", "10:00")
+    assert (found.shown_ms - NINE).tolist() == [0, 2 * HOUR, HOUR]
     assert found.users.tolist() == [0, 0, 1]
     assert found.lists.tolist() == [0, 0, 1, 2]
     assert [found.item_ids[i] for i in found.items] == ["soap", "milk", "milk", "soap"]
@@ -257,6 +271,7 @@ def test_propensities_and_thumbs_are_read_where_they_are(tmp_path: Path) -> None
         ({"thumb": "sideways"}, "row 2: thumb is 'sideways'"),
         ({"propensity": "often"}, "row 2: propensity is 'often'"),
         ({"position": 1}, "two items stood at place 1"),
+        ({"shown_at": "yesterday"}, "row 2: shown_at is 'yesterday'"),
     ],
 )
 def test_a_file_of_a_wrong_form_is_refused_with_the_row(
@@ -278,3 +293,35 @@ def test_a_missing_column_and_an_unknown_kind_of_file_are_named(tmp_path: Path) 
         read_impressions(tmp_path / "shown.xlsx")
     with pytest.raises(DataError, match="cannot be read"):
         read_impressions(tmp_path / "missing.csv")
+
+
+def test_each_list_becomes_a_question_with_what_came_before_it(tmp_path: Path) -> None:
+    shown = read_impressions(write(tmp_path / "shown.csv", ROWS))
+    data = DataSet(
+        "shop",
+        Interactions(
+            np.array([0, 3, 4]),
+            np.array([2, 1, 2, 1], dtype=np.int32),
+            np.ones(4, dtype=np.int8),
+            np.array([NINE - HOUR, NINE + HOUR, NINE + 3 * HOUR, NINE + 2 * HOUR]),
+            np.arange(4, dtype=np.int32),
+        ),
+        ("a", "b"),
+        (CatalogueItem("milk", "Milk"), CatalogueItem("soap", "Soap"), CatalogueItem("tea", "Tea")),
+        {},
+    )
+    replay = cases_of(shown, data)
+    assert replay.n_unknown == 1  # b's first event comes after b's list
+    assert replay.impressions.user_ids == ("a", "a")
+    assert replay.impressions.lists.tolist() == [0, 0, 1]
+    assert replay.cases.sequences.tolist() == [0, 0]
+    assert replay.cases.ends.tolist() == [1, 2]
+    assert replay.cases.now_ms.tolist() == [NINE, NINE + 2 * HOUR]
+    assert replay.cases.target_offsets.tolist() == [0, 1, 2]
+    assert replay.cases.targets.tolist() == [2, 0]  # soap was clicked, then nothing was
+
+    told = slates_of(np.array([[2, 3, 0], [1, 2, 3]]), data.items, replay.impressions)
+    names = [[([*shown.item_ids, "?", "?", "?"])[n - 1] if n else "" for n in row] for row in told]
+    assert names == [["soap", "?", ""], ["milk", "soap", "?"]]
+    with pytest.raises(DataError, match="none of the 3 lists"):
+        cases_of(shown, data._replace(sequence_ids=("c", "d")))

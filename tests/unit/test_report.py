@@ -7,13 +7,18 @@ import numpy as np
 import pytest
 from compared_rankers import facts, found_in_small_shop, small_shop
 
+from endcap.bundle import IntArray
+from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
+from endcap.export.data.interactions import Cases, DataSet, Interactions
+from endcap.export.data.slates import SLATE
 from endcap.export.measures import MEASURES
 from endcap.export.report import (
     About,
     Found,
     Published,
     compare,
+    feedback_from,
     published_of,
     write_report,
 )
@@ -136,3 +141,57 @@ def test_pictures_say_their_values_in_words_too() -> None:
     assert "us &amp; them: 5.00 %, 95 %: 4.50 to 5.50" in picture
     same = [Dot("one", 1.0, 1.0, "ours"), Dot("two", 1.0, 1.0, "other")]
     assert dots("Same place", same, "x", "y").count("<circle") == 2
+
+
+class ShowsTheSame:
+    """Soap, then milk, to everybody."""
+
+    def slates(self, cases: Cases) -> IntArray:
+        slate = np.array([2, 1] + [0] * (SLATE - 2), dtype=np.int32)
+        return np.tile(slate, (cases.size, 1))
+
+
+def impressions_file(path: Path, columns: str, values: str) -> Path:
+    """Two shoppers saw milk above soap; each clicked on soap."""
+    rows = [
+        f"{user},{item},{place},2026-03-01T09:00:00Z,{int(item == 'soap')}{values}"
+        for user in ("a", "b")
+        for place, item in ((1, "milk"), (2, "soap"))
+    ]
+    path.write_text("\n".join([f"user_id,item_id,position,shown_at,clicked{columns}", *rows]))
+    return path
+
+
+def two_shoppers() -> DataSet:
+    events = Interactions(
+        np.array([0, 1, 2]),
+        np.array([1, 1], dtype=np.int32),
+        np.ones(2, dtype=np.int8),
+        np.zeros(2, dtype=np.int64),
+        np.arange(2, dtype=np.int32),
+    )
+    items = (CatalogueItem("milk", "Milk"), CatalogueItem("soap", "Soap"))
+    return DataSet("shop", events, ("a", "b"), items, {})
+
+
+def test_clicks_at_a_lower_place_count_more_for_a_ranker_that_puts_the_item_first(
+    tmp_path: Path,
+) -> None:
+    path = impressions_file(tmp_path / "shown.csv", "", "")
+    [row] = feedback_from(path, two_shoppers(), "swapped", ShowsTheSame())
+    assert (row.ranker, row.reward, row.weighting) == ("swapped", "clicks", "by place, 1/place^1")
+    assert row.estimates["ips"] == (2, 2, 2)  # seen twice as often at the first place
+    assert row.estimates["naive"] == (1, 1, 1)
+    assert "snips" not in row.estimates
+    assert row.support == 1
+
+
+def test_logged_propensities_and_thumbs_are_used_where_the_file_has_them(tmp_path: Path) -> None:
+    path = impressions_file(tmp_path / "shown.csv", ",propensity,thumb", ",0.5,up")
+    same_order = two_shoppers()._replace(items=two_shoppers().items[::-1])
+    clicks, thumbs = feedback_from(path, same_order, "as shown", ShowsTheSame())
+    assert (clicks.reward, thumbs.reward) == ("clicks", "thumbs up less down")
+    assert clicks.weighting == "by logged propensity"
+    assert clicks.estimates["ips"][0] == 2  # one click a list, each with half a chance
+    assert clicks.estimates["snips"][0] == 1
+    assert thumbs.estimates["ips"][0] == 4
