@@ -21,6 +21,9 @@ _ALSO_CALLED = {
 }
 """For the suggestion in an error alone: a column is never guessed."""
 
+_ROW = "endcap_row"
+"""While a file is opened: it may have a column `row` of its own."""
+
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -55,20 +58,23 @@ def open_table(
         )
     with reading(files):
         if form == ".parquet":
-            frame = pl.scan_parquet(list(files), row_index_name="row", row_index_offset=1)
+            frame = pl.scan_parquet(list(files), row_index_name=_ROW, row_index_offset=1)
         else:
             frame = pl.scan_csv(
                 list(files),
                 separator=_SEPARATORS[form],
                 infer_schema=False,
-                row_index_name="row",
+                row_index_name=_ROW,
                 row_index_offset=1,
             )
-        has = [name for name in frame.collect_schema().names() if name != "row"]
+        has = [name for name in frame.collect_schema().names() if name != _ROW]
     size = sum(f.stat().st_size for f in files) * (6 if form == ".parquet" or gzipped else 1)
     named = _named(path, has, required, optional, columns)
     return Table(
-        frame.select("row", *[expression.alias(ours) for ours, expression in named.items()]),
+        frame.select(
+            pl.col(_ROW).alias("row"),
+            *[expression.alias(ours) for ours, expression in named.items()],
+        ),
         tuple(named),
         files,
         size,
@@ -100,7 +106,7 @@ def reading(files: tuple[Path, ...]) -> Iterator[None]:
             if place := _broken_row(file):
                 raise DataError(f"{file}, {place}") from error
         said = str(error).split("\n", 1)[0]
-        raise DataError(f"{files[0]} cannot be read: {said}.") from error
+        raise DataError(f"{files[0]} cannot be read: {said.rstrip('.')}.") from error
 
 
 def place_of(row: int, files: tuple[Path, ...]) -> str:
@@ -168,15 +174,17 @@ def _named(
             named[name] = pl.col(theirs)
         elif name in columns or name in required:
             raise DataError(
-                f"{path} has no column {theirs!r} for {name}; it has {', '.join(has)}. "
-                f"Say which it is: {_suggestion(name, has)}."
+                f"{path} has no column {theirs!r} for {name}; it has {', '.join(has)}; "
+                f"{_suggestion(name, has)}."
             )
     return named
 
 
 def _suggestion(name: str, has: list[str]) -> str:
+    if len(has) == 1 and ";" in has[0]:
+        return "the columns seem to be separated by semicolons; save them with commas"
     alike = [theirs for theirs in has if theirs.lower() in _ALSO_CALLED.get(name, ())]
-    return f"--column {name}={alike[0] if alike else 'ITS_NAME'}"
+    return f"say which it is by --column {name}={alike[0] if alike else 'ITS_NAME'}"
 
 
 def _broken_row(file: Path) -> str:
