@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob, has_magic
@@ -67,9 +66,21 @@ def open_table(
                 row_index_name=_ROW,
                 row_index_offset=1,
             )
-        has = [name for name in frame.collect_schema().names() if name != _ROW]
+        kinds = frame.collect_schema()
+    has = [name for name in kinds if name != _ROW]
     size = sum(f.stat().st_size for f in files) * (6 if form == ".parquet" or gzipped else 1)
     named = _named(path, has, required, optional, columns)
+    theirs = sorted(
+        {name for expression in named.values() for name in expression.meta.root_names()}
+    )
+    for name in theirs:
+        if kinds[name].is_nested() or kinds[name] in (pl.Boolean, pl.Binary, pl.Duration, pl.Time):
+            raise DataError(
+                f"The column {name} of {path} is of the type {kinds[name]}; it should be text, "
+                "numbers or, for a time, dates."
+            )
+    if form in _SEPARATORS and theirs:  # an empty line is no row, though it has its number
+        frame = frame.filter(pl.any_horizontal(pl.col(theirs).is_not_null()))
     return Table(
         frame.select(
             pl.col(_ROW).alias("row"),
@@ -195,8 +206,11 @@ def _broken_row(file: Path) -> str:
     row = 0
     try:
         with gzip.open(file) if gzipped else file.open("rb") as raw:
+            # Line by line: a text stream decodes ahead and would not know the row.
             lines = csv.reader(
-                io.TextIOWrapper(raw, "utf-8", newline=""), delimiter=_SEPARATORS[form], strict=True
+                (line.decode("utf-8-sig") for line in raw),
+                delimiter=_SEPARATORS[form],
+                strict=True,
             )
             width = len(next(lines, []))
             if not width:
@@ -208,7 +222,7 @@ def _broken_row(file: Path) -> str:
                         "a comma not quoted?"
                     )
     except UnicodeDecodeError as error:
-        return f"after row {row}: not UTF-8 ({error.reason}). Save it as UTF-8."
+        return f"row {row + 1} is not UTF-8 ({error.reason}). Save it as UTF-8."
     except csv.Error as error:
         return f"row {row + 1} is not CSV: {error}."
     except (OSError, EOFError) as error:

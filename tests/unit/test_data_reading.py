@@ -1,6 +1,7 @@
 """Data sets as people have them: read as they are, or refused with the row and the reason."""
 
 import gzip
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -174,6 +175,7 @@ def test_a_column_may_be_one_value_for_all_rows(tmp_path: Path) -> None:
         ("2023-11-14 22:13:20 UTC", "ISO 8601"),
         ("2023-11-14T23:13:20.000+01:00", "ISO 8601"),
         ("2023-11-14 19:43:20-0230", "ISO 8601"),
+        ("1700000000.0", "Unix seconds"),
     ],
 )
 def test_a_time_is_read_in_its_columns_unit(tmp_path: Path, said: str, kind: str) -> None:
@@ -250,7 +252,8 @@ def test_the_first_bad_row_is_named_whatever_its_fault(tmp_path: Path) -> None:
         (HEADER, "has no row under its header"),
         ("", "it is empty"),
         (f"{HEADER}\nann,,search,1700000000,,,", "No event is left of the 1 rows"),
-        (f"{HEADER}\n".encode() + b"\xff,tea,view,1,,,", "not UTF-8"),
+        (f"{HEADER}\n{ROWS[0]}\n".encode() + b"\xff,tea,view,1,,,", "row 2 is not UTF-8"),
+        (GOOD.replace(",", ";"), "separated by semicolons; save them with commas"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_refused(
@@ -309,6 +312,46 @@ def test_of_several_files_the_bad_one_is_named_with_its_own_row(tmp_path: Path) 
 
     with pytest.raises(DataError, match=r"2\.csv, row 2: user_id is empty"):
         read_events(tmp_path / "*.csv", PLAIN, tmp_path)
+
+
+def test_a_gzip_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    whole = gzip.compress("\n".join([HEADER, *ROWS * 9999]).encode())
+
+    assert "ended before" in refused(tmp_path / "shop.csv.gz", whole[:-50])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace("\n", "\n\n") + "\n\n",
+        re.sub("^", "7,", GOOD, flags=re.MULTILINE).replace("7,user_id", "row,user_id"),
+    ],
+    ids=["a byte order mark", "Windows line ends", "empty lines", "a column named row"],
+)
+def test_what_spreadsheets_add_changes_nothing(tmp_path: Path, text: str) -> None:
+    assert_same(events(tmp_path / "one.csv", text), events(tmp_path / "other.csv", GOOD))
+
+
+def test_an_empty_line_counts_in_the_number_of_a_row(tmp_path: Path) -> None:
+    text = "\n".join([HEADER, ROWS[0], "", ",tea,view,1700000000,,,"])
+
+    assert "row 3: user_id is empty" in refused(tmp_path / "shop.csv", text)
+
+
+def test_days_without_a_time_are_not_taken_for_seconds(tmp_path: Path) -> None:
+    data = events(tmp_path / "shop.csv", f"{HEADER}\nann,tea,view,20231114,,,")
+
+    assert data.facts["first_event"] == "2023-11-14T00:00:00+00:00"
+
+
+def test_a_column_of_lists_is_refused_by_its_type(tmp_path: Path) -> None:
+    row = {"user_id": "ann", "item_id": ["tea"], "event_type": "view", "timestamp": 1_700_000_000}
+    pl.DataFrame([row]).write_parquet(tmp_path / "shop.parquet")
+
+    with pytest.raises(DataError, match=r"column item_id of .* is of the type List\(String\)"):
+        read_events(tmp_path / "shop.parquet", PLAIN, tmp_path)
 
 
 def test_ids_are_text_even_where_they_look_like_numbers(tmp_path: Path) -> None:
