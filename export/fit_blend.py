@@ -23,8 +23,8 @@ _HELD_BACK = 5
 class BlendFit(msgspec.Struct, frozen=True, kw_only=True):
     """How to learn the weights. `questions`: at most so many, drawn by chance."""
 
-    questions: int = 20_000
-    epochs: int = 12
+    questions: int = 12_000
+    epochs: int = 8
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
     rows: int = 64
