@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.candidates.neighbours import Neighbours, best_neighbours
-from endcap.candidates.pair_sums import both_ways, pair_sums
+from endcap.candidates.pair_sums import PairSums, both_ways, pair_counts
 
 
 class ItemKnn(NamedTuple):
@@ -40,8 +40,10 @@ def build_item_knn(
     each."""
     item, session = _once_a_session(items, sessions, n_items)
     alone = np.bincount(item, minlength=n_items + 1).astype(np.float64)
-    pairs = both_ways(pair_sums(item, session, [1.0] * options.window, n_items), n_items)
-    together = np.where(pairs.sums >= options.at_least, pairs.sums, 0.0)
+    counted = pair_counts(item, session, options.window, n_items)
+    often = counted.sums >= options.at_least
+    pairs = both_ways(PairSums(counted.item[often], counted.other[often], counted.sums[often]))
+    together = pairs.sums
     expected = (alone[pairs.item] * alone[pairs.other]) ** options.power
     scores = together / expected * together / (together + options.shrink)
     return best_neighbours(pairs, scores, n_items, options.keep)

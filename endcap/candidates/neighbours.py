@@ -56,7 +56,8 @@ def best_neighbours(pairs: PairSums, scores: DoubleArray, n_items: int, keep: in
     falling = np.uint32(0xFFFFFFFF) - score.view(np.uint32)
     order = np.argsort(item << 32 | falling.astype(np.int64), kind="stable")
     item, other, score = item[order], other[order], score[order]
-    rank = np.arange(item.size) - np.searchsorted(item, item)
+    counts = np.bincount(item, minlength=n_items + 1)
+    rank = np.arange(item.size) - (np.cumsum(counts) - counts)[item]
     kept = rank < keep
     ids = np.zeros((n_items + 1, keep), dtype=np.int32)
     found = np.zeros((n_items + 1, keep), dtype=np.float32)

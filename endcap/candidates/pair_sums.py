@@ -1,4 +1,4 @@
-"""Sums over the ordered pairs of items that stand near one another in a session."""
+"""Sums and counts of the pairs of items that stand near one another in a session."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,10 +10,13 @@ LongArray = npt.NDArray[np.int64]
 DoubleArray = npt.NDArray[np.float64]
 _AT_ONCE = 4_000_000
 """Pairs that are held before equal ones are summed: about 200 MB."""
+_COUNTED_AT_ONCE = 30_000_000
+"""Pairs that are held before equal ones are counted: 240 MB."""
 
 
 class PairSums(NamedTuple):
-    """Distinct pairs [n]: `item` came first, `other` after it; `sums` of their weights."""
+    """Distinct pairs [n], in order of `item`, then `other`; `sums` of their weights. Of an ordered
+    pair `item` came first."""
 
     item: LongArray
     other: LongArray
@@ -36,7 +39,7 @@ def pair_sums(
     item, session = items.astype(np.int64), np.asarray(sessions)
     by_distance = by_distance[: max(_longest(session) - 1, 0)]
     held: list[tuple[LongArray, DoubleArray]] = []
-    waiting = 0
+    waiting, limit = 0, _AT_ONCE
     for distance, weight in enumerate(by_distance, start=1):
         first, second = item[:-distance], item[distance:]
         pairs = session[:-distance] == session[distance:]
@@ -44,20 +47,67 @@ def pair_sums(
         of_each = np.full(at.size, weight) if weights is None else weight * weights[at + distance]
         held.append((first[at] * (n_items + 1) + second[at], of_each))
         waiting += at.size
-        if waiting > _AT_ONCE:
+        if waiting > limit:
             held = [_summed(held)]
             waiting = held[0][0].size
+            # Twice what is left, or sums that no longer shrink would be summed at every distance.
+            limit = max(_AT_ONCE, 2 * waiting)
     keys, sums = _summed(held)
     return PairSums(keys // (n_items + 1), keys % (n_items + 1), sums)
 
 
-def both_ways(pairs: PairSums, n_items: int) -> PairSums:
-    """Each pair and its mirror, summed: who came first no longer counts."""
-    keys = np.concatenate(
-        [pairs.item * (n_items + 1) + pairs.other, pairs.other * (n_items + 1) + pairs.item]
+def pair_counts(
+    items: npt.NDArray[np.integer],
+    sessions: npt.NDArray[np.integer],
+    window: int,
+    n_items: int,
+) -> PairSums:
+    """Count the pairs of different items at most `window` places apart in a session, whoever came
+    first: `item` < `other`.
+
+    Events [N] as in `pair_sums`.
+    """
+    item, session = items.astype(np.int64), np.asarray(sessions)
+    keys = np.empty(0, dtype=np.int64)
+    counts = np.empty(0, dtype=np.int64)
+    held: list[LongArray] = []
+    waiting = 0
+    for distance in range(1, min(window, max(_longest(session) - 1, 0)) + 1):
+        first, second = item[:-distance], item[distance:]
+        pairs = (session[:-distance] == session[distance:]) & (first != second)
+        at = np.flatnonzero(pairs & (first != 0) & (second != 0))
+        low, high = np.minimum(first[at], second[at]), np.maximum(first[at], second[at])
+        held.append(low * (n_items + 1) + high)
+        waiting += at.size
+        if waiting > _COUNTED_AT_ONCE:
+            keys, counts = _with_counts(keys, counts, held)
+            held, waiting = [], 0
+    keys, counts = _with_counts(keys, counts, held)
+    return PairSums(keys // (n_items + 1), keys % (n_items + 1), counts.astype(np.float64))
+
+
+def both_ways(pairs: PairSums) -> PairSums:
+    """Each counted pair and its mirror; the neighbours of an item stand by their index."""
+    return PairSums(
+        np.concatenate([pairs.other, pairs.item]),
+        np.concatenate([pairs.item, pairs.other]),
+        np.concatenate([pairs.sums, pairs.sums]),
     )
-    keys, sums = _summed([(keys, np.concatenate([pairs.sums, pairs.sums]))])
-    return PairSums(keys // (n_items + 1), keys % (n_items + 1), sums)
+
+
+def _with_counts(
+    keys: LongArray, counts: LongArray, held: list[LongArray]
+) -> tuple[LongArray, LongArray]:
+    if not held:
+        return keys, counts
+    # A plain sort of numbers: several times as fast as the argsort that weights need.
+    new = np.sort(np.concatenate(held))
+    starts = np.flatnonzero(np.concatenate([[new.size > 0], new[1:] != new[:-1]]))
+    distinct, times = new[starts], np.diff(np.append(starts, new.size))
+    if not keys.size:
+        return distinct, times
+    keys, sums = _summed([(keys, counts.astype(np.float64)), (distinct, times.astype(np.float64))])
+    return keys, sums.astype(np.int64)
 
 
 def _longest(session: npt.NDArray[np.integer]) -> int:

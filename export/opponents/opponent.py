@@ -10,6 +10,8 @@ from endcap.export.data.slates import Ranker
 
 Choice = bool | int | float | str
 Choices = Mapping[str, Choice]
+Grid = Mapping[str, tuple[Choice, ...]]
+"""The values of each option, the default first."""
 ROUNDS = "rounds"
 """Among the choices: after how many rounds of learning (epochs) to stop."""
 
@@ -26,14 +28,14 @@ class Task(NamedTuple):
 
 
 class Opponent(NamedTuple):
-    """`grid`: the values to choose from, the default first. `rounds` learns, and gives a ranker
+    """`grid`: the values to choose from. `rounds` learns, and gives a ranker
     after each round, which stays as it is when the next begins. `costly`: trained with torch,
     minutes where the others take seconds. `paper`: what it follows.
     """
 
     name: str
     paper: str
-    grid: Mapping[str, tuple[Choice, ...]]
+    grid: Grid
     rounds: Callable[[Task, Choices], Iterator[Ranker]]
     costly: bool = False
 
@@ -57,7 +59,7 @@ def counted(
     paper: str,
     options: type[OptionsT],
     fit: Callable[[Task, OptionsT], Ranker],
-    grid: Mapping[str, tuple[Choice, ...]],
+    grid: Grid,
 ) -> Opponent:
     """An opponent that counts and is done after one round."""
 
@@ -72,7 +74,7 @@ def trained(
     paper: str,
     options: type[OptionsT],
     epochs: Callable[[Task, OptionsT], Iterator[Ranker]],
-    grid: Mapping[str, tuple[Choice, ...]],
+    grid: Grid,
 ) -> Opponent:
     """An opponent that learns epoch after epoch."""
 

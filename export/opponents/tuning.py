@@ -12,7 +12,7 @@ from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
 from endcap.export.opponents.line_up import LINE_UP
-from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Opponent, Task
+from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
 from endcap.export.training import Progress
 
 
@@ -71,8 +71,8 @@ def tune(
 ) -> Tuned:
     """Search the grid of the opponent `name` for the highest mean of HR@20 and MRR@20.
 
-    The first trial is the default. Of the others half are drawn from the whole grid, then half
-    change one option of the best so far. HR@20 counts a question whose slate holds any target,
+    The first trial is the default. A third is drawn from the whole grid; each of the others changes
+    one option of the best so far. HR@20 counts a question whose slate holds any target,
     MRR@20 the first of them. The same seed gives the same choices.
 
     Raises:
@@ -86,7 +86,7 @@ def tune(
     wanted = budget.costly_trials if opponent.costly else budget.trials
     done: list[_Done] = []
     trials: list[Trial] = []
-    for choices in _choices(opponent, wanted, trials, rng):
+    for choices in _choices(_grid(opponent, train), wanted, trials, rng):
         done.append(_try(opponent, Task(sample, n_items, seed), choices, asked, budget))
         trials.append(done[-1].trial)
         progress.advance(f"Tuning {name}", len(trials), wanted)
@@ -138,19 +138,29 @@ def hit_and_rank(slates: IntArray, cases: Cases) -> tuple[float, float]:
     return float(any_hit.mean()), float(np.where(any_hit, 1.0 / ranks, 0.0).mean())
 
 
+def _grid(opponent: Opponent, train: Interactions) -> Grid:
+    """The opponent's own; where a sequence is a session, that choice is none."""
+    filled = int((np.diff(train.offsets) > 0).sum())
+    if np.unique(train.sessions).size > filled:
+        return opponent.grid
+    return {
+        option: values[:1] if option == "unit" else values
+        for option, values in opponent.grid.items()
+    }
+
+
 def _choices(
-    opponent: Opponent, wanted: int, trials: list[Trial], rng: np.random.Generator
+    grid: Grid, wanted: int, trials: list[Trial], rng: np.random.Generator
 ) -> Iterator[dict[str, Choice]]:
     """At most `wanted` different choices; reads `trials`, to which the caller adds."""
-    grid = opponent.grid
     tried: list[dict[str, Choice]] = []
     size = int(np.prod([len(values) for values in grid.values()]))
     options = list(grid)
     patience = 200
     while len(tried) < min(wanted, size) and patience:
         if not tried:
-            choices = opponent.defaults()
-        elif len(tried) < (wanted + 1) // 2:
+            choices = {option: values[0] for option, values in grid.items()}
+        elif len(tried) < (wanted + 2) // 3:
             choices = {option: _drawn(values, rng) for option, values in grid.items()}
         else:
             best = max(trials, key=lambda trial: trial.score).choices

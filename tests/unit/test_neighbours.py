@@ -7,7 +7,7 @@ import pytest
 
 from endcap.candidates.item_knn import ItemKnn, build_item_knn
 from endcap.candidates.neighbours import Neighbours, Spoken, neighbour_scores
-from endcap.candidates.pair_sums import pair_sums
+from endcap.candidates.pair_sums import pair_counts, pair_sums
 from endcap.candidates.transitions import Transitions, build_transitions
 
 SESSIONS = [[1, 2, 3], [1, 2], [2, 1]]
@@ -91,10 +91,12 @@ def test_long_sessions_that_are_summed_in_parts_give_the_same_sums(
 ) -> None:
     rng = np.random.default_rng(5)
     items, owners = rng.integers(0, 30, 2000), np.repeat(np.arange(20), 100)
-    whole = pair_sums(items, owners, [1.0] * 50, 30)
+    whole = pair_sums(items, owners, [1.0] * 50, 30), pair_counts(items, owners, 50, 30)
     monkeypatch.setattr("endcap.candidates.pair_sums._AT_ONCE", 500)
-    parts = pair_sums(items, owners, [1.0] * 50, 30)
-    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
+    monkeypatch.setattr("endcap.candidates.pair_sums._COUNTED_AT_ONCE", 5000)
+    parts = pair_sums(items, owners, [1.0] * 50, 30), pair_counts(items, owners, 50, 30)
+    for one, other in zip(whole, parts, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_newest_items_speak_loudest() -> None:
