@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cases, DataSet

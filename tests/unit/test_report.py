@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from compared_rankers import facts, found_in_small_shop, small_shop
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cases, DataSet, Interactions
