@@ -208,7 +208,7 @@ def test_a_shop_larger_than_memory_is_the_same_shop(tmp_path: Path) -> None:
     pl.concat([rows, rows.head(500)]).write_csv(tmp_path / "shop.csv")
     in_memory = read_events(tmp_path / "shop.csv", PLAIN, tmp_path)
 
-    for memory_bytes in (5_000, 100_000):  # 50 rows in a bucket, 1,000 rows
+    for memory_bytes in (5_000, 40_000):  # 50 rows in a bucket, 400 rows
         on_disk = read_events(tmp_path / "shop.csv", PLAIN, tmp_path / "work", memory_bytes)
         assert isinstance(on_disk.interactions.items, np.memmap)
         assert_same(on_disk, in_memory)
