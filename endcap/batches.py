@@ -25,13 +25,32 @@ class Batch(NamedTuple):
     context: npt.NDArray[np.float32]
 
 
+class ScoredItems(NamedTuple):
+    """What the graph gives: `ids` and `scores` [B, C + own], the candidates in their places, then
+    the items that the Transformer adds by itself. Padding, and what would come twice, has id 0."""
+
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+    def row(self, number: int) -> "ScoredRow":
+        """One shopper's."""
+        return ScoredRow(self.ids[number], self.scores[number])
+
+
+class ScoredRow(NamedTuple):
+    """`ids` and `scores` [C + own] of one shopper."""
+
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
 def make_batch(
     shoppers: Sequence[Shopper], candidates: Sequence[Candidates], max_length: int
 ) -> Batch:
     """Pad to the longest session and the longest candidate set of this batch, no further."""
     rows = len(shoppers)
     length = max(1, min(max_length, max(s.history.size for s in shoppers)))
-    width = max(1, max(c.ids.size for c in candidates))
+    width = max(1, *(c.ids.size for c in candidates))
     batch = Batch(
         np.zeros((rows, length), dtype=np.int64),
         np.zeros((rows, length), dtype=np.int64),

@@ -10,7 +10,16 @@ from endcap.export.encoder import SessionEncoder
 
 OWN = 100
 """How many of its own nearest items the Transformer adds to the candidates."""
-_FACTS = 2
+FACTS = ("popularity", "popularity_now")
+INPUTS = (
+    "log_probability",
+    "cosine",
+    *FEATURES,
+    *(f"{name}_share" for name in FEATURES[GENERATED:]),
+    *FACTS,
+    *CONTEXT,
+)
+"""What the network is told of each candidate."""
 _LOWEST = -1e9
 
 
@@ -39,11 +48,12 @@ class BlendedRescorer(nn.Module):
         super().__init__()
         self.encoder, self.options = encoder, options
         self.register_buffer("facts", facts)
-        width = 2 + len(FEATURES) + (len(FEATURES) - GENERATED) + _FACTS + len(CONTEXT)
+        width = len(INPUTS)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
+        self.first = nn.Linear(width, options.width)
         self.network = nn.Sequential(
-            nn.Linear(width, options.width),
+            self.first,
             nn.GELU(),
             nn.Dropout(options.dropout),
             nn.Linear(options.width, options.width),
@@ -104,6 +114,13 @@ class BlendedRescorer(nn.Module):
             dim=2,
         )
         return ids, inputs
+
+    def importance(self) -> dict[str, float]:
+        """How strongly the first layer reads each input: the length of its weights, of inputs of
+        like spread, as a share of all."""
+        lengths = self.first.weight.detach().norm(dim=0)
+        shares = (lengths / lengths.sum()).tolist()
+        return dict(zip(INPUTS, shares, strict=True))
 
     def weigh(self, ids: Tensor, inputs: Tensor) -> Tensor:
         """Scores [B, N] of the network alone."""

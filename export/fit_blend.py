@@ -1,4 +1,4 @@
-"""Learn the blend on validation's questions, which the Transformer and the indexes have not seen."""
+"""Learn the blend on validation, which the Transformer and the indexes have not seen."""
 
 import copy
 from typing import NamedTuple
@@ -14,8 +14,9 @@ from endcap.catalogue import CatalogueItem
 from endcap.export.blend import BlendedRescorer
 from endcap.export.data.interactions import Cases
 from endcap.export.progress import Progress
-from endcap.export.questions import batches
+from endcap.export.questions import Vocabulary, batches
 
+_ROWS = 64
 _HELD_BACK = 5
 """One sequence in five decides when to stop, and is learned from by nobody."""
 
@@ -27,7 +28,6 @@ class BlendFit(msgspec.Struct, frozen=True, kw_only=True):
     epochs: int = 8
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
-    rows: int = 64
     seed: int = 7
 
 
@@ -102,14 +102,18 @@ def tell(
     learned: list[Told] = []
     held: list[Told] = []
     done = 0
-    for rows, batch in batches(asked, items, generators, model.encoder.options.length):
+    for rows, batch in batches(
+        asked, Vocabulary(items, items), generators, model.encoder.options.length
+    ):
         with torch.no_grad():
             ids, inputs = model.inputs(*(torch.from_numpy(array) for array in batch))
         wanted = torch.from_numpy(_answers(asked, rows, ids.numpy()))
         answered = wanted.any(dim=1)
         is_held = torch.from_numpy(asked.sequences[rows] % _HELD_BACK == 0)
         for into, chosen in ((learned, answered & ~is_held), (held, answered & is_held)):
-            for part in torch.nonzero(chosen).squeeze(1).split(64):
+            if not bool(chosen.any()):
+                continue
+            for part in torch.nonzero(chosen).squeeze(1).split(_ROWS):
                 width = int((ids[part] != 0).sum(dim=0).nonzero().max()) + 1
                 into.append(
                     Told(ids[part, :width], inputs[part, :width], wanted[part, :width].float())
@@ -119,7 +123,9 @@ def tell(
     return learned, held
 
 
-def _answers(asked: Cases, rows: npt.NDArray[np.intp], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def _answers(
+    asked: Cases, rows: npt.NDArray[np.intp], ids: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
     span = int(max(ids.max(), asked.targets.max(initial=0))) + 1
     taken = asked.take(rows)
     row = np.repeat(np.arange(rows.size), np.diff(taken.target_offsets))
@@ -129,7 +135,9 @@ def _answers(asked: Cases, rows: npt.NDArray[np.intp], ids: npt.NDArray[np.int64
 
 
 def _standardise(model: BlendedRescorer, learned: list[Told]) -> None:
-    rows = torch.cat([told.inputs[told.ids != 0] for told in learned[:: max(1, len(learned) // 64)]])
+    rows = torch.cat(
+        [told.inputs[told.ids != 0] for told in learned[:: max(1, len(learned) // 64)]]
+    )
     model.mean.copy_(rows.mean(dim=0))
     model.deviation.copy_(rows.std(dim=0).clamp(min=1e-3))
 

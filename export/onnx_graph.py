@@ -5,10 +5,8 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime
 import torch
 from optimum.exporters.onnx import OnnxConfig
@@ -17,8 +15,7 @@ from optimum.utils import DummyInputGenerator, NormalizedConfig
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from endcap.arrays import FloatArray
-from endcap.batches import Batch
+from endcap.batches import Batch, ScoredItems
 from endcap.candidates import CONTEXT, FEATURES
 from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer
@@ -149,13 +146,6 @@ def largest_difference(model: BlendedRescorer, graph: bytes, batches: Sequence[B
             "Do not serve it; try another version of optimum-onnx or torch (constraints.txt)."
         )
     return worst
-
-
-class ScoredItems(NamedTuple):
-    """`ids` and `scores` [B, N]: candidates first, then what the graph added; 0 is padding."""
-
-    ids: npt.NDArray[np.int64]
-    scores: FloatArray
 
 
 def onnx_scorer(graph: bytes) -> Callable[[Batch], ScoredItems]:

@@ -1,10 +1,12 @@
 """Questions as the graph takes them: the same fold, the same candidates as in serving."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from endcap.arrays import IntArray
 from endcap.batches import Batch, make_batch
 from endcap.candidates import Shopper, gather_candidates, shopper_from_session
 from endcap.candidates.generators import Generators
@@ -15,15 +17,28 @@ from endcap.sessions import Act, Session, fold_acts
 _ROWS = 256
 
 
-def shoppers(cases: Cases, items: tuple[CatalogueItem, ...]) -> Iterator[tuple[int, Shopper]]:
+class Vocabulary(NamedTuple):
+    """`asked`: the items that cases number; `known`: those that the model does. Most often they are
+    the same."""
+
+    asked: tuple[CatalogueItem, ...]
+    known: tuple[CatalogueItem, ...]
+
+    def numbers(self) -> IntArray:
+        """For each of the model's items its number in the cases [V + 1]; 0 where it has none."""
+        number_of = {item.item_id: number for number, item in enumerate(self.asked, start=1)}
+        return np.array([0, *(number_of.get(item.item_id, 0) for item in self.known)], np.int32)
+
+
+def shoppers(cases: Cases, vocabulary: Vocabulary) -> Iterator[tuple[int, Shopper]]:
     """(which case, the shopper as of its question), sequence by sequence.
 
     Events are folded as the session worker folds them: what is known of a shopper at a question is
     what a snapshot would hold.
     """
     events = cases.interactions
-    index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
-    names = ["", *(item.item_id for item in items)]
+    index_of = {item.item_id: index for index, item in enumerate(vocabulary.known, start=1)}
+    names = ["", *(item.item_id for item in vocabulary.asked)]
     order = np.lexsort((cases.ends, cases.sequences))
     sequence, session, at = -1, Session(""), 0
     for row in order.tolist():
@@ -37,11 +52,11 @@ def shoppers(cases: Cases, items: tuple[CatalogueItem, ...]) -> Iterator[tuple[i
 
 
 def batches(
-    cases: Cases, items: tuple[CatalogueItem, ...], generators: Generators, length: int
+    cases: Cases, vocabulary: Vocabulary, generators: Generators, length: int
 ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
     """(which cases, the graph's inputs), shoppers with near-equal histories together."""
     waiting: list[tuple[int, Shopper]] = []
-    for each in shoppers(cases, items):
+    for each in shoppers(cases, vocabulary):
         waiting.append(each)
         if len(waiting) == 32 * _ROWS:
             yield from _by_length(waiting, generators, length)

@@ -13,7 +13,7 @@ from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
-from endcap.export.training import Progress
+from endcap.export.progress import Progress
 
 
 class Budget(NamedTuple):
