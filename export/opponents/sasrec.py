@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from endcap.export.data.slates import Ranker
 from endcap.export.opponents.opponent import Task, trained
+from endcap.export.opponents.scored_slates import counts_of
 from endcap.export.opponents.sequence_slates import SequenceSlates
 from endcap.export.opponents.windows import batches, cut_windows, padded, shuffled_purchases
 
@@ -112,6 +113,7 @@ def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
     torch.manual_seed(task.seed)
     rng = np.random.default_rng(task.seed)
     model = SasRec(task.n_items, options)
+    taught = counts_of(task.train, task.n_items) > 0
     optimiser = torch.optim.Adam(
         model.parameters(), lr=options.learning_rate, betas=(0.9, 0.98), fused=True
     )
@@ -130,7 +132,7 @@ def sasrec_epochs(task: Task, options: SasRecOptions) -> Iterator[Ranker]:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
         epoch += 1
-        yield SequenceSlates(copy.deepcopy(model), options.length, options.exclude_seen)
+        yield SequenceSlates(copy.deepcopy(model), taught, options.length, options.exclude_seen)
 
 
 def _sampled_softmax(model: SasRec, items: Tensor, negatives: int) -> Tensor:

@@ -91,6 +91,15 @@ def test_slates_hold_known_items_once_and_none_of_the_history_where_so_chosen(
 
 
 @pytest.mark.parametrize("opponent", LINE_UP, ids=lambda o: o.name)
+def test_an_item_that_training_never_held_is_never_shown(opponent: Opponent) -> None:
+    half = N_ITEMS // 2
+    held, asked = ([[i for i in path if i <= half] for path in walks(400, seed)] for seed in (1, 2))
+    ranker = opponent.fit(TASK._replace(train=interactions(held)), small(opponent))
+    cases = last_of_each(interactions([path for path in asked if len(path) > 1]))
+    assert 0 < ranker.slates(cases).max() <= half
+
+
+@pytest.mark.parametrize("opponent", LINE_UP, ids=lambda o: o.name)
 def test_the_same_seed_gives_the_same_slates(opponent: Opponent) -> None:
     first, second = (opponent.fit(TASK, small(opponent)).slates(ASKED) for _ in range(2))
     np.testing.assert_array_equal(first, second)
