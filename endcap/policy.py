@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.candidates import FEATURES, Candidates
 from endcap.catalogue import CatalogueItem
 from endcap.lists import ListItem

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from endcap.batches import Batch, make_batch
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.events import EventType
 from endcap.export.examples import Example
 from endcap.export.transformer import Rescorer

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.candidates.scored import Recent
 from endcap.candidates.session_index import SessionIndex, slices
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.candidates.pair_sums import PairSums
 from endcap.candidates.scored import NOTHING, Scored, recent_items, sum_by_id
 

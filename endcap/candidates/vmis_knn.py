@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.candidates.neighbour_sessions import best_sessions, sessions_in_common
 from endcap.candidates.scored import NOTHING, Scored, recent_items, sum_by_id
 from endcap.candidates.session_index import SessionIndex, slices

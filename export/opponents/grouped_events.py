@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.export.data.interactions import Interactions, LongArray
 
 Unit = Literal["sequence", "session"]

@@ -8,7 +8,7 @@ Ariannezhad, de Rijke: "A next basket recommendation reality check", TOIS 2023.
 import msgspec
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.candidates.scored import NOTHING, Scored, sum_by_id
 from endcap.export.data.slates import Ranker
 from endcap.export.opponents.opponent import Task, counted

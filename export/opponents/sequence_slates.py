@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.export.data.interactions import Cases
 from endcap.export.data.slates import SLATE
 from endcap.export.opponents.windows import padded

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
