@@ -1,0 +1,61 @@
+"""The words of a bundle: the catalogue's texts through an encoder, by default a static student."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from endcap.bundle import Manifest
+from endcap.catalogue import CatalogueItem
+from endcap.export.text.student import DEFAULT_PLAN, StudentPlan, make_student
+from endcap.export.text.teacher import Teacher
+from endcap.text import (
+    NO_TABLE,
+    WORDS_FILE,
+    StaticEncoder,
+    TextEncoder,
+    Words,
+    WordsAbout,
+    distinct_texts,
+    encode_words,
+    words_entry,
+)
+from endcap.text.static_encoder import in_int8
+
+LEAST_SIMILARITY = 0.65
+"""Measured on Complete Journey: docs/decisions/0017."""
+
+
+def student_words(
+    items: Sequence[CatalogueItem], teacher: Teacher, plan: StudentPlan = DEFAULT_PLAN
+) -> Words:
+    """Words that numpy alone can serve: a student of `teacher`, fitted to this catalogue."""
+    texts, _ = distinct_texts(items)
+    table = make_student(teacher, texts, plan)
+    about = WordsAbout(encoder="static", teacher=teacher.name, least_similarity=LEAST_SIMILARITY)
+    return Words(about, *in_int8(StaticEncoder(table).encode(texts)), table)
+
+
+def encoder_words(
+    items: Sequence[CatalogueItem],
+    encoder: TextEncoder,
+    fingerprint: str,
+    name: str,
+    least_similarity: float = LEAST_SIMILARITY,
+) -> Words:
+    """Words that an ONNX encoder serves: another language's, say. It must lie beside the bundle."""
+    texts, _ = distinct_texts(items)
+    about = WordsAbout(encoder=fingerprint, teacher=name, least_similarity=least_similarity)
+    return Words(about, *in_int8(encoder.encode(texts)), NO_TABLE)
+
+
+def add_words(folder: Path, words: Words) -> Manifest:
+    """Write the words into a bundle's folder, then the manifest that lists them; returns that."""
+    raw = encode_words(words)
+    path = folder / "manifest.json"
+    manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+    listed = manifest.files | {WORDS_FILE: words_entry(raw)}
+    complete = msgspec.structs.replace(manifest, files=listed)
+    (folder / WORDS_FILE).write_bytes(raw)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(complete), indent=2) + b"\n")
+    return complete
