@@ -76,11 +76,20 @@ class Cases(NamedTuple):
         )
 
 
+class Cuts(NamedTuple):
+    """Where validation and test begin, in the unit of `times_ms`; what happens at or after one
+    belongs to it."""
+
+    validation_from: int
+    test_from: int
+
+
 class DataSet(NamedTuple):
     """A shop: what happened, and what it sells. Item index i is `items[i - 1]`.
 
     `sequence_ids` [S]: the shopper's (or session's) own name. `facts`: where the data came from
-    and what was left out, for the manifest and the report.
+    and what was left out, for the manifest and the report. `cuts`: where a published split has its
+    own.
     """
 
     name: str
@@ -88,6 +97,7 @@ class DataSet(NamedTuple):
     sequence_ids: tuple[str, ...]
     items: tuple[CatalogueItem, ...]
     facts: dict[str, str]
+    cuts: Cuts | None = None
 
 
 class Split(NamedTuple):

@@ -1,0 +1,76 @@
+"""Any of the data sets that endcap reads, and the protocol that goes with its format."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from endcap.errors import DataError
+from endcap.export.data.baskets import read_completejourney
+from endcap.export.data.events_file import EventForm, read_events
+from endcap.export.data.interactions import DataSet
+from endcap.export.data.s3rec import read_s3rec
+from endcap.export.data.sr_gnn import read_sr_gnn
+
+PROTOCOLS_OF = {
+    "events": ("time", "leave-one-out"),
+    "completejourney": ("time", "leave-one-out"),
+    "sr-gnn": ("next-item",),
+    "s3rec": ("leave-one-out",),
+}
+"""By the format; the first is its default. What says no times cannot be split by them."""
+
+FORMATS = tuple(PROTOCOLS_OF)
+
+
+def read(path: Path, format_: str, form: EventForm, folder: Path) -> DataSet:
+    """Read `path`. `form` is for events files alone; `folder` takes what does not fit into memory.
+    Complete Journey is an installed package: its `path` is not looked at.
+
+    Raises:
+        DataError: an unknown format, or what is there has another.
+    """
+    if format_ not in FORMATS:
+        raise DataError(f"There is no format {format_!r}; known: {', '.join(FORMATS)}.")
+    if format_ != "events" and form != EventForm():
+        raise DataError(
+            f"The format {format_} has its own columns: --column, --event-type and --items "
+            "belong to events files."
+        )
+    match format_:
+        case "sr-gnn":
+            data = read_sr_gnn(path)
+        case "s3rec":
+            data = read_s3rec(path)
+        case "completejourney":
+            data = read_completejourney()
+        case _:
+            data = read_events(path, form, folder)
+    return data._replace(facts={**data.facts, "sha256": _fingerprint(data)})
+
+
+def protocol_for(format_: str, protocol: str | None) -> str:
+    """The protocol asked for, or the format's own where none is.
+
+    Raises:
+        DataError: the format cannot serve it.
+    """
+    served = PROTOCOLS_OF[format_]
+    if protocol is None:
+        return served[0]
+    if protocol not in served:
+        raise DataError(
+            f"Data of the format {format_} cannot be split by {protocol}; use "
+            f"--protocol {' or '.join(served)}."
+        )
+    return protocol
+
+
+def _fingerprint(data: DataSet) -> str:
+    """Of who did what to what and when, so that a model says what it was trained on."""
+    digest = hashlib.sha256()
+    for column in data.interactions:
+        digest.update(np.ascontiguousarray(column).data)
+    for names in (data.sequence_ids, (item.item_id for item in data.items)):
+        digest.update("\n".join(names).encode())
+    return digest.hexdigest()
