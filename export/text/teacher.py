@@ -45,7 +45,7 @@ class SentenceModel(nn.Module):
 
 
 class Teacher:
-    """Encodes by torch. `vocabulary`: its word pieces by number; `name`: for the manifest."""
+    """Implements `TextEncoder` by torch. `vocabulary`: word pieces by number; `name`: as told."""
 
     def __init__(self, folder: Path, name: str = "") -> None:
         self.folder = folder
@@ -64,6 +64,10 @@ class Teacher:
             with torch.no_grad():
                 found[rows] = self.model(*self.inputs([texts[row] for row in rows])).numpy()
         return found
+
+    def is_word(self, word: str) -> bool:
+        """Whether the tokenizer has it in one piece."""
+        return len(self.tokenizer.tokenize(word)) == 1
 
     def inputs(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Word pieces and mask [n, L], padded to the longest text."""
