@@ -18,6 +18,7 @@ def words(
         Path | None,
         typer.Option(help="A sentence encoder as `transformers` saves it; else a static student."),
     ] = None,
+    language: Annotated[str, typer.Option(help="Of the shop's customers, with --encoder.")] = "en",
     as_json: Json = False,
 ) -> None:
     """Let a bundle's items be found by words: writes words.npz and lists it in the manifest.
@@ -25,7 +26,7 @@ def words(
     Without --encoder the words are a student of MiniLM that numpy alone serves, for English. With
     it, encoder.onnx and tokenizer.json lie in the bundle too: any language that the encoder knows.
 
-    Example: endcap words --bundle runs/mine --encoder models/multilingual-e5-small
+    Example: endcap words --bundle runs/mine --encoder e5-small --language pl
     """
     try:
         from endcap.export.text.encoder_graph import export_encoder
@@ -48,7 +49,7 @@ def words(
         difference = export_encoder(teacher, folder)
         screen.print(f"ONNX against torch: largest difference {difference:.1e}")
         exported = OnnxTextEncoder(folder)
-        made = encoder_words(items, exported, exported.fingerprint, teacher.name)
+        made = encoder_words(items, exported, exported.fingerprint, teacher.name, language)
     manifest = add_words(folder, made)
     told = {name: entry.bytes for name, entry in manifest.files.items()}
     if as_json:

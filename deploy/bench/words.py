@@ -19,9 +19,9 @@ from endcap.text import (
 
 def bench_words(folder: Path, with_teacher: bool) -> dict[str, Any]:
     """`found`, `misspelt_found`: shares of phrases whose first item is what was meant. `refusal`:
-    at the bundle's least similarity, of what is sold and what is not. `chosen`: the least similarity
-    that half of the phrases would choose, and what it does to the other half. `teacher`: the same
-    with the transformer that the student learned from, and how often the two agree."""
+    at the bundle's least similarity, of what is sold and what is not. `chosen`: the least
+    similarity that half of the phrases would choose, and what it does to the other half. `teacher`:
+    the same with the transformer that the student learned from; how often the two agree."""
     try:
         from endcap.export.text.student import agreement
         from endcap.export.text.teacher import minilm

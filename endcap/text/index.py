@@ -16,7 +16,7 @@ from endcap.text.words_file import Words
 
 class TextIndex(NamedTuple):
     """`texts` [U]; `items_of` [U]: the item indexes with each; `vectors` [U, d] of length 1;
-    `least_similarity`: below it, a phrase names nothing here."""
+    `least_similarity`: below it, a phrase names nothing here; `breaks`: see `phrases_of`."""
 
     texts: tuple[str, ...]
     items_of: tuple[IntArray, ...]
@@ -24,6 +24,7 @@ class TextIndex(NamedTuple):
     lexicon: Lexicon
     encoder: TextEncoder
     least_similarity: float
+    breaks: frozenset[str]
 
 
 def item_text(item: CatalogueItem) -> str:
@@ -63,4 +64,5 @@ def open_index(items: Sequence[CatalogueItem], words: Words, encoder: TextEncode
         build_lexicon(texts),
         encoder,
         words.about.least_similarity,
+        frozenset(words.about.breaks),
     )

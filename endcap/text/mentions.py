@@ -47,7 +47,7 @@ def find_items(
     """
     mentions: list[Mention] = []
     nothing: list[str] = []
-    for phrase in _tied(phrases_of(sentence), index):
+    for phrase in _tied(phrases_of(sentence, index.breaks), index):
         words = tuple(correct(index.lexicon, w, index.encoder.is_word) for w in phrase.words)
         whole = _best(words, index, popularity, most)
         is_found = whole.similarity >= index.least_similarity

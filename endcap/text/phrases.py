@@ -27,8 +27,8 @@ class Phrase(NamedTuple):
         return " ".join(self.words)
 
 
-def phrases_of(sentence: str) -> tuple[Phrase, ...]:
-    """The phrases in their order.
+def phrases_of(sentence: str, breaks: frozenset[str] = frozenset()) -> tuple[Phrase, ...]:
+    """The phrases in their order; `breaks`: more words that end a phrase and are in none.
 
     >>> [p.text for p in phrases_of("I bought 2 gallons of milk, and some sandwich bags.")]
     ['milk', 'sandwich bags']
@@ -37,7 +37,7 @@ def phrases_of(sentence: str) -> tuple[Phrase, ...]:
     for number, part in enumerate(_BREAK.split(sentence)):
         words: list[str] = []
         for word in (*split_words(part), "and"):
-            if word in AND:
+            if word in AND or word in breaks:
                 kept = _named(words)
                 if kept:
                     found.append(Phrase(kept, number))

@@ -45,12 +45,14 @@ def pieces(word: str, vocabulary: Mapping[str, int], unknown: int) -> list[int]:
 
 
 def _cleaned(char: str) -> str:
-    if char in "\t\n\r" or char.isspace():
+    if char in "\t\n\r":
         return " "
-    code = ord(char)
-    if code == 0xFFFD or unicodedata.category(char) in ("Cc", "Cf", "Co"):
+    # Controls go before spaces are looked for: a vertical tab is both.
+    if char == "\ufffd" or unicodedata.category(char) in ("Cc", "Cf", "Co"):
         return ""
-    return f" {char} " if _is_han(code) else char
+    if char.isspace():
+        return " "
+    return f" {char} " if _is_han(ord(char)) else char
 
 
 def _is_punctuation(char: str) -> bool:

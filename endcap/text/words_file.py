@@ -21,11 +21,13 @@ Int8Array = npt.NDArray[np.int8]
 class WordsAbout(msgspec.Struct, frozen=True, kw_only=True):
     """`encoder`: "static", or the sha256 of the ONNX encoder that made the vectors. `teacher`: the
     model that the student learned from. `least_similarity`: below it, a phrase names nothing here.
+    `breaks`: frequent words of the shop's language that stand between the names of goods.
     """
 
     encoder: str
     teacher: str
     least_similarity: float
+    breaks: tuple[str, ...] = ()
 
 
 class Words(NamedTuple):

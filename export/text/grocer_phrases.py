@@ -116,7 +116,7 @@ FOUND = {
     "chicken soup": "soup",
     "baby food": "infant|baby",
     "diapers": "diaper",
-    "toilet paper": "toilet|bath tissue",
+    "toilet paper": "tissue",
     "paper towels": "paper towel",
     "napkins": "napkin",
     "tissues": "tissue",

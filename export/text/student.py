@@ -27,19 +27,20 @@ _LEARNING_RATE = 3e-3
 _BATCH = 512
 _RARITY = 1e-3
 """SIF's a (Arora et al., ICLR 2017); frequencies by Zipf's law over the vocabulary's order."""
-_LANGUAGE = "en"
-_FREQUENT = 40_000
 _SPECIAL_PIECES = 1996
 """BERT's vocabulary opens with unused pieces and single characters; words follow by frequency."""
 
 
 class StudentPlan(NamedTuple):
     """`dim`: of the vectors, one coordinate of them for what is elsewhere. `rows`: how many word
-    pieces keep a vector of their own. `phrases`: how many are made up to learn sums from."""
+    pieces keep a vector of their own. `phrases`: how many are made up to learn sums from.
+    `frequent`: how many words of the language are looked at for some that the pieces lack."""
 
     dim: int = 64
     rows: int = 8_000
     phrases: int = 12_000
+    frequent: int = 40_000
+    language: str = "en"
     seed: int = 7
 
 
@@ -61,7 +62,7 @@ def make_student(
        word the less.
     """
     rng = np.random.default_rng(plan.seed)
-    vocabulary = (*teacher.vocabulary, *_frequent_words(teacher.vocabulary))
+    vocabulary = (*teacher.vocabulary, *_frequent_words(teacher.vocabulary, plan))
     words = [piece.removeprefix("##") for piece in vocabulary]
     whole = np.flatnonzero([_WORD.fullmatch(piece) is not None for piece in vocabulary])
     phrases = _made_up(rng, [words[i] for i in whole], texts, plan.phrases)
@@ -90,10 +91,10 @@ def agreement(teacher: Teacher, student: StaticEncoder, texts: Sequence[str]) ->
     }
 
 
-def _frequent_words(known: Sequence[str]) -> list[str]:
+def _frequent_words(known: Sequence[str], plan: StudentPlan) -> list[str]:
     """Frequent words of the language that are not in the vocabulary (Speer, wordfreq)."""
     had = set(known)
-    frequent = wordfreq.top_n_list(_LANGUAGE, _FREQUENT)
+    frequent = wordfreq.top_n_list(plan.language, plan.frequent)
     return [
         word for word in frequent if len(word) > 2 and _WORD.fullmatch(word) and word not in had
     ]

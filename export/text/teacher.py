@@ -56,10 +56,12 @@ class Teacher:
         self.vocabulary = tuple(piece for piece, _ in by_number)
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Vectors [n, d] of length 1; batches of texts of like length."""
+        """Vectors [n, d] of length 1; a text without a single word gets zeros."""
         found = np.zeros((len(texts), self.model.encoder.config.hidden_size), dtype=np.float32)
-        order = np.argsort([len(text) for text in texts], kind="stable")
-        for start in range(0, len(texts), _BATCH):
+        # Texts of like length share a batch: padding is work.
+        order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
+        order = [row for row in order if texts[row].strip()]
+        for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
             with torch.no_grad():
                 found[rows] = self.model(*self.inputs([texts[row] for row in rows])).numpy()

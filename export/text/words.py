@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import wordfreq
 
 from endcap.bundle import Manifest
 from endcap.catalogue import CatalogueItem
+from endcap.errors import DataError
 from endcap.export.text.student import DEFAULT_PLAN, StudentPlan, make_student
 from endcap.export.text.teacher import Teacher
 from endcap.text import (
@@ -21,6 +23,9 @@ from endcap.text import (
     words_entry,
 )
 from endcap.text.static_encoder import in_int8
+from endcap.text.wordpiece import split_words
+
+_BREAKS = 150
 
 LEAST_SIMILARITY = 0.62
 LEAST_SIMILARITY_OF_TRANSFORMERS = 0.55
@@ -42,13 +47,38 @@ def encoder_words(
     encoder: TextEncoder,
     fingerprint: str,
     name: str,
+    language: str = "en",
     least_similarity: float = LEAST_SIMILARITY_OF_TRANSFORMERS,
 ) -> Words:
     """Words that a transformer serves: another language's, say. `fingerprint`: the sha256 of its
     ONNX graph, which must be at hand wherever words are looked up."""
     texts, _ = distinct_texts(items)
-    about = WordsAbout(encoder=fingerprint, teacher=name, least_similarity=least_similarity)
+    about = WordsAbout(
+        encoder=fingerprint,
+        teacher=name,
+        least_similarity=least_similarity,
+        # English, and the languages beside it, have a list by hand that knows more.
+        breaks=() if language == "en" else breaks_of(language, items),
+    )
     return Words(about, *in_int8(encoder.encode(texts)), NO_TABLE)
+
+
+def breaks_of(language: str, items: Sequence[CatalogueItem]) -> tuple[str, ...]:
+    """The language's most frequent words less the catalogue's own, without accents.
+
+    Raises:
+        DataError: nothing is known of the language's frequencies.
+    """
+    try:
+        frequent = wordfreq.top_n_list(language, _BREAKS)
+    except LookupError as error:
+        known = ", ".join(sorted(wordfreq.available_languages()))
+        raise DataError(
+            f"There are no word frequencies for the language {language!r}; known: {known}."
+        ) from error
+    own = {word for text in distinct_texts(items)[0] for word in split_words(text)}
+    made = {word for entry in frequent for word in split_words(entry) if word.isalpha()}
+    return tuple(sorted(made - own))
 
 
 def add_words(folder: Path, words: Words) -> Manifest:
