@@ -54,8 +54,6 @@ def tiny_xlm_roberta(folder: Path, words: list[str]) -> Path:
     ).save_pretrained(folder)
     torch.manual_seed(3)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = XLMRobertaConfig(
-        vocab_size=len(pieces), intermediate_size=64, pad_token_id=1, **sizes
-    )
+    config = XLMRobertaConfig(vocab_size=len(pieces), intermediate_size=64, pad_token_id=1, **sizes)
     XLMRobertaModel(config, add_pooling_layer=False).eval().save_pretrained(folder)
     return folder

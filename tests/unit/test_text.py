@@ -100,7 +100,9 @@ def reference(words: Words) -> Tokenizer:
 
 
 # Latin with its accents, punctuation and spaces, Greek, Cyrillic, Han, kana.
-_LETTERS = st.characters(max_codepoint=0x24F) | st.sampled_from("ΣσςΩЙйЁяІ牛乳店ミルク—“”…€½ﬁ\u3000")
+_LETTERS = st.characters(max_codepoint=0x24F) | st.sampled_from(
+    "ΣσςΩЙйЁяІ牛乳店ミルク—“”…€½ﬁ\u3000"
+)
 
 
 @given(st.text(_LETTERS, max_size=60))
@@ -201,7 +203,9 @@ def test_int8_keeps_directions() -> None:
     vectors = np.random.default_rng(1).normal(size=(50, 64)).astype(np.float32)
     whole, scales = in_int8(vectors)
     kept = whole * scales[:, None]
-    cosine = (kept * vectors).sum(1) / np.linalg.norm(kept, axis=1) / np.linalg.norm(vectors, axis=1)
+    cosine = (
+        (kept * vectors).sum(1) / np.linalg.norm(kept, axis=1) / np.linalg.norm(vectors, axis=1)
+    )
     assert cosine.min() > 0.999
 
 
