@@ -26,10 +26,11 @@ def encoder(
     if request.param == "static":
         bundle = BUNDLES / "completejourney"
         return StaticEncoder(load_words(bundle, load_bundle(bundle).manifest).table)
+    from tiny_encoder import tiny_bert
+
     from endcap.export.text.encoder_graph import export_encoder
     from endcap.export.text.teacher import Teacher
     from endcap.serving.onnx_text import OnnxTextEncoder
-    from tiny_encoder import tiny_bert
 
     folder: Path = tmp_path_factory.mktemp("encoder")
     teacher = Teacher(tiny_bert(folder / "model", ["milk", "fluid", "toilet", "tissue"]))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_encoder import tiny_bert, tiny_xlm_roberta
 
 from endcap.bundle import load_bundle
 from endcap.catalogue import CatalogueItem
@@ -21,7 +22,6 @@ from endcap.export.text.teacher import Teacher, minilm
 from endcap.export.text.words import breaks_of, encoder_words, student_words
 from endcap.serving.onnx_text import OnnxTextEncoder
 from endcap.text import StaticEncoder, find_items, load_words, open_index
-from tiny_encoder import tiny_bert, tiny_xlm_roberta
 
 pytestmark = pytest.mark.models
 COMMITTED = BUNDLES / "completejourney"
@@ -106,7 +106,7 @@ def test_a_shop_in_another_language_and_script_is_searched(tmp_path: Path) -> No
 
 
 def test_a_language_without_frequencies_is_refused() -> None:
-    with pytest.raises(DataError, match="known: .*de.*ru"):
+    with pytest.raises(DataError, match=r"known: .*de.*ru"):
         breaks_of("xx", [CatalogueItem("1", "Milk")])
 
 

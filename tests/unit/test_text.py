@@ -27,7 +27,7 @@ from endcap.text import (
 )
 from endcap.text.lexicon import build_lexicon, correct, overlap
 from endcap.text.phrases import phrases_of, stem
-from endcap.text.static_encoder import in_int8
+from endcap.text.static_encoder import UNKNOWN, in_int8
 
 COMMITTED = BUNDLES / "completejourney"
 
@@ -93,7 +93,7 @@ def test_an_item_is_found_by_its_title_without_sizes_and_its_category() -> None:
 @pytest.fixture(scope="module")
 def reference(words: Words) -> Tokenizer:
     id_of = {piece: number for number, piece in enumerate(words.table.vocabulary)}
-    tokenizer = Tokenizer(models.WordPiece(id_of, unk_token="[UNK]"))
+    tokenizer = Tokenizer(models.WordPiece(id_of, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer
