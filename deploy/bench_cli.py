@@ -1,5 +1,6 @@
 """`endcap bench`: measurements, each with its baseline in the same run."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -120,3 +121,34 @@ def bench_leader_moves_command(
     with Bars(screen) as bars:
         found = bench_leader_moves(moves, load_settings().cache_dir, bars, seed)
     show(found, as_json)
+
+
+@app.command("words")
+def bench_words_command(
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    teacher: Annotated[bool, typer.Option(help="The transformer beside its student.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Do words find what a grocer has, and is it refused where he has nothing like it?
+
+    Example: endcap bench words --no-teacher --json
+    """
+    from endcap.deploy.bench.words import bench_words
+
+    show(bench_words(load_settings(bundle=bundle).bundle, teacher), as_json)
+
+
+@app.command("cold-start")
+def bench_cold_start_command(
+    bundle: Annotated[Path | None, typer.Option(help="The bundle whose words are used.")] = None,
+    share: Annotated[float, typer.Option(help="Of the items, hidden.", min=0.01, max=0.5)] = 0.1,
+    seeds: Annotated[int, typer.Option(help="Turns, each with other items hidden.", min=1)] = 3,
+    as_json: Json = False,
+) -> None:
+    """Items that no event has named, placed by text: HR@20 on Complete Journey.
+
+    Example: endcap bench cold-start --seeds 1 --json
+    """
+    from endcap.deploy.bench.words import bench_cold_start
+
+    show(bench_cold_start(load_settings(bundle=bundle).bundle, share, seeds), as_json)

@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from endcap import __version__
-from endcap.deploy import bench_cli, letters_cli, models_cli, user_cli
+from endcap.deploy import (
+    bench_cli,
+    letters_cli,
+    models_cli,
+    recommend_cli,
+    user_cli,
+    words_cli,
+)
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
@@ -27,6 +34,8 @@ app.add_typer(user_cli.app, name="user")
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
 app.add_typer(bench_cli.app, name="bench")
+app.command("recommend")(recommend_cli.recommend)
+app.command("words")(words_cli.words)
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError, InvalidEventError
 from endcap.events import Event, EventType, parse_event
-from endcap.lists import RecommendationList
+from endcap.lists import RecommendationList, Shelf
+from endcap.serving.fallback import Where, what_trends
 from endcap.sessions import Session
 
 MAX_BODY_BYTES = 256 * 1024
@@ -37,6 +38,10 @@ class ListReader(Protocol):
 
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
+        ...
+
+    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
+        """One of the lists that are nobody's own."""
         ...
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
@@ -89,25 +94,30 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
         return response
 
     @app.get("/v1/recommendations/{user}")
-    async def recommendations(user: str) -> Response:
-        """The shopper's own list, else what is trending; `source` says which."""
+    async def recommendations(
+        user: str, category: str = "", store: str = "", now: bool = False
+    ) -> Response:
+        """The shopper's own list, else what is trending where they are; `source` says which."""
         own = await lists.read(user)
         if own is not None:
             return await _listed(own, "own", lists)
-        return await trending()
+        return await _trending(Where(category, store, now))
 
     @app.get("/v1/trending")
     async def trending() -> Response:
         """The fallback for everybody."""
-        ready = await lists.trending()
-        if ready is None:
+        return await _trending(Where())
+
+    async def _trending(where: Where) -> Response:
+        found = await what_trends(lists, where)
+        if found is None:
             return _problem(
                 503,
                 "No list yet",
                 "Nothing is trending yet: start `endcap rescore` and `endcap trends`.",
                 {"Retry-After": "5"},
             )
-        return await _listed(ready, "trending", lists)
+        return await _listed(found.ready, found.source, lists)
 
     @app.post("/v1/events")
     async def post_events(request: Request) -> Response:

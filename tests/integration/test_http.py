@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from endcap.deploy.local_stack import LocalStack
-from endcap.lists import ListItem, RecommendationList
+from endcap.lists import ListItem, RecommendationList, Shelf
 from endcap.serving.http import MAX_BODY_BYTES, MAX_EVENTS, create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_consumer, started_producer
@@ -56,6 +56,24 @@ async def test_own_list_first_and_trending_for_the_unknown(
     assert (own["source"], own["items"][0]["id"]) == ("own", "milk")
     assert (await client.get("/v1/recommendations/nobody")).json()["source"] == "trending"
     assert user in (await client.get("/v1/shoppers?limit=200")).json()
+
+
+async def test_who_has_no_list_sees_what_trends_where_they_are(
+    client: httpx.AsyncClient, stack: LocalStack
+) -> None:
+    store = RedisStore(stack.redis_url)
+    category, shop = uuid4().hex, uuid4().hex
+    ready = RecommendationList(1, "m", 1, (ListItem("milk", 0.5, "popular right now"),))
+    await store.write_trending(ready, only_if_absent=True)
+    await store.write_shelves({Shelf("category", category): ready, Shelf("store", shop): ready})
+    await store.close()
+    for asked, source in (
+        ({"category": category, "store": shop}, "category"),
+        ({"category": uuid4().hex, "store": shop}, "store"),
+        ({"store": uuid4().hex}, "trending"),
+    ):
+        found = await client.get(f"/v1/recommendations/{uuid4().hex}", params=asked)
+        assert found.json()["source"] == source
 
 
 async def test_events_are_accepted_when_the_broker_has_them(

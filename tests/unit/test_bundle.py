@@ -69,7 +69,7 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
             ),
         )
     shopper = shopper_from_session(session, bundle.index_of, 2)
-    found = gather_candidates(shopper, bundle.candidates)
+    found = gather_candidates(shopper, bundle.generators)
     scores = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length))[0]
     policy = Policy()
     slate = make_slate(session, found, scores, bundle.item, policy, 2)
@@ -97,7 +97,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
         )
         sessions.append(fold(sessions[-1], act_of(event)))
     shoppers = [shopper_from_session(s, bundle.index_of, 100) for s in sessions]
-    found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
+    found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
     together = scorer.score(make_batch(shoppers, found, 50))
     for row, (shopper, candidates) in enumerate(zip(shoppers, found, strict=True)):
         alone = scorer.score(make_batch([shopper], [candidates], 50))[0]

@@ -1,0 +1,171 @@
+"""`endcap recommend`: a list from words, or from item ids, by the path that serves shoppers."""
+
+import difflib
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from endcap.bundle import Bundle, load_bundle
+from endcap.deploy.printed import Json, screen
+from endcap.deploy.settings import load_settings
+from endcap.errors import EndcapError
+from endcap.events import EventType
+from endcap.lists import RecommendationList
+from endcap.policy import Policy
+from endcap.sessions import Act, Session, fold_acts
+from endcap.text import (
+    StaticEncoder,
+    TextIndex,
+    Understood,
+    Words,
+    find_items,
+    load_words,
+    open_index,
+)
+
+
+def recommend(
+    words: Annotated[str, typer.Argument(help="What somebody bought or looks for.")] = "",
+    items: Annotated[str, typer.Option(help="Item ids instead, with commas.")] = "",
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the ONNX text encoder (default: in the bundle)."),
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many items to recommend.", min=1, max=100)] = 10,
+    as_json: Json = False,
+) -> None:
+    """What goes with the items that words name, or with items named by id.
+
+    Exit code 1 where the catalogue has nothing like any of it.
+
+    Example: endcap recommend "I bought milk, a dozen eggs and some bananas."
+    """
+    if bool(words.strip()) == bool(items.strip()):
+        raise EndcapError('Say what was bought ("milk and eggs") or give --items A,B, not both.')
+    folder = load_settings(bundle=bundle).bundle
+    model = load_bundle(folder)
+    if items:
+        chosen = _by_id(items, model)
+        understood = Understood((), ())
+    else:
+        understood = find_items(words, _index(folder, model, encoder), model.generators.popularity)
+        chosen = [mention.items[0] for mention in understood.mentions]
+    ready = _listed(chosen, model, top) if chosen else None
+    if as_json:
+        print(json.dumps(_told(understood, chosen, ready, model)))
+    else:
+        _show(understood, ready, model)
+    if not chosen:
+        raise EndcapError(_nothing(understood, model))
+
+
+def _index(folder: Path, model: Bundle, encoder: Path | None) -> TextIndex:
+    words = load_words(folder, model.manifest)
+    if words.about.encoder == "static":
+        return open_index(model.items, words, StaticEncoder(words.table))
+    return open_index(model.items, words, _transformer(words, encoder or folder))
+
+
+def _transformer(words: Words, folder: Path) -> Any:
+    from endcap.serving.onnx_text import OnnxTextEncoder
+
+    found = OnnxTextEncoder(folder)
+    if found.fingerprint != words.about.encoder:
+        raise EndcapError(
+            f"The encoder in {folder} is not the one that made this bundle's text vectors "
+            f"({words.about.teacher}). Give its folder by --encoder."
+        )
+    return found
+
+
+def _by_id(items: str, model: Bundle) -> list[int]:
+    named = [name.strip() for name in items.split(",") if name.strip()]
+    unknown = [name for name in named if name not in model.index_of]
+    if unknown:
+        raise EndcapError("\n".join(_unknown(name, model) for name in unknown))
+    return [model.index_of[name] for name in named]
+
+
+def _unknown(name: str, model: Bundle) -> str:
+    near = difflib.get_close_matches(name, model.index_of, n=3, cutoff=0.5)
+    shown = ", ".join(f"{i} ({model.item(model.index_of[i]).title})" for i in near)
+    return f"The item {name} is not in this bundle. " + (
+        f"The nearest ids: {shown}." if near else "No id is near to it; try its name instead."
+    )
+
+
+def _listed(chosen: list[int], model: Bundle, top: int) -> RecommendationList:
+    """As if the items had just been put into an empty cart, one after the other."""
+    from endcap.serving.onnx_session import OnnxScorer
+    from endcap.serving.rescorer import rescore
+
+    now_ms = int(time.time() * 1000)
+    code = EventType.ADD_TO_CART.code
+    acts = [
+        Act(now_ms - len(chosen) + at, code, at.to_bytes(8), (model.item(index).item_id,))
+        for at, index in enumerate(chosen)
+    ]
+    session = fold_acts(Session("recommend"), acts)
+    policy = Policy(size=top)
+    return rescore([session], model, OnnxScorer(model, threads=1), policy)[session.user_id]
+
+
+def _told(
+    understood: Understood, chosen: list[int], ready: RecommendationList | None, model: Bundle
+) -> dict[str, Any]:
+    def title(item_id: str) -> str:
+        return model.item(model.index_of[item_id]).title
+
+    return {
+        "model": model.manifest.name,
+        "understood": [
+            {
+                "phrase": mention.phrase,
+                "similarity": mention.similarity,
+                "items": [
+                    {"id": model.item(i).item_id, "title": model.item(i).title}
+                    for i in mention.items
+                ],
+            }
+            for mention in understood.mentions
+        ],
+        "nothing_like": list(understood.nothing_like),
+        "from": [model.item(index).item_id for index in chosen],
+        "items": [
+            {"id": i.id, "title": title(i.id), "score": i.score, "reason": i.reason}
+            for i in (ready.items if ready else ())
+        ],
+    }
+
+
+def _show(understood: Understood, ready: RecommendationList | None, model: Bundle) -> None:
+    from rich.table import Table
+
+    for mention in understood.mentions:
+        item = model.item(mention.items[0])
+        screen.print(
+            f"{mention.phrase} -> {item.title} ({item.item_id}), "
+            f"similarity {mention.similarity:.2f}",
+            markup=False,
+            highlight=False,
+        )
+    if ready is None:
+        return
+    for phrase in understood.nothing_like:
+        screen.print(f"{phrase} -> the catalogue has nothing like it", markup=False)
+    table = Table("", "item", "id", "why")
+    for rank, found in enumerate(ready.items, start=1):
+        title = model.item(model.index_of[found.id]).title
+        table.add_row(str(rank), title, found.id, found.reason)
+    screen.print(table)
+
+
+def _nothing(understood: Understood, model: Bundle) -> str:
+    if not understood.nothing_like:
+        return "The sentence names no item. Say what was bought: milk, a dozen eggs."
+    phrases = ", ".join(f'"{phrase}"' for phrase in understood.nothing_like)
+    return f"The catalogue of {model.manifest.name} has nothing like {phrases}."

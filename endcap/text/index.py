@@ -1,0 +1,68 @@
+"""A catalogue as words can find it: its distinct texts, their vectors and their lexicon."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from endcap.arrays import FloatArray, IntArray
+from endcap.catalogue import CatalogueItem
+from endcap.errors import BundleError
+from endcap.text.encoder import TextEncoder
+from endcap.text.lexicon import Lexicon, build_lexicon
+from endcap.text.phrases import without_measures
+from endcap.text.words_file import Words
+
+
+class TextIndex(NamedTuple):
+    """`texts` [U]; `items_of` [U]: the item indexes with each; `vectors` [U, d] of length 1;
+    `least_similarity`: below it, a phrase names nothing here; `breaks`: see `phrases_of`."""
+
+    texts: tuple[str, ...]
+    items_of: tuple[IntArray, ...]
+    vectors: FloatArray
+    lexicon: Lexicon
+    encoder: TextEncoder
+    least_similarity: float
+    breaks: frozenset[str]
+
+
+def item_text(item: CatalogueItem) -> str:
+    """What words may find an item by: its title without sizes, and its category.
+
+    >>> item_text(CatalogueItem("1", "Yogurt, 6 oz", "Dairy"))
+    'yogurt, dairy'
+    """
+    return ", ".join(part for part in map(without_measures, (item.title, item.category)) if part)
+
+
+def distinct_texts(items: Sequence[CatalogueItem]) -> tuple[tuple[str, ...], IntArray]:
+    """The texts [U] in the order of the items, and which of them each item has [V]."""
+    number_of: dict[str, int] = {}
+    text_of = [number_of.setdefault(item_text(item), len(number_of)) for item in items]
+    return tuple(number_of), np.array(text_of, dtype=np.int32)
+
+
+def open_index(items: Sequence[CatalogueItem], words: Words, encoder: TextEncoder) -> TextIndex:
+    """The index of a bundle's items.
+
+    Raises:
+        BundleError: the words were made for other items.
+    """
+    texts, text_of = distinct_texts(items)
+    if words.text_vectors.shape[0] != len(texts):
+        raise BundleError(
+            f"The bundle's words describe {words.text_vectors.shape[0]} texts, its items have "
+            f"{len(texts)}. Train it again."
+        )
+    by_text = np.argsort(text_of, kind="stable").astype(np.int32) + 1
+    ends = np.cumsum(np.bincount(text_of, minlength=len(texts)))
+    return TextIndex(
+        texts,
+        tuple(np.split(by_text, ends[:-1])),
+        words.text_vectors * words.text_scales[:, None],
+        build_lexicon(texts),
+        encoder,
+        words.about.least_similarity,
+        frozenset(words.about.breaks),
+    )

@@ -1,0 +1,1 @@
+"""Words at training time: the teacher, its student, and vectors for items nobody has touched."""
