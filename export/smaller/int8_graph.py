@@ -96,10 +96,11 @@ def _prepared(model: ModelProto, folder: Path) -> tuple[Path, Path]:
 
 
 def _without_shapes(made: Path) -> bytes:
-    """ONNX Runtime infers the shapes of what lies between by itself; written down they take 48 KB."""
+    """ONNX Runtime infers the shapes of what lies between anew; written down they take 48 KB."""
     model = onnx.load(made)
     del model.graph.value_info[:]
-    return model.SerializeToString()
+    raw: bytes = model.SerializeToString()
+    return raw
 
 
 def _nodes_of_blend(model: ModelProto) -> list[str]:
