@@ -63,6 +63,7 @@ def train(
       endcap train completejourney
     """
     needed = from_export("commands")
+    given = needed.load_options(options) if options else None
     with Bars(screen) as bars:
         asked = read_data(
             Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
@@ -72,7 +73,7 @@ def train(
         chosen = needed.options_for(
             asked.split.train,
             len(asked.data.items),
-            needed.Wishes(seed, epochs, neighbours, sessions, options),
+            needed.Wishes(seed, epochs, neighbours, sessions, given),
         )
         trained = needed.train(asked.data, asked.split, chosen, out, this_command(), bars)
     metrics = trained.bundle.manifest.metrics
@@ -124,6 +125,7 @@ def evaluate(
       endcap evaluate events.parquet --bundle runs/spring --opponents vmis-knn
     """
     needed = from_export("commands")
+    given = needed.load_options(options) if options else None
     figures = needed.published_of(published) if published else ()
     names = needed.opponent_names(opponents)
     with Bars(screen) as bars:
@@ -137,7 +139,7 @@ def evaluate(
             chosen = needed.options_for(
                 asked.split.train,
                 len(asked.data.items),
-                needed.Wishes(seed, epochs, options=options),
+                needed.Wishes(seed, epochs, options=given),
             )
             command = this_command()
             loaded, learned = needed.train(asked.data, asked.split, chosen, out, command, bars)

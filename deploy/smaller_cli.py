@@ -102,6 +102,7 @@ def distil(
     Example: endcap distil events.parquet --bundle runs/spring --out runs/small --dim 32
     """
     needed = from_export(_COMMANDS)
+    given = needed.load_options(options) if options else None
     with Bars(screen) as bars:
         asked = read_data(
             Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
@@ -109,7 +110,7 @@ def distil(
             bars,
         )
         chosen = needed.options_for(
-            asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs, options=options)
+            asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs, options=given)
         )
         wished = needed.Distilling(
             dim=dim,
@@ -180,7 +181,7 @@ def _show_cost(cost: "Cost", out: Path, as_json: bool) -> None:
     table = Table("", "before", "after", title=f"On {cost.questions:,} of the test's questions")
     for name in cost.before.__struct_fields__:
         before, after = getattr(cost.before, name), getattr(cost.after, name)
-        form = "{:.4f}" if before < 1 else "{:,.0f}"
+        form = "{:.4f}" if "_at_" in name else "{:,.0f}"
         table.add_row(name, form.format(before), form.format(after))
     screen.print(table)
     screen.print(f"The first 20 agree to {cost.overlap_at_20:.1%}. The bundle lies in {out}.")

@@ -27,6 +27,7 @@ __all__ = [
     "as_json",
     "evaluate",
     "load_bundle",
+    "load_options",
     "opponent_names",
     "options_for",
     "published_of",
@@ -50,25 +51,21 @@ class Evaluation(NamedTuple):
 
 
 class Wishes(NamedTuple):
-    """What a person asks for; None leaves it to the size of the data. `options`: a file that stands
-    for the defaults."""
+    """What a person asks for; None leaves it to the size of the data. `options` stand for the
+    defaults, but for their seed."""
 
     seed: int
     epochs: int | None = None
     neighbours: int | None = None
     sessions: int | None = None
-    options: Path | None = None
+    options: LearnOptions | None = None
 
 
 def options_for(train: Interactions, n_items: int, wishes: Wishes) -> LearnOptions:
-    """The defaults for data of this size, or a file's options, but for what was asked for.
-
-    Raises:
-        SettingsError: the file is missing or wrong.
-    """
+    """The defaults for data of this size, or the options given, but for what was asked for."""
     options = defaults_for(train, n_items, wishes.seed)
     if wishes.options is not None:
-        options = with_seed(load_options(wishes.options), wishes.seed)
+        options = with_seed(wishes.options, wishes.seed)
     generators = options.generators
     if wishes.neighbours is not None:
         generators = generators._replace(keep=wishes.neighbours)

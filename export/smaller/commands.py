@@ -8,6 +8,7 @@ from endcap.export.commands import Wishes, options_for
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.fingerprint import fingerprint
 from endcap.export.learn import LearnOptions
+from endcap.export.options_file import load_options
 from endcap.export.progress import Progress
 from endcap.export.search import Searched, Task, search
 from endcap.export.smaller.distil import Distilling, distil
@@ -19,6 +20,7 @@ __all__ = [
     "Wishes",
     "as_builtins",
     "distil",
+    "load_options",
     "options_for",
     "quantise",
     "tune",

@@ -1,5 +1,6 @@
 """Bundles in int8, students, and a search of options, from a small shop whose habits are known."""
 
+import fcntl
 import hashlib
 import json
 from pathlib import Path
@@ -11,27 +12,29 @@ import pytest
 from endcap.bundle import load_bundle
 from endcap.errors import BundleError, SettingsError
 
-pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
+torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 pytest.importorskip("optuna", reason="optuna is missing: pip install 'endcap[export]'")
 
-import onnx
-from aisle_shop import OPTIONS, Quiet, shop
+import onnx  # noqa: E402
+from aisle_shop import OPTIONS, Quiet, shop  # noqa: E402
 
-from endcap.export.commands import Wishes, options_for
-from endcap.export.data.interactions import DataSet, Split
-from endcap.export.data.protocols import split
-from endcap.export.encoder_file import ENCODER_FILE
-from endcap.export.evaluate import ranker_of, train
-from endcap.export.graph_ranker import GraphRanker
-from endcap.export.learn import LearnOptions
-from endcap.export.measures.accuracy import accuracy_per_case, means
-from endcap.export.options_file import load_options, store_options
-from endcap.export.questions import Vocabulary, batches
-from endcap.export.search import Searched
-from endcap.export.smaller.commands import tune
-from endcap.export.smaller.distil import Distilling, distil
-from endcap.export.smaller.quantise import Quantising, quantise
-from endcap.serving.onnx_session import OnnxScorer
+from endcap.export.commands import Wishes, options_for  # noqa: E402
+from endcap.export.data.interactions import DataSet, Split  # noqa: E402
+from endcap.export.data.protocols import split  # noqa: E402
+from endcap.export.encoder import SessionEncoder  # noqa: E402
+from endcap.export.encoder_file import ENCODER_FILE  # noqa: E402
+from endcap.export.evaluate import ranker_of, train  # noqa: E402
+from endcap.export.graph_ranker import GraphRanker  # noqa: E402
+from endcap.export.imitation import Teacher, imitation  # noqa: E402
+from endcap.export.learn import LearnOptions  # noqa: E402
+from endcap.export.measures.accuracy import accuracy_per_case, means  # noqa: E402
+from endcap.export.options_file import load_options, store_options  # noqa: E402
+from endcap.export.questions import Vocabulary, batches  # noqa: E402
+from endcap.export.search import Searched  # noqa: E402
+from endcap.export.smaller.commands import tune  # noqa: E402
+from endcap.export.smaller.distil import Distilling, distil  # noqa: E402
+from endcap.export.smaller.quantise import Quantising, quantise  # noqa: E402
+from endcap.serving.onnx_session import OnnxScorer  # noqa: E402
 
 pytestmark = pytest.mark.models
 WIDE = msgspec.structs.replace(OPTIONS, encoder=msgspec.structs.replace(OPTIONS.encoder, dim=64))
@@ -147,7 +150,7 @@ def test_files_beside_the_bundle_that_its_manifest_names_come_along(
     assert (tmp_path / "int8" / "words.npz").read_bytes() == b"words"
 
 
-def test_a_student_is_smaller_near_its_teacher_and_not_the_student_of_nobody(
+def test_a_student_is_smaller_and_near_its_teacher(
     data: DataSet, parts: Split, trained: Path, tmp_path: Path
 ) -> None:
     wished = Distilling(dim=16, layers=1)
@@ -159,9 +162,28 @@ def test_a_student_is_smaller_near_its_teacher_and_not_the_student_of_nobody(
     assert cost.after.ndcg_at_10 > 0.8 * cost.before.ndcg_at_10
     assert student.manifest.made_from["model.onnx"] == hashlib.sha256(teacher.model).hexdigest()
 
-    same_size_alone = tmp_path / "alone"
-    train(data, parts, OPTIONS, same_size_alone, "", Quiet())
-    assert load_bundle(same_size_alone).model != student.model
+
+def test_imitation_costs_nothing_where_student_and_teacher_expect_the_same() -> None:
+    teacher, other = _encoder(1), _encoder(2)
+    items = torch.tensor([[3, 8, 5, 9], [7, 2, 0, 0]])
+    inputs = (items, torch.ones_like(items), torch.ones_like(items))
+    asked = items != 0
+    answers, drawn = torch.tensor([8, 5, 9, 4, 2, 6]), torch.arange(1, 60)
+
+    def cost(student: SessionEncoder) -> torch.Tensor:
+        states = student.states(*inputs)[asked]
+        return imitation(student, states, Teacher(teacher), inputs, asked, answers, drawn)
+
+    assert cost(teacher).item() == pytest.approx(0.0, abs=1e-6)
+    begun = cost(other).item()
+    assert begun > 0.1
+    steps = torch.optim.Adam(other.parameters(), lr=0.01)
+    for _ in range(30):
+        steps.zero_grad()
+        loss = cost(other)
+        loss.backward()
+        steps.step()
+    assert loss.item() < 0.5 * begun
 
 
 def test_a_teacher_that_may_have_seen_the_questions_is_refused(
@@ -218,7 +240,7 @@ def test_the_best_options_make_a_round_trip_and_reach_training(
 ) -> None:
     found = _tune(data, parts, 2, tmp_path)
     assert load_options(tmp_path / "options.json") == found.options
-    wishes = Wishes(seed=11, epochs=5, options=tmp_path / "options.json")
+    wishes = Wishes(seed=11, epochs=5, options=load_options(tmp_path / "options.json"))
     chosen = options_for(parts.train, len(data.items), wishes)
     assert chosen.encoder == found.options.encoder
     assert chosen.fit == msgspec.structs.replace(found.options.fit, seed=11, epochs=5)
@@ -274,8 +296,34 @@ def test_a_folder_of_another_search_is_refused(data: DataSet, parts: Split, tmp_
         tune(data, split(data, "leave-one-out"), BRIEF, 1, tmp_path, Quiet())
 
 
+def test_two_processes_never_search_in_one_folder(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    with (tmp_path / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(SettingsError, match="Another process"):
+            _tune(data, parts, 1, tmp_path)
+    _tune(data, parts, 1, tmp_path)
+
+
+def test_a_hopeless_trial_is_pruned_and_never_the_best(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    """Trials of random options that end below the median of the first four are cut short."""
+    options = msgspec.structs.replace(OPTIONS, fit=msgspec.structs.replace(OPTIONS.fit, epochs=3))
+    found = tune(data, parts, options, 9, tmp_path, Quiet())
+    pruned = [trial for trial in found.trials if trial.state == "pruned"]
+    assert pruned
+    assert all(trial.score <= found.score for trial in pruned)
+
+
 def _tune(data: DataSet, parts: Split, trials: int, folder: Path) -> Searched:
     return tune(data, parts, BRIEF, trials, folder, Quiet())
+
+
+def _encoder(seed: int) -> SessionEncoder:
+    torch.manual_seed(seed)
+    return SessionEncoder(120, OPTIONS.encoder).eval()
 
 
 def _ranker(folder: Path, data: DataSet) -> GraphRanker:
