@@ -35,7 +35,7 @@ class Budget(NamedTuple):
     costly_events: int = 100_000
     trial_rounds: int = 8
     rounds: int = 30
-    patience: int = 2
+    patience: int = 4
     cases: int = 4000
 
 
