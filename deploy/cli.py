@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from endcap import __version__
-from endcap.deploy import bench_cli, letters_cli, recommend_cli, user_cli, words_cli
+from endcap.deploy import (
+    bench_cli,
+    letters_cli,
+    models_cli,
+    recommend_cli,
+    user_cli,
+    words_cli,
+)
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
@@ -21,11 +28,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
-train_app = typer.Typer(no_args_is_help=True, help="Train a model and write its bundle.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
-app.add_typer(train_app, name="train")
+app.command()(models_cli.train)
+app.command()(models_cli.evaluate)
 app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
 app.command("words")(words_cli.words)
@@ -291,44 +298,6 @@ def replay(
         )
         bars.advance("Rows", total, total)
     show(sums, as_json)
-
-
-@train_app.command()
-def completejourney(
-    out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/completejourney"),
-    epochs: Annotated[int, typer.Option(help="Passes over the training weeks.", min=1)] = 3,
-    seed: Annotated[int, typer.Option(help="The random seed.")] = 7,
-    as_json: Json = False,
-) -> None:
-    """Complete Journey: prepare, train, export, evaluate, write the bundle.
-
-    Example: endcap train completejourney --epochs 3 --out runs/mine
-    """
-    try:
-        from endcap.export.train_completejourney import train_completejourney
-    except ImportError as error:
-        raise EndcapError(
-            f"Training needs the export extra ({error.name} is missing): "
-            "pip install 'endcap[export,demo]'."
-        ) from error
-    from endcap.deploy.progress import Bars
-
-    with Bars(screen) as bars:
-        manifest = train_completejourney(out, epochs, seed, bars)
-    _show_metrics(manifest.metrics, as_json)
-
-
-def _show_metrics(metrics: dict[str, dict[str, float]], as_json: bool) -> None:
-    from rich.table import Table
-
-    if as_json:
-        print(json.dumps(metrics))
-        return
-    ranked = {name: row for name, row in metrics.items() if "hr_at_10" in row}
-    table = Table("ranker", *next(iter(ranked.values())), title="Held-out weeks")
-    for name, row in ranked.items():
-        table.add_row(name, *(f"{value:.4f}" for value in row.values()))
-    screen.print(table)
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ class Demo:
             self._say(f"The storefront is at [bold]{url}[/bold]")
             self._say(f"Redis is at {stack.redis_url}, Kafka at {stack.bootstrap_servers}")
             held_out = shop.held_out[: self._baskets]
-            popular = [bundle.item(int(i)).item_id for i in bundle.candidates.popular]
+            popular = [bundle.item(int(i)).item_id for i in bundle.generators.popular]
             replay = asyncio.create_task(
                 replay_baskets(
                     held_out,

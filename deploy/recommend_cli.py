@@ -52,7 +52,7 @@ def recommend(
         chosen = _by_id(items, model)
         understood = Understood((), ())
     else:
-        understood = find_items(words, _index(folder, model, encoder), model.candidates.popularity)
+        understood = find_items(words, _index(folder, model, encoder), model.generators.popularity)
         chosen = [mention.items[0] for mention in understood.mentions]
     ready = _listed(chosen, model, top) if chosen else None
     if as_json:

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from endcap.events import Event
+from endcap.export.basket_events import Basket, baskets, cart_event, purchase_event
 from endcap.export.completejourney import HELD_OUT_START, epoch_ms, load_purchases
-from endcap.export.examples import Basket, baskets, cart_event, purchase_event
 from endcap.lists import RecommendationList
 from endcap.sessions import Session, fold_all
 from endcap.streams.event_producer import EventProducer

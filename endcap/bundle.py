@@ -1,7 +1,8 @@
 """A model bundle: a folder that is loaded only when every hash in its manifest is right.
 
 Files: `manifest.json`, `model.onnx`, `items.json` (the item table; row i is item index i + 1) and
-`candidates.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse.
+`generators.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse.
+Other files may lie beside them (`words.npz`), named in the manifest, verified by who reads them.
 """
 
 import hashlib
@@ -9,17 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
+from endcap.candidates.generators import Generators
+from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
 
-SCHEMA_VERSION = 1
-FILES = ("model.onnx", "items.json", "candidates.npz")
-
-IntArray = npt.NDArray[np.int32]
-FloatArray = npt.NDArray[np.float32]
+SCHEMA_VERSION = 2
+FILES = ("model.onnx", "items.json", "generators.npz")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -45,29 +43,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileEntry]
 
 
-class CandidateIndex(NamedTuple):
-    """Flat arrays over item indexes 1..V; row 0 is padding.
-
-    Shapes: `popular` [P] best first; `popularity` [V+1] share of recent purchases;
-    `bought_with` and `bought_with_score` [V+1, K]; `nearest` and `nearest_score` [V+1, K].
-    Missing neighbours are 0.
-    """
-
-    popular: IntArray
-    popularity: FloatArray
-    bought_with: IntArray
-    bought_with_score: FloatArray
-    nearest: IntArray
-    nearest_score: FloatArray
-
-
 class Bundle(NamedTuple):
     """A verified bundle in memory; `model` holds the bytes of the ONNX graph."""
 
     manifest: Manifest
     items: tuple[CatalogueItem, ...]
     index_of: dict[str, int]
-    candidates: CandidateIndex
+    generators: Generators
     model: bytes
 
     def item(self, index: int) -> CatalogueItem:
@@ -79,15 +61,14 @@ def write_bundle(
     folder: Path,
     manifest: Manifest,
     items: tuple[CatalogueItem, ...],
-    candidates: CandidateIndex,
+    generators: Generators,
     model: bytes,
 ) -> Manifest:
     """Write the files, then the manifest with their hashes; returns that manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model)
     (folder / "items.json").write_bytes(msgspec.json.encode(items))
-    with (folder / "candidates.npz").open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **_stored(candidates))
+    (folder / "generators.npz").write_bytes(encode_generators(generators))
     files = {name: _entry((folder / name).read_bytes()) for name in FILES}
     complete = msgspec.structs.replace(manifest, files=files)
     text = msgspec.json.format(msgspec.json.encode(complete), indent=2)
@@ -115,17 +96,9 @@ def load_bundle(folder: Path) -> Bundle:
                 "with `endcap train`."
             )
     items = msgspec.json.decode(raw["items.json"], type=tuple[CatalogueItem, ...])
-    with np.load(folder / "candidates.npz", allow_pickle=False) as arrays:
-        candidates = CandidateIndex(
-            popular=arrays["popular"].astype(np.int32),
-            popularity=arrays["popularity"].astype(np.float32),
-            bought_with=arrays["bought_with"].astype(np.int32),
-            bought_with_score=arrays["bought_with_score"].astype(np.float32),
-            nearest=arrays["nearest"].astype(np.int32),
-            nearest_score=arrays["nearest_score"].astype(np.float32),
-        )
+    generators = decode_generators(raw["generators.npz"])
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
-    return Bundle(manifest, items, index_of, candidates, raw["model.onnx"])
+    return Bundle(manifest, items, index_of, generators, raw["model.onnx"])
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -155,11 +128,3 @@ def _read(path: Path) -> bytes:
 
 def _entry(raw: bytes) -> FileEntry:
     return FileEntry(hashlib.sha256(raw).hexdigest(), len(raw))
-
-
-def _stored(index: CandidateIndex) -> dict[str, npt.NDArray[np.generic]]:
-    # Half precision is plenty for scores that only rank, and keeps the bundle small in git.
-    return {
-        name: array.astype(np.float16) if name.endswith("_score") else array
-        for name, array in index._asdict().items()
-    }

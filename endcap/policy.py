@@ -10,15 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray
-from endcap.candidates import FEATURES, Candidates
+from endcap.batches import ScoredRow
+from endcap.candidates import FEATURES, GENERATED, Candidates
 from endcap.catalogue import CatalogueItem
 from endcap.lists import ListItem
 from endcap.sessions import Session
 
 _TIMES_BOUGHT = FEATURES.index("times_bought")
-_BOUGHT_WITH = FEATURES.index("bought_with")
-_NEAREST = FEATURES.index("nearest")
+_FOLLOWING = FEATURES.index("following")
+_TOGETHER = FEATURES.index("together")
+_IN_HISTORY = FEATURES.index("in_history")
 
 
 class Policy(NamedTuple):
@@ -33,12 +34,12 @@ class Policy(NamedTuple):
 def make_slate(
     session: Session,
     candidates: Candidates,
-    scores: FloatArray,
+    scored: ScoredRow,
     item_at: Callable[[int], CatalogueItem],
     policy: Policy,
     now_ms: int,
 ) -> tuple[ListItem, ...]:
-    """The best allowed candidates with their reasons, best first; `scores` [n] as `candidates`."""
+    """The best allowed items with their reasons, best first; `scored` begins with `candidates`."""
     slate: list[ListItem] = []
     in_category: Counter[str] = Counter()
     cart = frozenset(session.cart)
@@ -47,15 +48,17 @@ def make_slate(
         for past in session.purchased
         if past.times == 1 and now_ms - past.last_ms < policy.just_bought_ms
     }
-    for at in np.argsort(-scores[: candidates.ids.size], kind="stable"):
-        item = item_at(int(candidates.ids[at]))
+    for at in np.argsort(-scored.scores, kind="stable"):
+        if scored.ids[at] == 0:
+            continue
+        item = item_at(int(scored.ids[at]))
         if not item.in_stock or item.item_id in cart or item.item_id in just_bought:
             continue
         if in_category[item.category] >= policy.per_category:
             continue
         in_category[item.category] += 1
         reason = _reason(candidates, int(at), item_at)
-        slate.append(ListItem(item.item_id, round(float(scores[at]), 4), reason))
+        slate.append(ListItem(item.item_id, round(float(scored.scores[at]), 4), reason))
         if len(slate) == policy.size:
             break
     return tuple(slate)
@@ -63,13 +66,19 @@ def make_slate(
 
 def _reason(candidates: Candidates, at: int, item_at: Callable[[int], CatalogueItem]) -> str:
     """What put the item among the candidates, the strongest evidence first."""
+    if at >= candidates.ids.size:
+        return "chosen from what you looked at lately"
     features = candidates.features[at]
     if features[_TIMES_BOUGHT] > 0:
         times = round(float(np.expm1(features[_TIMES_BOUGHT])))
         return "you bought this before" if times == 1 else f"you bought this {times} times"
-    with_item, near_item = candidates.bought_with_because[at], candidates.nearest_because[at]
-    if with_item and features[_BOUGHT_WITH] > 0:
-        return f"often bought with {item_at(int(with_item)).title}"
-    if near_item and features[_NEAREST] > 0:
-        return f"similar to {item_at(int(near_item)).title}"
+    if features[_IN_HISTORY] > 0:
+        return "you looked at this before"
+    together, following = candidates.together_because[at], candidates.following_because[at]
+    if together and features[_TOGETHER] > 0:
+        return f"often bought with {item_at(int(together)).title}"
+    if following and features[_FOLLOWING] > 0:
+        return f"often comes after {item_at(int(following)).title}"
+    if features[GENERATED:].any():
+        return "shoppers like you chose this"
     return "popular right now"

@@ -3,10 +3,10 @@
 import logging
 import tempfile
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 import torch
 from optimum.exporters.onnx import OnnxConfig
@@ -15,13 +15,14 @@ from optimum.utils import DummyInputGenerator, NormalizedConfig
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
-from endcap.batches import Batch
-from endcap.bundle import FloatArray
+from endcap.batches import Batch, ScoredItems
+from endcap.candidates import CONTEXT, FEATURES
 from endcap.errors import EndcapError
-from endcap.export.transformer import N_TYPES, Rescorer
+from endcap.export.blend import BlendedRescorer
+from endcap.export.encoder import N_GAPS, N_TYPES
 
-TOLERANCE = 1e-4
-INPUTS = ("item_ids", "event_types", "candidate_ids", "features")
+TOLERANCE = 1e-3
+"""Of a score. Logarithms of probabilities over a catalogue lose three digits of the seven."""
 
 
 class RescorerConfig(PretrainedConfig):  # type: ignore[misc]
@@ -29,10 +30,8 @@ class RescorerConfig(PretrainedConfig):  # type: ignore[misc]
 
     model_type = "endcap-rescorer"
 
-    def __init__(
-        self, n_items: int = 2, n_features: int = 1, length: int = 50, **more: Any
-    ) -> None:
-        self.n_items, self.n_features, self.length = n_items, n_features, length
+    def __init__(self, n_items: int = 2, length: int = 50, **more: Any) -> None:
+        self.n_items, self.length = n_items, length
         super().__init__(**more)
 
 
@@ -41,19 +40,28 @@ class ExportableRescorer(PreTrainedModel):  # type: ignore[misc]
 
     config_class = RescorerConfig
 
-    def __init__(self, config: RescorerConfig, rescorer: Rescorer) -> None:
+    def __init__(self, config: RescorerConfig, rescorer: BlendedRescorer) -> None:
         super().__init__(config)
         self.rescorer = rescorer
 
     def forward(
-        self, item_ids: Tensor, event_types: Tensor, candidate_ids: Tensor, features: Tensor
+        self,
+        item_ids: Tensor,
+        event_types: Tensor,
+        time_gaps: Tensor,
+        candidate_ids: Tensor,
+        features: Tensor,
+        context: Tensor,
     ) -> dict[str, Tensor]:
-        """Scores under the name that the graph gives its output."""
-        return {"scores": self.rescorer(item_ids, event_types, candidate_ids, features)}
+        """What the graph gives, under its names."""
+        ids, scores = self.rescorer(
+            item_ids, event_types, time_gaps, candidate_ids, features, context
+        )
+        return {"ids": ids, "scores": scores}
 
 
 class _DummyInputs(DummyInputGenerator):  # type: ignore[misc]
-    SUPPORTED_INPUT_NAMES = INPUTS
+    SUPPORTED_INPUT_NAMES = Batch._fields
 
     def __init__(self, task: str, normalized_config: Any, **_: Any) -> None:
         self.config = normalized_config.config
@@ -61,9 +69,13 @@ class _DummyInputs(DummyInputGenerator):  # type: ignore[misc]
     def generate(self, input_name: str, framework: str = "pt", **_: Any) -> Tensor:
         rows, span, width = 3, 11, 17
         if input_name == "features":
-            return torch.rand(rows, width, self.config.n_features)
+            return torch.rand(rows, width, len(FEATURES))
+        if input_name == "context":
+            return torch.rand(rows, len(CONTEXT))
         shape = (rows, width) if input_name == "candidate_ids" else (rows, span)
-        high = N_TYPES if input_name == "event_types" else self.config.n_items + 1
+        high = {"event_types": N_TYPES, "time_gaps": N_GAPS}.get(
+            input_name, self.config.n_items + 1
+        )
         return torch.randint(1, high, shape)
 
 
@@ -80,20 +92,24 @@ class RescorerOnnxConfig(OnnxConfig):  # type: ignore[misc]
         return {
             "item_ids": {0: "batch", 1: "length"},
             "event_types": {0: "batch", 1: "length"},
+            "time_gaps": {0: "batch", 1: "length"},
             "candidate_ids": {0: "batch", 1: "candidates"},
             "features": {0: "batch", 1: "candidates"},
+            "context": {0: "batch"},
         }
 
     @property
     def outputs(self) -> dict[str, dict[int, str]]:
-        """One score a candidate."""
-        return {"scores": {0: "batch", 1: "candidates"}}
+        """An item and its score for each candidate and each item that the graph adds."""
+        return {"ids": {0: "batch", 1: "scored"}, "scores": {0: "batch", 1: "scored"}}
 
 
-def export_onnx(model: Rescorer, n_features: int) -> bytes:
+def export_onnx(model: BlendedRescorer) -> bytes:
     """The ONNX graph's bytes."""
     model.eval()
-    config = RescorerConfig(model.items.num_embeddings - 1, n_features, model.length)
+    config = RescorerConfig(model.encoder.n_items, model.encoder.options.length)
+    # The exporter cannot follow the fused attention that training uses.
+    model.encoder.blocks.config._attn_implementation = "eager"
     wrapped = ExportableRescorer(config, model).eval()
     logging.getLogger("optimum").setLevel(logging.ERROR)
     # The exporter warns of what it traced as constants and of negative indexes: whether the graph
@@ -105,8 +121,10 @@ def export_onnx(model: Rescorer, n_features: int) -> bytes:
         return path.read_bytes()
 
 
-def largest_difference(model: Rescorer, graph: bytes, batches: list[Batch]) -> float:
-    """The largest absolute difference of a score between torch and ONNX Runtime.
+def largest_difference(model: BlendedRescorer, graph: bytes, batches: Sequence[Batch]) -> float:
+    """The largest absolute difference of an item's score between torch and ONNX Runtime.
+
+    Items are compared by id: among equals the two may add another.
 
     Raises:
         EndcapError: it is above `TOLERANCE`; such a graph must not be served.
@@ -115,8 +133,13 @@ def largest_difference(model: Rescorer, graph: bytes, batches: list[Batch]) -> f
     worst = 0.0
     for batch in batches:
         with torch.no_grad():
-            expected = model(*(torch.from_numpy(array) for array in batch)).numpy()
-        worst = max(worst, float(np.abs(expected - score(batch)).max()))
+            ids, expected = model(*(torch.from_numpy(array) for array in batch))
+        found = score(batch)
+        for row in range(ids.shape[0]):
+            ours = dict(zip(ids[row].tolist(), expected[row].tolist(), strict=True))
+            theirs = dict(zip(found.ids[row].tolist(), found.scores[row].tolist(), strict=True))
+            both = ours.keys() & theirs.keys() - {0}
+            worst = max([worst, *(abs(ours[item] - theirs[item]) for item in both)])
     if worst > TOLERANCE:
         raise EndcapError(
             f"The ONNX graph differs from torch by {worst:.2e}, more than {TOLERANCE}. "
@@ -125,12 +148,12 @@ def largest_difference(model: Rescorer, graph: bytes, batches: list[Batch]) -> f
     return worst
 
 
-def onnx_scorer(graph: bytes) -> Any:
-    """A function Batch -> scores [B, C] on the CPU provider."""
+def onnx_scorer(graph: bytes) -> Callable[[Batch], ScoredItems]:
+    """A function Batch -> scored items on the CPU provider."""
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
 
-    def score(batch: Batch) -> FloatArray:
-        scores: FloatArray = session.run(["scores"], batch._asdict())[0]
-        return scores
+    def score(batch: Batch) -> ScoredItems:
+        ids, scores = session.run(["ids", "scores"], batch._asdict())
+        return ScoredItems(ids, scores)
 
     return score

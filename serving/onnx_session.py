@@ -3,11 +3,10 @@
 import importlib.metadata
 import logging
 
-import numpy as np
 import onnxruntime
 
-from endcap.batches import Batch
-from endcap.bundle import Bundle, FloatArray
+from endcap.batches import Batch, ScoredItems
+from endcap.bundle import Bundle
 from endcap.errors import BundleError, RuntimeConflictError
 from endcap.serving import metrics
 
@@ -66,11 +65,11 @@ class OnnxScorer:
             )
         metrics.MODEL.info({"name": bundle.manifest.name, "provider": self.provider})
 
-    def score(self, batch: Batch) -> FloatArray:
-        """Scores [B, C]; padding candidates are far below any other."""
+    def score(self, batch: Batch) -> ScoredItems:
+        """The candidates' scores, and the items that the graph adds with theirs."""
         with metrics.INFERENCE_SECONDS.time():
-            scores: FloatArray = self._session.run(["scores"], batch._asdict())[0]
-        return np.asarray(scores, dtype=np.float32)
+            ids, scores = self._session.run(["ids", "scores"], batch._asdict())
+        return ScoredItems(ids, scores)
 
 
 def _is_installed(distribution: str) -> bool:

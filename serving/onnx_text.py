@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.errors import BundleError, RuntimeConflictError
 from endcap.serving.onnx_session import check_runtimes, installed_runtimes
 

@@ -71,8 +71,8 @@ def rescore(
         shopper_from_session(session, bundle.index_of, session.updated_ms)
         for session in sessions
     ]
-    found = [gather_candidates(shopper, bundle.candidates) for shopper in shoppers]
-    scores = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
+    found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
+    scored = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
     generated_at = int(time.time() * 1000)
 
     def item_at(index: int) -> CatalogueItem:
@@ -85,7 +85,9 @@ def rescore(
     lists: dict[str, RecommendationList] = {}
     for row, (session, candidates) in enumerate(zip(sessions, found, strict=True)):
         metrics.CANDIDATES.observe(candidates.ids.size)
-        items = make_slate(session, candidates, scores[row], item_at, policy, session.updated_ms)
+        items = make_slate(
+            session, candidates, scored.row(row), item_at, policy, session.updated_ms
+        )
         lists[session.user_id] = RecommendationList(
             (generation - 1) * GENERATION + session.events_folded,
             bundle.manifest.name,
@@ -105,10 +107,10 @@ def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
     items = tuple(
         ListItem(
             bundle.item(int(i)).item_id,
-            round(float(bundle.candidates.popularity[i]), 6),
+            round(float(bundle.generators.popularity_now[i]), 6),
             "popular right now",
         )
-        for i in bundle.candidates.popular[:size]
+        for i in bundle.generators.popular[:size]
     )
     return RecommendationList(0, bundle.manifest.name, int(time.time() * 1000), items)
 

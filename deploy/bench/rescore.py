@@ -39,7 +39,7 @@ def bench_rescore(
     shoppers = [
         [shopper_from_session(s, bundle.index_of, s.updated_ms) for s in group] for group in groups
     ]
-    found = [[gather_candidates(shopper, bundle.candidates) for shopper in row] for row in shoppers]
+    found = [[gather_candidates(shopper, bundle.generators) for shopper in row] for row in shoppers]
     length = bundle.manifest.max_length
     batches = [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]
     parts = (
@@ -47,7 +47,7 @@ def bench_rescore(
         _Part("floor_graph_alone", lambda: [scorer.score(b) for b in batches]),
         _Part(
             "gather",
-            lambda: [[gather_candidates(s, bundle.candidates) for s in row] for row in shoppers],
+            lambda: [[gather_candidates(s, bundle.generators) for s in row] for row in shoppers],
         ),
         _Part(
             "pad", lambda: [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]

@@ -1,15 +1,20 @@
-"""Gather candidates from every source and describe each by the features the model weighs.
+"""Gather candidates from every generator and describe each by the features the model weighs.
 
 The same function serves training's blend and the live rescorer, so that what is evaluated is what
-is served.
+is served. What the Transformer itself finds nearest is added inside the graph.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import CandidateIndex, FloatArray, IntArray
-from endcap.sessions import HALF_LIFE_MS, Session
+from endcap.arrays import FloatArray, IntArray
+from endcap.candidates.generators import Generators
+from endcap.candidates.neighbours import Neighbours
+from endcap.candidates.scored import Scored, recent_items
+from endcap.candidates.shopper import Shopper
+from endcap.candidates.stan import Stan, stan
+from endcap.candidates.vmis_knn import VmisKnn, vmis_knn
 
 FEATURES = (
     "times_bought",  # log(1 + transactions with it)
@@ -18,96 +23,121 @@ FEATURES = (
     "decayed_count",  # log(1 + count with a half-life)
     "due",  # time since last bought / the mean gap between purchases, at most 4; 0: no gap known
     "gap_known",  # 1 where bought at least twice
-    "bought_with",  # summed co-purchase score with the newest interactions
-    "nearest",  # summed embedding similarity with the newest interactions
-    "popularity",  # log of the share of recent purchases, shifted to start near 0
+    "in_history",  # log(1 + events with it in the history)
+    "history_recency",  # 1 / (1 + events back), 0 where it is not in the history
+    "in_cart",
+    "stan",
+    "vmis_knn",
+    "following",  # what came next after the newest items, decayed
+    "together",  # what stands in sessions with the newest items, decayed
 )
-RECENT = 10
-"""How many of the newest interactions speak for bought-with and nearest."""
+GENERATED = FEATURES.index("stan")
+"""From here on a feature is a generator's score: 0 where it did not name the item."""
+
 MAX_BOUGHT = 120
 MAX_CANDIDATES = 300
-_DAY_MS = 86_400_000.0
-
-
-class Shopper(NamedTuple):
-    """A session in item indexes: `history`, `types` [n] oldest first; `bought*` [m] as of now."""
-
-    history: IntArray
-    types: IntArray
-    bought: IntArray
-    bought_count: FloatArray
-    bought_decayed: FloatArray
-    bought_due: FloatArray
-    bought_recency: FloatArray
+_STAN = Stan(sample=1000, neighbours=500, length=20, recency=2.0, age=2.0, distance=3.0, match=6.0)
+_VMIS = VmisKnn(sample=500, neighbours=100, length=10, idf=0.5)
+_NAMED = 100
+_RECENT = 10
+_FADE = 0.6
 
 
 class Candidates(NamedTuple):
     """`ids` [n] item indexes, ascending; `features` [n, len(FEATURES)].
 
-    `bought_with_because` [n] and `nearest_because` [n]: the item that spoke loudest; 0 for none.
+    `following_because` and `together_because` [n]: the item that spoke loudest; 0 for none.
     """
 
     ids: IntArray
     features: FloatArray
-    bought_with_because: IntArray
-    nearest_because: IntArray
+    following_because: IntArray
+    together_because: IntArray
 
 
-def shopper_from_session(session: Session, index_of: dict[str, int], now_ms: int) -> Shopper:
-    """Translate a session to item indexes; items outside the vocabulary are left out."""
-    known = [
-        (index_of[past.item_id], past.type_code)
-        for past in session.history
-        if past.item_id in index_of
-    ]
-    bought = np.array(
-        [
-            (index_of[past.item_id], past.times, past.first_ms, past.last_ms, past.decayed)
-            for past in session.purchased
-            if past.item_id in index_of
-        ],
-        dtype=np.float64,
-    ).reshape(-1, 5)
-    count, since_ms = bought[:, 1], (now_ms - bought[:, 3]).clip(0.0)
-    gap_ms = (bought[:, 3] - bought[:, 2]) / (count - 1).clip(1.0)
-    due = np.where(gap_ms > 0, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
-    return Shopper(
-        history=np.array([pair[0] for pair in known], dtype=np.int32),
-        types=np.array([pair[1] for pair in known], dtype=np.int32),
-        bought=bought[:, 0].astype(np.int32),
-        bought_count=count.astype(np.float32),
-        bought_decayed=(bought[:, 4] * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32),
-        bought_due=due.astype(np.float32),
-        bought_recency=np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32),
+def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
+    """Candidates of all generators, without double, at most `MAX_CANDIDATES`.
+
+    1. What was bought before, most of all lately; what stands in the history.
+    2. What the sessions like this one hold, what follows, what goes together.
+    3. What is popular now, for whom there is nothing else.
+    """
+    history = shopper.history
+    habit = np.argsort(-_habit(shopper), kind="stable")[:MAX_BOUGHT]
+    seen = recent_items(history, history.size)
+    by_sessions = stan(history, generators.sessions, _STAN)
+    by_vmis = vmis_knn(history, generators.sessions, _VMIS)
+    recent = recent_items(history, _RECENT)
+    fade = (_FADE**recent.steps).astype(np.float32)[:, None]
+    follow_ids = generators.following.ids[recent.items].ravel()
+    follow_scores = (generators.following.scores[recent.items] * fade).ravel()
+    together_ids = generators.together.ids[recent.items].ravel()
+    together_scores = (generators.together.scores[recent.items] * fade).ravel()
+    ids = _first_of_each_source(
+        shopper.bought[habit],
+        seen.items,
+        _best(by_sessions.ids, by_sessions.scores),
+        _best(by_vmis.ids, by_vmis.scores),
+        _best(follow_ids, follow_scores),
+        _best(together_ids, together_scores),
+        generators.popular,
     )
-
-
-def gather_candidates(shopper: Shopper, index: CandidateIndex) -> Candidates:
-    """Candidates of all sources, without double, at most `MAX_CANDIDATES`."""
-    recent = np.unique(shopper.history[-RECENT:])
-    weight = shopper.bought_decayed + 0.1 * np.log1p(shopper.bought_count)
-    habit = np.argsort(-weight, kind="stable")[:MAX_BOUGHT]
-    with_ids, with_scores = index.bought_with[recent].ravel(), index.bought_with_score[recent]
-    near_ids, near_scores = index.nearest[recent].ravel(), index.nearest_score[recent]
-    ids = _first_of_each_source(shopper.bought[habit], with_ids, near_ids, index.popular)
     features = np.zeros((ids.size, len(FEATURES)), dtype=np.float32)
-    if habit.size:
-        at, own = _positions(ids, shopper.bought[habit])
-        row = habit[own]
-        features[at, 0] = np.log1p(shopper.bought_count[row])
-        features[at, 1] = shopper.bought_recency[row]
-        features[at, 2] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
-        features[at, 3] = np.log1p(shopper.bought_decayed[row])
-        features[at, 4] = shopper.bought_due[row]
-        features[at, 5] = shopper.bought_count[row] > 1
-    with_because = _spread(
-        features, FEATURES.index("bought_with"), ids, with_ids, with_scores.ravel(), recent
+    _describe_bought(features, ids, shopper, habit)
+    _describe_seen(features, ids, shopper, seen.items, seen.steps)
+    _describe_named(features[:, GENERATED], ids, by_sessions)
+    _describe_named(features[:, GENERATED + 1], ids, by_vmis)
+    speakers = recent.items
+    return Candidates(
+        ids,
+        features,
+        _spread(features[:, GENERATED + 2], ids, follow_ids, follow_scores, speakers),
+        _spread(features[:, GENERATED + 3], ids, together_ids, together_scores, speakers),
     )
-    near_because = _spread(
-        features, FEATURES.index("nearest"), ids, near_ids, near_scores.ravel(), recent
-    )
-    features[:, FEATURES.index("popularity")] = np.log(index.popularity[ids] + 1e-6) + 10.0
-    return Candidates(ids, features, with_because, near_because)
+
+
+def _habit(shopper: Shopper) -> FloatArray:
+    return shopper.bought_decayed + np.float32(0.1) * np.log1p(shopper.bought_count)
+
+
+def _best(ids: IntArray, scores: FloatArray) -> IntArray:
+    """The `_NAMED` with the highest scores, best first."""
+    if ids.size <= _NAMED:
+        return ids[np.argsort(-scores, kind="stable")]
+    top = np.argpartition(-scores, _NAMED)[:_NAMED]
+    return ids[top[np.argsort(-scores[top], kind="stable")]]
+
+
+def _describe_bought(
+    features: FloatArray, ids: IntArray, shopper: Shopper, habit: "np.ndarray"
+) -> None:
+    if not habit.size:
+        return
+    at, own = _positions(ids, shopper.bought[habit])
+    row = habit[own]
+    features[at, 0] = np.log1p(shopper.bought_count[row])
+    features[at, 1] = shopper.bought_recency[row]
+    features[at, 2] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
+    features[at, 3] = np.log1p(shopper.bought_decayed[row])
+    features[at, 4] = shopper.bought_due[row]
+    features[at, 5] = shopper.bought_count[row] > 1
+
+
+def _describe_seen(
+    features: FloatArray, ids: IntArray, shopper: Shopper, seen: IntArray, steps: IntArray
+) -> None:
+    at, own = _positions(ids, seen)
+    features[at, 7] = 1.0 / (1.0 + steps[own])
+    at, _ = _positions(ids, shopper.history)
+    np.add.at(features[:, 6], at, 1.0)
+    features[:, 6] = np.log1p(features[:, 6])
+    at, _ = _positions(ids, shopper.cart)
+    features[at, 8] = 1.0
+
+
+def _describe_named(column: FloatArray, ids: IntArray, named: Scored) -> None:
+    at, own = _positions(ids, named.ids)
+    column[at] = named.scores[own]
 
 
 def _first_of_each_source(*sources: IntArray) -> IntArray:
@@ -116,7 +146,11 @@ def _first_of_each_source(*sources: IntArray) -> IntArray:
     if unique.size and unique[0] == 0:
         unique, first = unique[1:], first[1:]
     if unique.size > MAX_CANDIDATES:
-        keep = np.sort(np.argsort(first, kind="stable")[:MAX_CANDIDATES])
+        # Every source keeps its best: the first of each, then the second of each, and so on.
+        ends = np.cumsum([source.size for source in sources])
+        starts = np.concatenate([[0], ends[:-1]])
+        place = first - starts[np.searchsorted(ends, first, side="right")]
+        keep = np.sort(np.argsort(place, kind="stable")[:MAX_CANDIDATES])
         unique = unique[keep]
     return unique.astype(np.int32)
 
@@ -129,8 +163,7 @@ def _positions(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _spread(
-    features: FloatArray,
-    column: int,
+    column: FloatArray,
     ids: IntArray,
     neighbours: IntArray,
     scores: FloatArray,
@@ -142,7 +175,10 @@ def _spread(
         return because
     spoken_by = np.repeat(recent, neighbours.size // recent.size)
     at, own = _positions(ids, neighbours)
-    np.add.at(features[:, column], at, scores[own])
+    np.add.at(column, at, scores[own])
     quiet_first = np.argsort(scores[own], kind="stable")
     because[at[quiet_first]] = spoken_by[own][quiet_first]
     return because
+
+
+__all__ = ["FEATURES", "GENERATED", "Candidates", "Neighbours", "gather_candidates"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 
 
 class TextEncoder(Protocol):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.text.phrases import stem
 from endcap.text.wordpiece import split_words
 

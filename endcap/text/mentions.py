@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.text.index import TextIndex
 from endcap.text.lexicon import correct, overlap
 from endcap.text.phrases import Phrase, phrases_of

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.text.wordpiece import pieces, split_words
 
 UNKNOWN = "[UNK]"

@@ -1,5 +1,6 @@
 """What a shop sells, from its events and, where there is one, a file of its items."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from endcap.export.data.tables import open_table, reading, text_of
 _TEXTS = ("title", "category", "department")
 
 
-def items_met(events: pl.LazyFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+def items_met(events: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     """One row an item that events name: `item_id`, and the newest that they say of `columns`."""
     newest = [
         pl.col(name)

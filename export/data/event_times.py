@@ -16,6 +16,9 @@ _UTC = "where no zone is given, UTC"
 
 _SAMPLE = 1000
 
+_FIRST_DAY, _LAST_DAY = 19_700_101, 21_001_231
+"""As seconds these would be some days of August 1970."""
+
 
 class TimeColumn(NamedTuple):
     """How to read the column: null where a value is no time of this kind."""
@@ -45,6 +48,10 @@ def time_column(frame: pl.LazyFrame, name: str) -> TimeColumn:
 
 def _unix(column: pl.Expr, sample: pl.Series) -> TimeColumn:
     middle = float(sample.quantile(0.5, "nearest") or 0.0)
+    if _FIRST_DAY <= middle <= _LAST_DAY:
+        day = column.cast(pl.Int64, strict=False).cast(pl.String)
+        days = day.str.to_datetime("%Y%m%d", time_unit="ms", strict=False).dt.epoch("ms")
+        return TimeColumn(_from_1970(days), "days as YYYYMMDD, UTC")
     fitting = [unit for unit in _UNITS if unit[0] <= middle < unit[1]]
     lower, upper, name, factor = (fitting or _UNITS)[0]
     number = column.cast(pl.Float64, strict=False)

@@ -1,6 +1,7 @@
 """A shop's events from CSV or Parquet, larger than memory where they must be."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -24,8 +25,6 @@ MEMORY_BYTES = 1 << 30
 """Of events as text; more are sorted on disk. Sorting in memory takes about four times as much."""
 
 _BYTES_OF_A_ROW = 100
-
-_NOBODY = pl.DataFrame(schema={"user_id": pl.String, "rows": pl.Int64})
 
 
 class EventForm(NamedTuple):
@@ -60,71 +59,91 @@ def read_events(
             unreadable time, or a price or quantity that is no number from 0 on; or no event left.
     """
     table = open_table(path, REQUIRED, OPTIONAL, form.columns)
+    codes = event_codes(form.event_types)
+    sold = None if form.items is None else items_of_file(form.items)
     on_disk = table.text_bytes > memory_bytes
-    with reading(table.files):
-        held, kept_at = _hold(table, folder if on_disk else None)
+    with _held(table, folder if on_disk else None) as rows:
+        held = _with_types(rows, codes)
         times = time_column(held, "timestamp")
-        codes = event_codes(form.event_types)
-        held = _with_types(held, codes)
-        refuse_bad_rows(held, table, _faults(held, table.columns, times, codes))
+        refuse_bad_rows(held, table, _faults(held, table.columns, times))
         events = _events(held, table.columns, times)
+
         n_rows = int(held.select(pl.len()).collect(engine="streaming").item())
-        at_once = max(1, memory_bytes // _BYTES_OF_A_ROW) if on_disk else max(1, n_rows)
-        users = _shoppers(events, n_rows, at_once)
-        n_events = int(users["rows"].sum())
-        if not n_events:
+        at_once = max(1, memory_bytes // _BYTES_OF_A_ROW if on_disk else n_rows)
+        shoppers = _shoppers(events, n_rows, at_once)
+        if shoppers.is_empty():
             raise DataError(_nothing_left(path, n_rows, held))
-        about = tuple(n for n in ("title", "category", "price") if n in table.columns)
-        met = items_met(events, about)
-        items = catalogue(met, None if form.items is None else items_of_file(form.items))
-        coded = _coded(events, users, [item.item_id for item in items])
+        met = items_met(events, [n for n in ("title", "category", "price") if n in table.columns])
+        items = catalogue(met, sold)
+        coded = _coded(events, shoppers, [item.item_id for item in items])
         if on_disk:
-            flat = flat_on_disk(coded, users["rows"].to_numpy().astype("int64"), at_once, folder)
+            flat = flat_on_disk(coded, shoppers["rows"].to_numpy(), at_once, folder)
         else:
-            flat = flat_in_memory(coded, users.height)
-    if kept_at is not None:
-        kept_at.unlink()
-    named = "session_id" in table.columns
+            flat = flat_in_memory(coded, shoppers.height)
     gap = f"{SESSION_GAP_MS // 60_000} minutes without an event end one"
     return DataSet(
         name=_name(path),
         interactions=flat.interactions,
-        sequence_ids=tuple(users["user_id"].to_list()),
+        sequence_ids=tuple(shoppers["user_id"].to_list()),
         items=items,
         facts={
             "source": str(path),
             "format": "events",
             "rows": str(n_rows),
-            "left_out_as_no_act_upon_an_item": str(n_rows - n_events),
+            "left_out_as_no_act_upon_an_item": str(n_rows - int(shoppers["rows"].sum())),
             "left_out_as_duplicates": str(flat.duplicates),
             "events": str(flat.interactions.items.size),
-            "shoppers": str(users.height),
+            "shoppers": str(shoppers.height),
             "items": str(len(items)),
             "items_without_an_event": str(len(items) - met.height),
             "timestamp": times.kind,
-            "sessions": f"session_id; where it is empty, {gap}" if named else gap,
+            "sessions": f"session_id, or {gap}" if "session_id" in table.columns else gap,
             "first_event": _iso(int(flat.interactions.times_ms.min())),
             "last_event": _iso(int(flat.interactions.times_ms.max())),
         },
     )
 
 
-def _hold(table: Table, folder: Path | None) -> tuple[pl.LazyFrame, Path | None]:
+@contextmanager
+def _held(table: Table, folder: Path | None) -> Iterator[pl.LazyFrame]:
     """The rows where they can be read more than once without parsing text again."""
     if folder is None:
-        return table.frame.collect(engine="streaming").lazy(), None
+        with reading(table.files):
+            rows = table.frame.collect(engine="streaming")
+        yield rows.lazy()
+        return
     folder.mkdir(parents=True, exist_ok=True)
     kept_at = folder / "rows.parquet"
-    table.frame.sink_parquet(kept_at, engine="streaming")
-    return pl.scan_parquet(kept_at), kept_at
+    try:
+        with reading(table.files):
+            table.frame.sink_parquet(kept_at, engine="streaming")
+        yield pl.scan_parquet(kept_at)
+    finally:
+        kept_at.unlink(missing_ok=True)
 
 
-def _faults(
-    held: pl.LazyFrame, columns: tuple[str, ...], times: TimeColumn, codes: Mapping[str, int]
-) -> dict[str, Fault]:
+def _with_types(held: pl.LazyFrame, codes: Mapping[str, int]) -> pl.LazyFrame:
+    """With a column `type`: the code of `event_type`, null where it is not known.
+
+    Not `replace_strict`: that holds the column in memory, 500 MB for ten million rows. In an Enum
+    whose names stand in the order of their codes, a name is a number and a code a range of them.
+    """
+    ordered = sorted(codes, key=lambda theirs: codes[theirs])
+    ends = {codes[theirs]: end for end, theirs in enumerate(ordered, start=1)}
+    name = pl.col("event_type").cast(pl.String).str.strip_chars().str.to_lowercase()
+    # In two steps, or Polars reads the name anew for each code.
+    return held.with_columns(
+        name.cast(pl.Enum(ordered), strict=False).to_physical().alias("type")
+    ).with_columns(
+        pl.coalesce(
+            pl.when(pl.col("type") < end).then(pl.lit(code, pl.Int8)) for code, end in ends.items()
+        ).alias("type")
+    )
+
+
+def _faults(held: pl.LazyFrame, columns: tuple[str, ...], times: TimeColumn) -> dict[str, Fault]:
     kinds = held.collect_schema()
     code = pl.col("type")
-    known = ", ".join(sorted(codes))
     faults = {
         "user_id": Fault(
             "user_id",
@@ -141,9 +160,9 @@ def _faults(
         "event_type": Fault(
             "event_type",
             code.is_null(),
-            f"which is none of: {known}",
+            "which is no type that endcap knows",
             "Say what it is, such as --event-type NAME=view_item, or leave it out with "
-            f"--event-type NAME={LEFT_OUT}.",
+            f"--event-type NAME={LEFT_OUT}. docs/models.md lists what is known.",
         ),
         "timestamp": Fault(
             "timestamp",
@@ -177,25 +196,6 @@ def _events(held: pl.LazyFrame, columns: tuple[str, ...], times: TimeColumn) -> 
     ).filter(pl.col("type") > 0)
 
 
-def _with_types(held: pl.LazyFrame, codes: Mapping[str, int]) -> pl.LazyFrame:
-    """With a column `type`: the code of `event_type`, null where it is not known.
-
-    Not `replace_strict`: that holds the column in memory, 500 MB for ten million rows. In an Enum
-    whose names stand in the order of their codes, a name is a number and a code a range of them.
-    """
-    ordered = sorted(codes, key=lambda theirs: codes[theirs])
-    ends = {codes[theirs]: end for end, theirs in enumerate(ordered, start=1)}
-    name = pl.col("event_type").cast(pl.String).str.strip_chars().str.to_lowercase()
-    # In two steps, or Polars reads the name anew for each code.
-    return held.with_columns(
-        name.cast(pl.Enum(ordered), strict=False).to_physical().alias("type")
-    ).with_columns(
-        pl.coalesce(
-            pl.when(pl.col("type") < end).then(pl.lit(code, pl.Int8)) for code, end in ends.items()
-        ).alias("type")
-    )
-
-
 def _shoppers(events: pl.LazyFrame, n_rows: int, at_once: int) -> pl.DataFrame:
     """`user_id` in order, and how many `rows` each has.
 
@@ -203,13 +203,13 @@ def _shoppers(events: pl.LazyFrame, n_rows: int, at_once: int) -> pl.DataFrame:
     many times, 900 MB for thirty million rows of half a million shoppers.
     """
     parts: list[pl.DataFrame] = []
-    for first in range(1, n_rows + 1, at_once):
+    for first in range(1, max(1, n_rows) + 1, at_once):
         part = events.filter(pl.col("row").is_between(first, first + at_once - 1))
         counted = part.group_by("user_id").agg(pl.len().cast(pl.Int64).alias("rows"))
         parts.append(counted.collect(engine="streaming"))
         if len(parts) > 1:
             parts = [pl.concat(parts).group_by("user_id").agg(pl.col("rows").sum())]
-    return pl.concat(parts).sort("user_id") if parts else _NOBODY
+    return pl.concat(parts).sort("user_id")
 
 
 def _coded(events: pl.LazyFrame, users: pl.DataFrame, item_ids: list[str]) -> pl.LazyFrame:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.export.data.interactions import Interactions, LongArray
 from endcap.export.data.interactions_writer import InteractionsWriter
 

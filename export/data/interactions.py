@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 
 LongArray = npt.NDArray[np.int64]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.events import EventType
 from endcap.export.data.interactions import Cases, Interactions, LongArray
 from endcap.export.data.interactions_writer import InteractionsWriter

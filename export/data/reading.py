@@ -1,6 +1,7 @@
 """Any of the data sets that endcap reads, and the protocol that goes with its format."""
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from endcap.errors import DataError
 from endcap.export.data.baskets import read_completejourney
 from endcap.export.data.events_file import EventForm, read_events
-from endcap.export.data.interactions import DataSet
+from endcap.export.data.interactions import Cuts, DataSet
 from endcap.export.data.s3rec import read_s3rec
 from endcap.export.data.sr_gnn import read_sr_gnn
 
@@ -64,6 +65,22 @@ def protocol_for(format_: str, protocol: str | None) -> str:
             f"--protocol {' or '.join(served)}."
         )
     return protocol
+
+
+def cuts_at(validation_from: datetime | None, test_from: datetime | None) -> Cuts | None:
+    """The dates that a person gave for `time`; without a zone they are UTC.
+
+    Raises:
+        DataError: one of them alone.
+    """
+    if validation_from is None and test_from is None:
+        return None
+    if validation_from is None or test_from is None:
+        raise DataError("Give both --validation-from and --test-from, or neither.")
+    moments = [
+        moment.replace(tzinfo=moment.tzinfo or UTC) for moment in (validation_from, test_from)
+    ]
+    return Cuts(*(int(moment.timestamp() * 1000) for moment in moments))
 
 
 def _fingerprint(data: DataSet) -> str:

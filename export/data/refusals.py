@@ -27,10 +27,9 @@ def refuse_bad_rows(frame: pl.LazyFrame, source: Table, faults: Mapping[str, Fau
     # In two steps, or Polars looks for a fault twice; and `when`, because it holds in memory what
     # a `filter` within an aggregation goes over.
     bad = frame.select("row", *[fault.is_bad.alias(name) for name, fault in faults.items()])
-    row = pl.col("row")
     found = (
         bad.select(
-            *[pl.when(name).then(row).min().alias(f"{name}.first") for name in faults],
+            *[pl.when(name).then("row").min().alias(f"{name}.first") for name in faults],
             *[pl.col(name).sum().alias(f"{name}.count") for name in faults],
         )
         .collect(engine="streaming")
@@ -45,6 +44,6 @@ def refuse_bad_rows(frame: pl.LazyFrame, source: Table, faults: Mapping[str, Fau
         frame.filter(pl.col("row") == row).select(fault.column).collect(engine="streaming").item()
     )
     others = int(found[f"{worst}.count"]) - 1
-    more = f" {others:,} more rows are like it." if others else ""
-    said = "is empty" if value is None or value == "" else f"is {value!r}, {fault.reason}"
+    more = f" {others:,} more like it." if others else ""
+    said = f"is {value!r}, {fault.reason}" if str(value or "").strip() else "is empty"
     raise DataError(f"{place_of(row, source.files)}: {fault.column} {said}.{more} {fault.advice}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.events import EventType

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.export.data.interactions import Cases
 
 SLATE = 20

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from glob import glob, has_magic
@@ -20,6 +19,9 @@ _ALSO_CALLED = {
     "timestamp": ("ts", "time", "event_time", "event_timestamp", "timestamp_ms", "datetime"),
 }
 """For the suggestion in an error alone: a column is never guessed."""
+
+_ROW = "endcap_row"
+"""While a file is opened: it may have a column `row` of its own."""
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
@@ -55,20 +57,35 @@ def open_table(
         )
     with reading(files):
         if form == ".parquet":
-            frame = pl.scan_parquet(list(files), row_index_name="row", row_index_offset=1)
+            frame = pl.scan_parquet(list(files), row_index_name=_ROW, row_index_offset=1)
         else:
             frame = pl.scan_csv(
                 list(files),
                 separator=_SEPARATORS[form],
                 infer_schema=False,
-                row_index_name="row",
+                row_index_name=_ROW,
                 row_index_offset=1,
             )
-        has = [name for name in frame.collect_schema().names() if name != "row"]
+        kinds = frame.collect_schema()
+    has = [name for name in kinds if name != _ROW]
     size = sum(f.stat().st_size for f in files) * (6 if form == ".parquet" or gzipped else 1)
     named = _named(path, has, required, optional, columns)
+    theirs = sorted(
+        {name for expression in named.values() for name in expression.meta.root_names()}
+    )
+    for name in theirs:
+        if kinds[name].is_nested() or kinds[name] in (pl.Boolean, pl.Binary, pl.Duration, pl.Time):
+            raise DataError(
+                f"The column {name} of {path} is of the type {kinds[name]}; it should be text, "
+                "numbers or, for a time, dates."
+            )
+    if form in _SEPARATORS and theirs:  # an empty line is no row, though it has its number
+        frame = frame.filter(pl.any_horizontal(pl.col(theirs).is_not_null()))
     return Table(
-        frame.select("row", *[expression.alias(ours) for ours, expression in named.items()]),
+        frame.select(
+            pl.col(_ROW).alias("row"),
+            *[expression.alias(ours) for ours, expression in named.items()],
+        ),
         tuple(named),
         files,
         size,
@@ -100,7 +117,7 @@ def reading(files: tuple[Path, ...]) -> Iterator[None]:
             if place := _broken_row(file):
                 raise DataError(f"{file}, {place}") from error
         said = str(error).split("\n", 1)[0]
-        raise DataError(f"{files[0]} cannot be read: {said}.") from error
+        raise DataError(f"{files[0]} cannot be read: {said.rstrip('.')}.") from error
 
 
 def place_of(row: int, files: tuple[Path, ...]) -> str:
@@ -168,15 +185,17 @@ def _named(
             named[name] = pl.col(theirs)
         elif name in columns or name in required:
             raise DataError(
-                f"{path} has no column {theirs!r} for {name}; it has {', '.join(has)}. "
-                f"Say which it is: {_suggestion(name, has)}."
+                f"{path} has no column {theirs!r} for {name}; it has {', '.join(has)}; "
+                f"{_suggestion(name, has)}."
             )
     return named
 
 
 def _suggestion(name: str, has: list[str]) -> str:
+    if len(has) == 1 and ";" in has[0]:
+        return "the columns seem to be separated by semicolons; save them with commas"
     alike = [theirs for theirs in has if theirs.lower() in _ALSO_CALLED.get(name, ())]
-    return f"--column {name}={alike[0] if alike else 'ITS_NAME'}"
+    return f"say which it is by --column {name}={alike[0] if alike else 'ITS_NAME'}"
 
 
 def _broken_row(file: Path) -> str:
@@ -187,8 +206,11 @@ def _broken_row(file: Path) -> str:
     row = 0
     try:
         with gzip.open(file) if gzipped else file.open("rb") as raw:
+            # Line by line: a text stream decodes ahead and would not know the row.
             lines = csv.reader(
-                io.TextIOWrapper(raw, "utf-8", newline=""), delimiter=_SEPARATORS[form], strict=True
+                (line.decode("utf-8-sig") for line in raw),
+                delimiter=_SEPARATORS[form],
+                strict=True,
             )
             width = len(next(lines, []))
             if not width:
@@ -200,7 +222,7 @@ def _broken_row(file: Path) -> str:
                         "a comma not quoted?"
                     )
     except UnicodeDecodeError as error:
-        return f"after row {row}: not UTF-8 ({error.reason}). Save it as UTF-8."
+        return f"row {row + 1} is not UTF-8 ({error.reason}). Save it as UTF-8."
     except csv.Error as error:
         return f"row {row + 1} is not CSV: {error}."
     except (OSError, EOFError) as error:

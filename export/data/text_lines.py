@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from endcap.bundle import IntArray
+from endcap.arrays import IntArray
 from endcap.errors import DataError
 from endcap.export.data.interactions import LongArray
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.catalogue import CatalogueItem
 
 _NEIGHBOURS = 20

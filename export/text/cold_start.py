@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.data.slates import SLATE

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.catalogue import CatalogueItem
 from endcap.text import TextIndex, find_items
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.export.data.interactions import Cases, Interactions
 
 _DIM = 64

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 import wordfreq
 
-from endcap.bundle import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray
 from endcap.export.text.teacher import Teacher
 from endcap.text.static_encoder import UNKNOWN, StaticEncoder, StaticTable, in_int8
 from endcap.text.wordpiece import pieces, split_words

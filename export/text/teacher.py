@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
 
-from endcap.bundle import FloatArray
+from endcap.arrays import FloatArray
 from endcap.errors import DataError
 
 MAX_PIECES = 128

@@ -20,6 +20,7 @@ from endcap.text import (
     WordsAbout,
     distinct_texts,
     encode_words,
+    fingerprint_of,
     words_entry,
 )
 from endcap.text.static_encoder import in_int8
@@ -38,7 +39,12 @@ def student_words(
     """Words that numpy alone can serve: a student of `teacher`, fitted to this catalogue."""
     texts, _ = distinct_texts(items)
     table = make_student(teacher, texts, plan)
-    about = WordsAbout(encoder="static", teacher=teacher.name, least_similarity=LEAST_SIMILARITY)
+    about = WordsAbout(
+        encoder="static",
+        teacher=teacher.name,
+        least_similarity=LEAST_SIMILARITY,
+        texts=fingerprint_of(texts),
+    )
     return Words(about, *in_int8(StaticEncoder(table).encode(texts)), table)
 
 
@@ -57,6 +63,7 @@ def encoder_words(
         encoder=fingerprint,
         teacher=name,
         least_similarity=least_similarity,
+        texts=fingerprint_of(texts),
         # English, and the languages beside it, have a list by hand that knows more.
         breaks=() if language == "en" else breaks_of(language, items),
     )

@@ -116,7 +116,7 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
     place = Place(stack.bootstrap_servers, topics, f"{topics.events.name}-w", 60_000)
     worker = SessionWorker(place)
     catalogue = catalogue_view(stack.bootstrap_servers, topics)
-    sold_out = bundle.item(int(bundle.candidates.popular[0]))
+    sold_out = bundle.item(int(bundle.generators.popular[0]))
     catalogue_now = [
         encode_item(msgspec.structs.replace(item, in_stock=item != sold_out))
         for item in bundle.items

@@ -65,7 +65,7 @@ def test_the_committed_words_find_what_is_sold_and_refuse_what_is_not() -> None:
     bundle = load_bundle(COMMITTED)
     words = load_words(COMMITTED, bundle.manifest)
     index = open_index(bundle.items, words, StaticEncoder(words.table))
-    popularity = bundle.candidates.popularity
+    popularity = bundle.generators.popularity
     assert found_share(FOUND, index, bundle.items, popularity) > 0.94
     assert found_share(MISSPELT, index, bundle.items, popularity) > 0.85
     sold = best_similarities((*FOUND, *MISSPELT), index, popularity)

@@ -1,0 +1,88 @@
+"""The flat indexes that generators of candidates read, and what they are built from."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.candidates.item_knn import ItemKnn, build_item_knn
+from endcap.candidates.neighbours import Neighbours
+from endcap.candidates.session_index import SessionIndex, build_session_index
+from endcap.candidates.transitions import Transitions, build_transitions
+
+N_POPULAR = 100
+POPULAR_WINDOW = 0.1
+"""Popular now: among the newest tenth of all events, counted by events, so that data without a
+clock has it too."""
+
+
+class Generators(NamedTuple):
+    """Indexes over item indexes 1..V; row 0 is padding.
+
+    `popular` [P]: best first, by the newest events. `popularity`, `popularity_now` [V+1]: shares of
+    all events and of the newest. `sessions`: past sessions for STAN and VMIS-kNN. `following`: what
+    came after an item in a session; `together`: what stood in the same sessions.
+    """
+
+    popular: IntArray
+    popularity: FloatArray
+    popularity_now: FloatArray
+    sessions: SessionIndex
+    following: Neighbours
+    together: Neighbours
+
+
+class GeneratorOptions(NamedTuple):
+    """`most_recent`: sessions kept an item; `newest_sessions`: sessions kept in all; `keep`:
+    neighbours an item."""
+
+    most_recent: int = 1000
+    newest_sessions: int = 1 << 31
+    keep: int = 50
+
+
+def build_generators(
+    items: IntArray,
+    sessions: npt.NDArray[np.integer],
+    times_ms: LongArray,
+    n_items: int,
+    options: GeneratorOptions,
+) -> Generators:
+    """Index events [N]; a session's events stand together, oldest first."""
+    everything = _shares(items, n_items)
+    newest = np.argsort(times_ms, kind="stable")[-max(1, int(items.size * POPULAR_WINDOW)) :]
+    now = _shares(items[newest], n_items)
+    order = np.argsort(-now, kind="stable")[:N_POPULAR]
+    kept = _newest_sessions(sessions, times_ms, options.newest_sessions)
+    return Generators(
+        popular=order[now[order] > 0].astype(np.int32),
+        popularity=everything,
+        popularity_now=now,
+        sessions=build_session_index(
+            items[kept], sessions[kept], times_ms[kept], n_items, options.most_recent
+        ),
+        following=build_transitions(
+            items, sessions, n_items, Transitions(keep=options.keep)
+        ).following,
+        together=build_item_knn(items, sessions, n_items, ItemKnn(keep=options.keep)),
+    )
+
+
+def _shares(items: IntArray, n_items: int) -> FloatArray:
+    counts = np.bincount(items, minlength=n_items + 1).astype(np.float64)
+    counts[0] = 0
+    return (counts / max(1.0, counts.sum())).astype(np.float32)
+
+
+def _newest_sessions(
+    sessions: npt.NDArray[np.integer], times_ms: LongArray, most: int
+) -> npt.NDArray[np.bool_]:
+    names, session = np.unique(sessions, return_inverse=True)
+    if names.size <= most:
+        return np.ones(sessions.size, dtype=bool)
+    newest = np.full(names.size, np.iinfo(np.int64).min, dtype=np.int64)
+    np.maximum.at(newest, session, times_ms)
+    is_kept = np.zeros(names.size, dtype=bool)
+    is_kept[np.argsort(newest, kind="stable")[-most:]] = True
+    return is_kept[session]

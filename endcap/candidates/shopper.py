@@ -1,0 +1,81 @@
+"""A session as the model sees it: item indexes, and what is counted of them as of now."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.sessions import HALF_LIFE_MS, Session
+
+_DAY_MS = 86_400_000.0
+
+CONTEXT = (
+    "history_length",  # log(1 + events in the history)
+    "distinct_share",  # distinct items / events in the history
+    "items_bought",  # log(1 + distinct items bought)
+    "since_last_event",  # log(1 + seconds) / 16
+    "cart_size",  # log(1 + items in the cart)
+)
+
+
+class Shopper(NamedTuple):
+    """A session in item indexes as of `now_ms`.
+
+    `history`, `types`, `times_ms` [n] oldest first; `cart` [c]; `bought*` [m]; `context`
+    [len(CONTEXT)].
+    """
+
+    history: IntArray
+    types: IntArray
+    times_ms: LongArray
+    cart: IntArray
+    bought: IntArray
+    bought_count: FloatArray
+    bought_decayed: FloatArray
+    bought_due: FloatArray
+    bought_recency: FloatArray
+    context: FloatArray
+
+
+def shopper_from_session(session: Session, index_of: Mapping[str, int], now_ms: int) -> Shopper:
+    """Translate a session to item indexes; items outside the vocabulary are left out."""
+    known = [
+        (index_of[past.item_id], past.type_code, past.timestamp_ms)
+        for past in session.history
+        if past.item_id in index_of
+    ]
+    events = np.array(known, dtype=np.int64).reshape(-1, 3)
+    cart = [index_of[item] for item in session.cart if item in index_of]
+    bought = np.array(
+        [
+            (index_of[past.item_id], past.times, past.first_ms, past.last_ms, past.decayed)
+            for past in session.purchased
+            if past.item_id in index_of
+        ],
+        dtype=np.float64,
+    ).reshape(-1, 5)
+    count, since_ms = bought[:, 1], now_ms - bought[:, 3]
+    gap_ms = (bought[:, 3] - bought[:, 2]) / (count - 1).clip(1.0)
+    due = np.where(count > 1, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
+    history = events[:, 0].astype(np.int32)
+    idle_s = max(0, now_ms - int(events[-1, 2])) / 1000.0 if history.size else 0.0
+    context = (
+        np.log1p(history.size),
+        np.unique(history).size / max(1, history.size),
+        np.log1p(count.size),
+        np.log1p(idle_s) / 16.0,
+        np.log1p(len(cart)),
+    )
+    return Shopper(
+        history=history,
+        types=events[:, 1].astype(np.int32),
+        times_ms=events[:, 2],
+        cart=np.array(cart, dtype=np.int32),
+        bought=bought[:, 0].astype(np.int32),
+        bought_count=count.astype(np.float32),
+        bought_decayed=(bought[:, 4] * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32),
+        bought_due=due.astype(np.float32),
+        bought_recency=np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32),
+        context=np.array(context, dtype=np.float32),
+    )

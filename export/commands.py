@@ -1,0 +1,97 @@
+"""What `endcap train` and `endcap evaluate` call, in one import: a missing extra is named once."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from endcap.bundle import Bundle, load_bundle
+from endcap.errors import SettingsError
+from endcap.export import evaluate as evaluation
+from endcap.export.data.interactions import DataSet, Interactions, Split
+from endcap.export.evaluate import ranker_of, train
+from endcap.export.learn import Learned, LearnOptions
+from endcap.export.learn import options_for as defaults_for
+from endcap.export.opponents.line_up import LINE_UP
+from endcap.export.opponents.tuning import Budget, opponent_named
+from endcap.export.progress import Progress
+from endcap.export.report.feedback_rows import feedback_from
+from endcap.export.report.found import Found, Published
+from endcap.export.report.page import write_report
+from endcap.export.report.published import published_of
+
+__all__ = [
+    "Evaluation",
+    "as_json",
+    "evaluate",
+    "load_bundle",
+    "opponent_names",
+    "options_for",
+    "published_of",
+    "train",
+    "write_report",
+]
+
+
+class Evaluation(NamedTuple):
+    """What to evaluate and against whom; `trials`: choices of options for each opponent."""
+
+    data: DataSet
+    split: Split
+    bundle: Bundle
+    learned: Learned | None
+    opponents: tuple[str, ...]
+    trials: int
+    seed: int
+    command: str
+    published: tuple[Published, ...]
+
+
+def options_for(train: Interactions, n_items: int, seed: int, epochs: int | None) -> LearnOptions:
+    """The defaults for data of this size, or with so many epochs at most."""
+    options = defaults_for(train, n_items, seed)
+    if epochs is None:
+        return options
+    return msgspec.structs.replace(options, fit=msgspec.structs.replace(options.fit, epochs=epochs))
+
+
+def opponent_names(asked: str) -> tuple[str, ...]:
+    """From `all`, `none` or names with commas.
+
+    Raises:
+        SettingsError: there is no opponent of a name.
+    """
+    if asked == "none":
+        return ()
+    if asked == "all":
+        return tuple(opponent.name for opponent in LINE_UP)
+    names = tuple(name.strip() for name in asked.split(",") if name.strip())
+    if not names:
+        raise SettingsError("--opponents wants all, none, or names with commas.")
+    return tuple(opponent_named(name).name for name in names)
+
+
+def evaluate(asked: Evaluation, impressions: Path | None, progress: Progress) -> Found:
+    """The table, and what impressions say where there are some."""
+    found = evaluation.evaluate(
+        asked.data,
+        asked.split,
+        asked.bundle,
+        asked.learned,
+        asked.opponents,
+        Budget(trials=asked.trials, costly_trials=max(1, asked.trials // 10)),
+        asked.seed,
+        asked.command,
+        asked.published,
+        progress,
+    )
+    if impressions is None:
+        return found
+    ranker = ranker_of(asked.bundle, asked.data, progress)
+    feedback = feedback_from(impressions, asked.data, "endcap", ranker)
+    return msgspec.structs.replace(found, feedback=feedback)
+
+
+def as_json(found: Found) -> str:
+    """The report's JSON on one line."""
+    return msgspec.json.encode(found).decode()

@@ -1,0 +1,140 @@
+"""One evaluation: train where no bundle is given, tune opponents, ask all the same questions."""
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from endcap.arrays import IntArray
+from endcap.bundle import Bundle, load_bundle
+from endcap.export.bundling import bundle_learned
+from endcap.export.data.interactions import DataSet, Split
+from endcap.export.graph_ranker import GraphRanker, timed_slates
+from endcap.export.learn import Learned, LearnOptions, learn
+from endcap.export.line_up import opponents_slates
+from endcap.export.measures.accuracy import accuracy_per_case, means
+from endcap.export.measures.beyond import shop_of
+from endcap.export.opponents.tuning import Budget
+from endcap.export.progress import Progress
+from endcap.export.report.comparison import compare
+from endcap.export.report.found import OURS, About, Epoch, Found, Published
+
+
+class Trained(NamedTuple):
+    """A bundle on disk and how it came about."""
+
+    bundle: Bundle
+    learned: Learned
+
+
+def train(
+    data: DataSet,
+    split: Split,
+    options: LearnOptions,
+    out: Path,
+    command: str,
+    progress: Progress,
+) -> Trained:
+    """Learn, answer the test once, write the bundle.
+
+    What is left half done is gone on with: the checkpoint lies in `out` until the bundle is whole.
+    """
+    checkpoint = out / "checkpoint.pt"
+    learned = learn(split, data.items, options, progress, checkpoint)
+    length = options.encoder.length
+    ranker = GraphRanker(
+        learned.graph, learned.generators, length, data.items, data.items, progress
+    )
+    slates = ranker.slates(split.test)
+    metrics = {OURS: means(accuracy_per_case(slates, split.test))}
+    bundle_learned(out, learned, data, command, metrics, length)
+    checkpoint.unlink(missing_ok=True)
+    return Trained(load_bundle(out), learned)
+
+
+def ranker_of(bundle: Bundle, data: DataSet, progress: Progress) -> GraphRanker:
+    """The bundle, answering for the items of `data`."""
+    return GraphRanker(
+        bundle.model,
+        bundle.generators,
+        bundle.manifest.max_length,
+        data.items,
+        bundle.items,
+        progress,
+    )
+
+
+def about_training(learned: Learned) -> About:
+    """What training knows of itself, for the report."""
+    return About(
+        data="",
+        protocol="",
+        command="",
+        machine=platform.platform(terse=True),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_to_train=round(learned.seconds, 1),
+        users_per_s=0.0,
+        training=tuple(
+            Epoch(
+                number,
+                round(epoch.loss, 4),
+                {"hr_at_20": epoch.valid_hr, "mrr_at_20": epoch.valid_mrr},
+            )
+            for number, epoch in enumerate(learned.curve, start=1)
+        ),
+        importance=learned.importance,
+    )
+
+
+def evaluate(
+    data: DataSet,
+    split: Split,
+    bundle: Bundle,
+    learned: Learned | None,
+    opponents: Sequence[str],
+    budget: Budget,
+    seed: int,
+    command: str,
+    published: tuple[Published, ...],
+    progress: Progress,
+) -> Found:
+    """Ask the bundle and each opponent the test's questions, and measure."""
+    ours = timed_slates(ranker_of(bundle, data, progress), split.test)
+    slates: dict[str, IntArray] = {OURS: ours.slates}
+    theirs, _ = opponents_slates(opponents, split, len(data.items), budget, seed, progress)
+    slates |= theirs
+    about = about_training(learned) if learned else _untrained()
+    about = msgspec.structs.replace(
+        about,
+        data=data.name,
+        protocol=split.protocol,
+        command=command,
+        users_per_s=round(ours.users_per_s, 1),
+        facts=data.facts,
+        sizes={
+            "events to learn from": int(split.train.items.size),
+            "events known before the test": int(split.known.items.size),
+            "validation questions": split.validation.size,
+            "test questions": split.test.size,
+            "items": len(data.items),
+            "shoppers or sessions": int(np.count_nonzero(np.diff(data.interactions.offsets))),
+        },
+        published=published,
+    )
+    return compare(slates, split.test, shop_of(split.known, data.items), about)
+
+
+def _untrained() -> About:
+    return About(
+        data="",
+        protocol="",
+        command="",
+        machine=platform.platform(terse=True),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_to_train=0.0,
+        users_per_s=0.0,
+    )

@@ -1,0 +1,148 @@
+"""Learn the blend on validation, which the Transformer and the indexes have not seen."""
+
+import copy
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from endcap.candidates.generators import Generators
+from endcap.catalogue import CatalogueItem
+from endcap.export.blend import BlendedRescorer
+from endcap.export.data.interactions import Cases
+from endcap.export.progress import Progress
+from endcap.export.questions import Vocabulary, batches
+
+_ROWS = 64
+_HELD_BACK = 5
+"""One sequence in five decides when to stop, and is learned from by nobody."""
+
+
+class BlendFit(msgspec.Struct, frozen=True, kw_only=True):
+    """How to learn the weights. `questions`: at most so many, drawn by chance."""
+
+    questions: int = 12_000
+    epochs: int = 8
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    seed: int = 7
+
+
+class Told(NamedTuple):
+    """Questions as the network sees them: `ids` [B, N], `inputs` [B, N, n], `wanted` [B, N]."""
+
+    ids: Tensor
+    inputs: Tensor
+    wanted: Tensor
+
+
+def fit_blend(
+    model: BlendedRescorer,
+    validation: Cases,
+    items: tuple[CatalogueItem, ...],
+    generators: Generators,
+    options: BlendFit,
+    progress: Progress,
+) -> float:
+    """Train `model.network` in place; returns the held-back loss.
+
+    1. Draw questions; gather their candidates as serving does.
+    2. Standardise what the network is told.
+    3. Cross-entropy of each list against an even share for each answer on it; the epoch with the
+       lowest loss on the sequences held back is kept.
+    """
+    rng = np.random.default_rng(options.seed)
+    drawn = np.sort(rng.permutation(validation.size)[: options.questions])
+    asked = validation.take(drawn)
+    learned, held = tell(model, asked, items, generators, progress)
+    _standardise(model, learned)
+    torch.manual_seed(options.seed)
+    optimiser = torch.optim.AdamW(
+        model.network.parameters(),
+        lr=options.learning_rate,
+        weight_decay=options.weight_decay,
+    )
+    best, kept = float("inf"), copy.deepcopy(model.network.state_dict())
+    steps = options.epochs * len(learned)
+    for epoch in range(options.epochs):
+        model.network.train()
+        for step, number in enumerate(rng.permutation(len(learned)).tolist()):
+            done = (epoch * len(learned) + step) / steps
+            for group in optimiser.param_groups:
+                group["lr"] = options.learning_rate * max(0.02, 1.0 - done)
+            loss = _listwise(model, learned[number])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            progress.advance("Blend", epoch * len(learned) + step + 1, steps)
+        model.network.eval()
+        with torch.no_grad():
+            lists = [_listwise(model, told) * told.ids.shape[0] for told in held]
+        now = float(sum(lists)) / max(1, sum(told.ids.shape[0] for told in held))
+        if now < best:
+            best, kept = now, copy.deepcopy(model.network.state_dict())
+    model.network.load_state_dict(kept)
+    model.eval()
+    progress.say(f"blend: held-back loss {best:.4f} after {options.epochs} epochs")
+    return best
+
+
+def tell(
+    model: BlendedRescorer,
+    asked: Cases,
+    items: tuple[CatalogueItem, ...],
+    generators: Generators,
+    progress: Progress,
+) -> tuple[list[Told], list[Told]]:
+    """Questions with an answer among their candidates, to learn from and held back."""
+    model.eval()
+    learned: list[Told] = []
+    held: list[Told] = []
+    done = 0
+    for rows, batch in batches(
+        asked, Vocabulary(items, items), generators, model.encoder.options.length
+    ):
+        with torch.no_grad():
+            ids, inputs = model.inputs(*(torch.from_numpy(array) for array in batch))
+        wanted = torch.from_numpy(_answers(asked, rows, ids.numpy()))
+        answered = wanted.any(dim=1)
+        is_held = torch.from_numpy(asked.sequences[rows] % _HELD_BACK == 0)
+        for into, chosen in ((learned, answered & ~is_held), (held, answered & is_held)):
+            if not bool(chosen.any()):
+                continue
+            for part in torch.nonzero(chosen).squeeze(1).split(_ROWS):
+                width = int((ids[part] != 0).sum(dim=0).nonzero().max()) + 1
+                into.append(
+                    Told(ids[part, :width], inputs[part, :width], wanted[part, :width].float())
+                )
+        done += rows.size
+        progress.advance("Gathering", done, asked.size)
+    return learned, held
+
+
+def _answers(
+    asked: Cases, rows: npt.NDArray[np.intp], ids: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    span = int(max(ids.max(), asked.targets.max(initial=0))) + 1
+    taken = asked.take(rows)
+    row = np.repeat(np.arange(rows.size), np.diff(taken.target_offsets))
+    known = taken.targets > 0
+    wanted = row[known] * span + taken.targets[known]
+    return np.isin(np.arange(rows.size)[:, None] * span + ids, wanted) & (ids > 0)
+
+
+def _standardise(model: BlendedRescorer, learned: list[Told]) -> None:
+    rows = torch.cat(
+        [told.inputs[told.ids != 0] for told in learned[:: max(1, len(learned) // 64)]]
+    )
+    model.mean.copy_(rows.mean(dim=0))
+    model.deviation.copy_(rows.std(dim=0).clamp(min=1e-3))
+
+
+def _listwise(model: BlendedRescorer, told: Told) -> Tensor:
+    scores = model.weigh(told.ids, told.inputs)
+    share = told.wanted / told.wanted.sum(dim=1, keepdim=True)
+    return -(share * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()

@@ -1,0 +1,1 @@
+"""What endcap's model is measured against, each as strong as its own options allow."""

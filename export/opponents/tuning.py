@@ -1,0 +1,210 @@
+"""Tune an opponent on validation questions, over its own grid."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+
+from endcap.arrays import IntArray
+from endcap.errors import SettingsError
+from endcap.export.data.interactions import Cases, Interactions, first_events
+from endcap.export.data.slates import Ranker
+from endcap.export.opponents.line_up import LINE_UP
+from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
+from endcap.export.progress import Progress
+
+
+class Budget(NamedTuple):
+    """How much is tried: `trials` of the opponents that count, `costly_trials` of those trained
+    with torch, each on at most `cases` questions drawn from the validation.
+
+    A costly trial learns from at most `costly_events` events, of sequences drawn from all, and ends
+    after `rounds` epochs, or when `patience` in a row were not better than its best. Where that was
+    not all there is, the best choice then learns from all of it, to find its number of epochs.
+    """
+
+    trials: int = 40
+    costly_trials: int = 4
+    costly_events: int = 200_000
+    cases: int = 4000
+    rounds: int = 30
+    patience: int = 2
+
+
+class Trial(NamedTuple):
+    """One choice of options and what it reached, shares between 0 and 1, at its best epoch."""
+
+    choices: dict[str, Choice]
+    hr_at_20: float
+    mrr_at_20: float
+    seconds: float
+
+    @property
+    def score(self) -> float:
+        """What is maximised: the mean of both."""
+        return (self.hr_at_20 + self.mrr_at_20) / 2
+
+
+class Tuned(NamedTuple):
+    """The best trial of an opponent, and all of them in the order in which they ran.
+
+    `ranker` is what the best trial learned from `train`: the final one where a protocol knows
+    nothing more (leave-one-out); else fit anew on what is known with `best.choices`.
+    """
+
+    name: str
+    best: Trial
+    trials: tuple[Trial, ...]
+    ranker: Ranker
+
+
+def tune(
+    name: str,
+    train: Interactions,
+    validation: Cases,
+    n_items: int,
+    budget: Budget,
+    seed: int,
+    progress: Progress,
+) -> Tuned:
+    """Search the grid of the opponent `name` for the highest mean of HR@20 and MRR@20.
+
+    The first trial is the default. A third is drawn from the whole grid; each of the others changes
+    one option of the best so far. HR@20 counts a question whose slate holds any target,
+    MRR@20 the first of them. The same seed gives the same choices.
+
+    Raises:
+        SettingsError: there is no opponent of that name.
+    """
+    opponent = opponent_named(name)
+    rng = np.random.default_rng(seed)
+    drawn = rng.permutation(validation.size)[: budget.cases]
+    asked = validation.take(np.sort(drawn))
+    sample = _some_sequences(train, budget.costly_events, rng) if opponent.costly else train
+    wanted = budget.costly_trials if opponent.costly else budget.trials
+    done: list[_Done] = []
+    trials: list[Trial] = []
+    for choices in _choices(_grid(opponent, train), wanted, trials, rng):
+        done.append(_try(opponent, Task(sample, n_items, seed), choices, asked, budget))
+        trials.append(done[-1].trial)
+        progress.advance(f"Tuning {name}", len(trials), wanted)
+    progress.advance(f"Tuning {name}", wanted, wanted)
+    best = max(done, key=lambda one: one.trial.score)
+    if sample is not train:
+        best = _try(opponent, Task(train, n_items, seed), best.trial.choices, asked, budget)
+        trials.append(best.trial)
+    progress.say(
+        f"{name}: HR@20 {best.trial.hr_at_20:.4f}, MRR@20 {best.trial.mrr_at_20:.4f} on "
+        f"validation, the best of {len(trials)} trials"
+    )
+    return Tuned(name, best.trial, tuple(trials), best.ranker)
+
+
+def fit(name: str, known: Interactions, n_items: int, choices: Choices, seed: int) -> Ranker:
+    """The final fit of the opponent `name` with chosen options.
+
+    Raises:
+        SettingsError: there is no opponent of that name.
+    """
+    return opponent_named(name).fit(Task(known, n_items, seed), choices)
+
+
+def opponent_named(name: str) -> Opponent:
+    """The opponent of that name.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for opponent in LINE_UP:
+        if opponent.name == name:
+            return opponent
+    known = ", ".join(opponent.name for opponent in LINE_UP)
+    raise SettingsError(f"There is no opponent {name!r}; known: {known}.")
+
+
+def hit_and_rank(slates: IntArray, cases: Cases) -> tuple[float, float]:
+    """HR@20 and MRR@20 of slates [n, 20]: any target is a hit, the first one has the rank."""
+    width = int(slates.max(initial=0)) + 1
+    counts = np.diff(cases.target_offsets)
+    known = (cases.targets > 0) & (cases.targets < width)
+    case = np.repeat(np.arange(cases.size, dtype=np.int64), counts)[known]
+    wanted = case * width + cases.targets[known]
+    shown = np.arange(cases.size, dtype=np.int64)[:, None] * width + slates
+    hits = np.isin(shown, wanted) & (slates > 0)
+    any_hit = hits.any(axis=1)
+    ranks = hits.argmax(axis=1) + 1
+    return float(any_hit.mean()), float(np.where(any_hit, 1.0 / ranks, 0.0).mean())
+
+
+def _grid(opponent: Opponent, train: Interactions) -> Grid:
+    """The opponent's own; where a sequence is a session, that choice is none."""
+    filled = int((np.diff(train.offsets) > 0).sum())
+    if np.unique(train.sessions).size > filled:
+        return opponent.grid
+    return {
+        option: values[:1] if option == "unit" else values
+        for option, values in opponent.grid.items()
+    }
+
+
+def _choices(
+    grid: Grid, wanted: int, trials: list[Trial], rng: np.random.Generator
+) -> Iterator[dict[str, Choice]]:
+    """At most `wanted` different choices; reads `trials`, to which the caller adds."""
+    tried: list[dict[str, Choice]] = []
+    size = int(np.prod([len(values) for values in grid.values()]))
+    options = list(grid)
+    patience = 200
+    while len(tried) < min(wanted, size) and patience:
+        if not tried:
+            choices = {option: values[0] for option, values in grid.items()}
+        elif len(tried) < (wanted + 2) // 3:
+            choices = {option: _drawn(values, rng) for option, values in grid.items()}
+        else:
+            best = max(trials, key=lambda trial: trial.score).choices
+            choices = {option: best[option] for option in options}
+            option = options[int(rng.integers(len(options)))]
+            choices[option] = _drawn(grid[option], rng)
+        if choices in tried:
+            patience -= 1
+            continue
+        tried.append(choices)
+        yield choices
+
+
+def _drawn(values: tuple[Choice, ...], rng: np.random.Generator) -> Choice:
+    return values[int(rng.integers(len(values)))]
+
+
+class _Done(NamedTuple):
+    trial: Trial
+    ranker: Ranker
+
+
+def _try(opponent: Opponent, task: Task, choices: Choices, asked: Cases, budget: Budget) -> _Done:
+    started = time.perf_counter()
+    settings = {option: value for option, value in choices.items() if option != ROUNDS}
+    rounds = opponent.rounds(task, settings)
+
+    def measured(number: int, ranker: Ranker) -> _Done:
+        found = hit_and_rank(ranker.slates(asked), asked)
+        of_round = {**settings, ROUNDS: number} if opponent.costly else settings
+        return _Done(Trial(of_round, *found, seconds=time.perf_counter() - started), ranker)
+
+    best, waited = measured(1, next(rounds)), 0
+    for number, ranker in enumerate(islice(rounds, budget.rounds - 1), start=2):
+        now = measured(number, ranker)
+        best, waited = (now, 0) if now.trial.score > best.trial.score else (best, waited + 1)
+        if waited == budget.patience:
+            break
+    return _Done(best.trial._replace(seconds=time.perf_counter() - started), best.ranker)
+
+
+def _some_sequences(train: Interactions, events: int, rng: np.random.Generator) -> Interactions:
+    """All, or as many whole sequences, drawn by chance, as hold about so many events."""
+    if train.items.size <= events:
+        return train
+    kept = rng.random(train.n_sequences) < events / train.items.size
+    return first_events(train, np.where(kept, train.offsets[1:], train.offsets[:-1]))
