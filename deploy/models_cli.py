@@ -41,6 +41,19 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same model on a
 Epochs = Annotated[int | None, typer.Option(help="At most; else by the size of the data.", min=1)]
 
 
+class _Source(NamedTuple):
+    """The options of both commands that say what to read and how to divide it."""
+
+    path: Path
+    format_: str
+    protocol: str | None
+    columns: list[str] | None
+    event_types: list[str] | None
+    items: Path | None
+    validation_from: datetime | None
+    test_from: datetime | None
+
+
 class Asked(NamedTuple):
     """A data set, divided."""
 
@@ -59,6 +72,12 @@ def train(
     test_from: TestFrom = None,
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/model"),
     epochs: Epochs = None,
+    neighbours: Annotated[
+        int | None, typer.Option(help="Kept of each item; fewer make a smaller bundle.", min=1)
+    ] = None,
+    sessions: Annotated[
+        int | None, typer.Option(help="Newest ones kept; fewer make a smaller bundle.", min=1)
+    ] = None,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -74,24 +93,21 @@ def train(
     needed = _export()
     with Bars(screen) as bars:
         asked = _read(
-            data,
-            format_,
-            protocol,
-            column,
-            event_type,
-            items,
-            validation_from,
-            test_from,
+            _Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
             out,
             bars,
         )
-        options = needed.options_for(asked.split.train, len(asked.data.items), seed, epochs)
+        options = needed.options_for(
+            asked.split.train,
+            len(asked.data.items),
+            needed.Wishes(seed, epochs, neighbours, sessions),
+        )
         trained = needed.train(asked.data, asked.split, options, out, _command(), bars)
     metrics = trained.bundle.manifest.metrics
     if as_json:
         print(json.dumps({"bundle": str(out), "metrics": metrics["endcap"]}))
     else:
-        _show(metrics | {})
+        _show(metrics)
         screen.print(f"The bundle lies in {out}; serve it with: endcap rescore --bundle {out}")
 
 
@@ -139,20 +155,15 @@ def evaluate(
     names = needed.opponent_names(opponents)
     with Bars(screen) as bars:
         asked = _read(
-            data,
-            format_,
-            protocol,
-            column,
-            event_type,
-            items,
-            validation_from,
-            test_from,
+            _Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
             out,
             bars,
         )
         learned = None
         if bundle is None:
-            options = needed.options_for(asked.split.train, len(asked.data.items), seed, epochs)
+            options = needed.options_for(
+                asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs)
+            )
             loaded, learned = needed.train(asked.data, asked.split, options, out, _command(), bars)
         else:
             loaded = needed.load_bundle(bundle)
@@ -184,28 +195,22 @@ def _export() -> Any:
     return commands
 
 
-def _read(
-    path: Path,
-    format_: str,
-    protocol: str | None,
-    columns: list[str] | None,
-    event_types: list[str] | None,
-    items: Path | None,
-    validation_from: datetime | None,
-    test_from: datetime | None,
-    out: Path,
-    bars: Bars,
-) -> Asked:
+def _read(source: _Source, out: Path, bars: Bars) -> Asked:
     from endcap.export.data.events_file import EventForm
     from endcap.export.data.protocols import split
     from endcap.export.data.reading import cuts_at, protocol_for, read
 
-    if str(path) == "completejourney" and not path.exists():
+    format_ = source.format_
+    if str(source.path) == "completejourney" and not source.path.exists():
         format_ = "completejourney"
-    form = EventForm(_pairs("--column", columns), _pairs("--event-type", event_types), items)
-    how = protocol_for(format_, protocol)
-    data = read(path, format_, form, out / "data")
-    parts = split(data, how, cuts_at(validation_from, test_from))
+    form = EventForm(
+        _pairs("--column", source.columns),
+        _pairs("--event-type", source.event_types),
+        source.items,
+    )
+    how = protocol_for(format_, source.protocol)
+    data = read(source.path, format_, form, out / "data")
+    parts = split(data, how, cuts_at(source.validation_from, source.test_from))
     bars.say(
         f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "
         f"{parts.validation.size:,} questions for validation, {parts.test.size:,} for the test"

@@ -81,4 +81,5 @@ def gap_steps(gaps_ms: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """
     seconds = np.maximum(gaps_ms, 0) / 1000.0
     steps = 1 + (MAX_GAP_STEP - 1) * np.log1p(seconds) / np.log1p(_MONTH_S)
-    return np.minimum(steps, MAX_GAP_STEP).astype(np.int64)
+    whole: npt.NDArray[np.int64] = np.minimum(steps, MAX_GAP_STEP).astype(np.int64)
+    return whole

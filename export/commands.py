@@ -22,6 +22,7 @@ from endcap.export.report.published import published_of
 
 __all__ = [
     "Evaluation",
+    "Wishes",
     "as_json",
     "evaluate",
     "load_bundle",
@@ -47,12 +48,27 @@ class Evaluation(NamedTuple):
     published: tuple[Published, ...]
 
 
-def options_for(train: Interactions, n_items: int, seed: int, epochs: int | None) -> LearnOptions:
-    """The defaults for data of this size, or with so many epochs at most."""
-    options = defaults_for(train, n_items, seed)
-    if epochs is None:
-        return options
-    return msgspec.structs.replace(options, fit=msgspec.structs.replace(options.fit, epochs=epochs))
+class Wishes(NamedTuple):
+    """What a person asks for; None leaves it to the size of the data."""
+
+    seed: int
+    epochs: int | None = None
+    neighbours: int | None = None
+    sessions: int | None = None
+
+
+def options_for(train: Interactions, n_items: int, wishes: Wishes) -> LearnOptions:
+    """The defaults for data of this size, but for what was asked for."""
+    options = defaults_for(train, n_items, wishes.seed)
+    generators = options.generators
+    if wishes.neighbours is not None:
+        generators = generators._replace(keep=wishes.neighbours)
+    if wishes.sessions is not None:
+        generators = generators._replace(newest_sessions=wishes.sessions)
+    fit = options.fit
+    if wishes.epochs is not None:
+        fit = msgspec.structs.replace(fit, epochs=wishes.epochs)
+    return msgspec.structs.replace(options, fit=fit, generators=generators)
 
 
 def opponent_names(asked: str) -> tuple[str, ...]:

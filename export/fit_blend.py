@@ -111,9 +111,9 @@ def tell(
         answered = wanted.any(dim=1)
         is_held = torch.from_numpy(asked.sequences[rows] % _HELD_BACK == 0)
         for into, chosen in ((learned, answered & ~is_held), (held, answered & is_held)):
-            if not bool(chosen.any()):
-                continue
-            for part in torch.nonzero(chosen).squeeze(1).split(_ROWS):
+            places = torch.nonzero(chosen).squeeze(1)
+            for start in range(0, places.shape[0], _ROWS):
+                part = places[start : start + _ROWS]
                 width = int((ids[part] != 0).sum(dim=0).nonzero().max()) + 1
                 into.append(
                     Told(ids[part, :width], inputs[part, :width], wanted[part, :width].float())

@@ -159,7 +159,8 @@ def _loss(
 
 def _optimiser(encoder: SessionEncoder, options: FitOptions) -> torch.optim.Optimizer:
     """AdamW; tables and biases do not decay, and the item table learns faster."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in encoder.named_parameters():
         if name == "items.weight":
             continue

@@ -35,7 +35,7 @@ def history_batches(
         known = items != 0
         types = np.where(known, events.types[places], 0).astype(np.int64)
         gaps = np.where(known, gaps, 0)
-        yield chosen, *(torch.from_numpy(array) for array in (items, types, gaps))
+        yield chosen, torch.from_numpy(items), torch.from_numpy(types), torch.from_numpy(gaps)
 
 
 def question_vectors(encoder: SessionEncoder, cases: Cases) -> Tensor:

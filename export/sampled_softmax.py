@@ -59,7 +59,9 @@ def sampled_softmax(
     is estimated by importance: each negative's term divided by its chance (Bengio and Senecal, IEEE
     TNN 2008); a negative that is the answer itself is left out.
     """
-    loss: Tensor = _Chunked.apply(states, answers, others, scale, wanted, drawn, correction)
+    loss: Tensor = _Chunked.apply(  # type: ignore[no-untyped-call]
+        states, answers, others, scale, wanted, drawn, correction
+    )
     return loss
 
 
@@ -115,8 +117,6 @@ class _Chunked(torch.autograd.Function):
         return loss / n
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, grad: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         states, answers, others, scale = ctx.saved_tensors
         return states * grad, answers * grad, others * grad, scale * grad, None, None, None

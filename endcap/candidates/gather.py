@@ -97,7 +97,10 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
 
 
 def _habit(shopper: Shopper) -> FloatArray:
-    return shopper.bought_decayed + np.float32(0.1) * np.log1p(shopper.bought_count)
+    habit: FloatArray = (shopper.bought_decayed + 0.1 * np.log1p(shopper.bought_count)).astype(
+        np.float32
+    )
+    return habit
 
 
 def _best(ids: IntArray, scores: FloatArray) -> IntArray:

@@ -72,7 +72,8 @@ def build_generators(
 def _shares(items: IntArray, n_items: int) -> FloatArray:
     counts = np.bincount(items, minlength=n_items + 1).astype(np.float64)
     counts[0] = 0
-    return (counts / max(1.0, counts.sum())).astype(np.float32)
+    shares: FloatArray = (counts / max(1.0, float(counts.sum()))).astype(np.float32)
+    return shares
 
 
 def _newest_sessions(

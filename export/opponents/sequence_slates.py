@@ -33,22 +33,30 @@ class SequenceModel(Protocol):
 
 
 class SequenceSlates:
-    """A ranker from a model, its own from now on, that reads the newest `length` events."""
+    """A ranker from a model, its own from now on, that reads the newest `length` events.
 
-    def __init__(self, model: SequenceModel, length: int, exclude_seen: bool) -> None:
+    `taught` [V+1]: the items that training held; of all others it knows nothing but what was drawn
+    at its start, and they are never shown.
+    """
+
+    def __init__(
+        self, model: SequenceModel, taught: npt.NDArray[np.bool_], length: int, exclude_seen: bool
+    ) -> None:
         self._model = model
+        self._untaught = torch.from_numpy(np.where(taught, 0.0, -np.inf).astype(np.float32))
         model.train(False)
         self._length = length
         self._exclude_seen = exclude_seen
 
     def slates(self, cases: Cases) -> IntArray:
-        """The best items of each case [n, SLATE], best first; 0 where the catalogue has fewer."""
+        """The best items of each case [n, SLATE], best first; 0 where training held fewer."""
         starts = np.maximum(cases.starts(), cases.ends - self._length)
         lengths = cases.ends - starts
         order = np.argsort(lengths, kind="stable")
         slates = np.zeros((cases.size, SLATE), dtype=np.int32)
         with torch.no_grad():
             vectors, biases = self._model.catalogue()
+            biases = biases + self._untaught
             for first in range(0, cases.size, _AT_ONCE):
                 rows = order[first : first + _AT_ONCE]
                 items = padded(cases.interactions.items, starts[rows], lengths[rows])
@@ -57,7 +65,6 @@ class SequenceSlates:
                 )
                 newest = states[torch.arange(rows.size), torch.from_numpy(lengths[rows] - 1)]
                 scores = torch.addmm(biases, newest, vectors.T)
-                scores[:, 0] = -torch.inf
                 if self._exclude_seen:
                     row, seen = _seen(cases, rows)
                     scores[torch.from_numpy(row), torch.from_numpy(seen)] = -torch.inf

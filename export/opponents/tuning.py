@@ -15,22 +15,28 @@ from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
 from endcap.export.progress import Progress
 
+_MANY = 12
+"""Trials; with fewer, none is left to luck."""
+_MISSES = 300
+"""Choices drawn that were tried before; then the neighbourhood of the best is known."""
+
 
 class Budget(NamedTuple):
     """How much is tried: `trials` of the opponents that count, `costly_trials` of those trained
     with torch, each on at most `cases` questions drawn from the validation.
 
-    A costly trial learns from at most `costly_events` events, of sequences drawn from all, and ends
-    after `rounds` epochs, or when `patience` in a row were not better than its best. Where that was
-    not all there is, the best choice then learns from all of it, to find its number of epochs.
+    A costly trial learns from at most `costly_events` events, of sequences drawn from all, for at
+    most `trial_rounds` epochs; the best choice then learns from all there is, for at most `rounds`.
+    Either ends when `patience` epochs in a row were not better than its best.
     """
 
     trials: int = 40
-    costly_trials: int = 4
-    costly_events: int = 200_000
-    cases: int = 4000
+    costly_trials: int = 5
+    costly_events: int = 100_000
+    trial_rounds: int = 8
     rounds: int = 30
     patience: int = 2
+    cases: int = 4000
 
 
 class Trial(NamedTuple):
@@ -71,8 +77,9 @@ def tune(
 ) -> Tuned:
     """Search the grid of the opponent `name` for the highest mean of HR@20 and MRR@20.
 
-    The first trial is the default. A third is drawn from the whole grid; each of the others changes
-    one option of the best so far. HR@20 counts a question whose slate holds any target,
+    The first trial is the default. Where there are a dozen trials or more, the next third is drawn
+    from the whole grid. Each of the others changes one option of the best so far, option by option
+    in the order of the grid. HR@20 counts a question whose slate holds any target,
     MRR@20 the first of them. The same seed gives the same choices.
 
     Raises:
@@ -87,13 +94,15 @@ def tune(
     done: list[_Done] = []
     trials: list[Trial] = []
     for choices in _choices(_grid(opponent, train), wanted, trials, rng):
-        done.append(_try(opponent, Task(sample, n_items, seed), choices, asked, budget))
+        task = Task(sample, n_items, seed)
+        done.append(_try(opponent, task, choices, asked, budget.trial_rounds, budget.patience))
         trials.append(done[-1].trial)
         progress.advance(f"Tuning {name}", len(trials), wanted)
     progress.advance(f"Tuning {name}", wanted, wanted)
     best = max(done, key=lambda one: one.trial.score)
-    if sample is not train:
-        best = _try(opponent, Task(train, n_items, seed), best.trial.choices, asked, budget)
+    if opponent.costly:
+        task, choices = Task(train, n_items, seed), best.trial.choices
+        best = _try(opponent, task, choices, asked, budget.rounds, budget.patience)
         trials.append(best.trial)
     progress.say(
         f"{name}: HR@20 {best.trial.hr_at_20:.4f}, MRR@20 {best.trial.mrr_at_20:.4f} on "
@@ -155,20 +164,22 @@ def _choices(
     """At most `wanted` different choices; reads `trials`, to which the caller adds."""
     tried: list[dict[str, Choice]] = []
     size = int(np.prod([len(values) for values in grid.values()]))
-    options = list(grid)
-    patience = 200
-    while len(tried) < min(wanted, size) and patience:
+    drawn = (wanted + 2) // 3 if wanted >= _MANY else 1
+    movable = [option for option, values in grid.items() if len(values) > 1]
+    turn, misses = 0, 0
+    while len(tried) < min(wanted, size) and misses < _MISSES:
         if not tried:
             choices = {option: values[0] for option, values in grid.items()}
-        elif len(tried) < (wanted + 2) // 3:
+        elif len(tried) < drawn:
             choices = {option: _drawn(values, rng) for option, values in grid.items()}
         else:
             best = max(trials, key=lambda trial: trial.score).choices
-            choices = {option: best[option] for option in options}
-            option = options[int(rng.integers(len(options)))]
-            choices[option] = _drawn(grid[option], rng)
+            option = movable[turn % len(movable)]
+            others = tuple(value for value in grid[option] if value != best[option])
+            choices = {name: best[name] for name in grid} | {option: _drawn(others, rng)}
+            turn += 1
         if choices in tried:
-            patience -= 1
+            misses += 1
             continue
         tried.append(choices)
         yield choices
@@ -183,7 +194,9 @@ class _Done(NamedTuple):
     ranker: Ranker
 
 
-def _try(opponent: Opponent, task: Task, choices: Choices, asked: Cases, budget: Budget) -> _Done:
+def _try(
+    opponent: Opponent, task: Task, choices: Choices, asked: Cases, most: int, patience: int
+) -> _Done:
     started = time.perf_counter()
     settings = {option: value for option, value in choices.items() if option != ROUNDS}
     rounds = opponent.rounds(task, settings)
@@ -194,10 +207,10 @@ def _try(opponent: Opponent, task: Task, choices: Choices, asked: Cases, budget:
         return _Done(Trial(of_round, *found, seconds=time.perf_counter() - started), ranker)
 
     best, waited = measured(1, next(rounds)), 0
-    for number, ranker in enumerate(islice(rounds, budget.rounds - 1), start=2):
+    for number, ranker in enumerate(islice(rounds, most - 1), start=2):
         now = measured(number, ranker)
         best, waited = (now, 0) if now.trial.score > best.trial.score else (best, waited + 1)
-        if waited == budget.patience:
+        if waited == patience:
             break
     return _Done(best.trial._replace(seconds=time.perf_counter() - started), best.ranker)
 

@@ -91,6 +91,15 @@ def test_slates_hold_known_items_once_and_none_of_the_history_where_so_chosen(
 
 
 @pytest.mark.parametrize("opponent", LINE_UP, ids=lambda o: o.name)
+def test_an_item_that_training_never_held_is_never_shown(opponent: Opponent) -> None:
+    half = N_ITEMS // 2
+    held, asked = ([[i for i in path if i <= half] for path in walks(400, seed)] for seed in (1, 2))
+    ranker = opponent.fit(TASK._replace(train=interactions(held)), small(opponent))
+    cases = last_of_each(interactions([path for path in asked if len(path) > 1]))
+    assert 0 < ranker.slates(cases).max() <= half
+
+
+@pytest.mark.parametrize("opponent", LINE_UP, ids=lambda o: o.name)
 def test_the_same_seed_gives_the_same_slates(opponent: Opponent) -> None:
     first, second = (opponent.fit(TASK, small(opponent)).slates(ASKED) for _ in range(2))
     np.testing.assert_array_equal(first, second)
@@ -153,6 +162,15 @@ def test_tuning_hides_the_history_where_nobody_comes_back() -> None:
     assert tuned.best.choices["exclude_seen"] is True
 
 
+def test_a_few_trials_turn_one_option_of_the_best_after_the_other() -> None:
+    budget = Budget(costly_trials=3, trial_rounds=1, rounds=1, cases=50)
+    tuned = tune("gru4rec", TASK.train, ASKED, N_ITEMS, budget, 7, Quiet())
+    first, second, third = (trial.choices for trial in tuned.trials[:3])
+    assert [option for option in first if first[option] != second[option]] == ["exclude_seen"]
+    better = max(tuned.trials[:2], key=lambda trial: trial.score).choices
+    assert [option for option in better if better[option] != third[option]] == ["loss"]
+
+
 def test_a_small_grid_is_tried_once_over() -> None:
     tuned = tune("pop", TASK.train, ASKED, N_ITEMS, Budget(trials=1000), 7, Quiet())
     size = np.prod([len(values) for values in opponent_named("pop").grid.values()])
@@ -169,7 +187,7 @@ def test_a_trained_opponent_stops_when_validation_stops_rising_and_is_fitted_as_
 
 
 def test_what_is_costly_is_chosen_on_a_part_and_its_epochs_on_all() -> None:
-    budget = Budget(costly_trials=2, costly_events=600, rounds=2)
+    budget = Budget(costly_trials=2, costly_events=600, trial_rounds=2, rounds=2)
     tuned = tune("gru4rec", TASK.train, ASKED, N_ITEMS, budget, 7, Quiet())
     assert len(tuned.trials) == 3
     chosen = max(tuned.trials[:2], key=lambda trial: trial.score)
