@@ -33,7 +33,7 @@ class Budget(NamedTuple):
     trials: int = 40
     costly_trials: int = 5
     costly_events: int = 100_000
-    trial_rounds: int = 8
+    trial_rounds: int = 15
     rounds: int = 30
     patience: int = 4
     cases: int = 4000
