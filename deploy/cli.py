@@ -15,6 +15,7 @@ from endcap.deploy import (
     letters_cli,
     models_cli,
     recommend_cli,
+    smaller_cli,
     user_cli,
     words_cli,
 )
@@ -33,6 +34,9 @@ app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
+app.command()(smaller_cli.quantise)
+app.command()(smaller_cli.distil)
+app.command()(smaller_cli.tune)
 app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
 app.command("words")(words_cli.words)

@@ -1,64 +1,35 @@
 """`endcap train` and `endcap evaluate`: any shop's events, or a set that the field knows."""
 
+import importlib
 import json
 import shlex
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
+from endcap.deploy.data_options import (
+    Columns,
+    Data,
+    EventTypes,
+    Format,
+    Items,
+    Protocol,
+    Source,
+    TestFrom,
+    ValidationFrom,
+    read_data,
+)
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 
-if TYPE_CHECKING:
-    from endcap.export.data.interactions import DataSet, Split
-
-Data = Annotated[
-    Path,
-    typer.Argument(help="An events file, a folder, or the word completejourney.", metavar="DATA"),
-]
-Format = Annotated[
-    str, typer.Option("--format", help="events, sr-gnn, s3rec or completejourney.", metavar="NAME")
-]
-Protocol = Annotated[
-    str | None,
-    typer.Option(help="time, next-item or leave-one-out; else what goes with the format."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", help="user_id=visitorid; event_type==view: one value for all rows."),
-]
-EventTypes = Annotated[
-    list[str] | None, typer.Option("--event-type", help="addtocart=add_to_cart; pdp=ignore.")
-]
-Items = Annotated[Path | None, typer.Option("--items", help="A file of items with their titles.")]
-ValidationFrom = Annotated[datetime | None, typer.Option(help="For time: where validation begins.")]
-TestFrom = Annotated[datetime | None, typer.Option(help="For time: where the test begins.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same model on a CPU.")]
 Epochs = Annotated[int | None, typer.Option(help="At most; else by the size of the data.", min=1)]
-
-
-class _Source(NamedTuple):
-    """The options of both commands that say what to read and how to divide it."""
-
-    path: Path
-    format_: str
-    protocol: str | None
-    columns: list[str] | None
-    event_types: list[str] | None
-    items: Path | None
-    validation_from: datetime | None
-    test_from: datetime | None
-
-
-class Asked(NamedTuple):
-    """A data set, divided."""
-
-    data: "DataSet"
-    split: "Split"
+Options = Annotated[
+    Path | None, typer.Option(help="An options.json of `endcap tune`; the seed stays --seed.")
+]
 
 
 def train(
@@ -71,6 +42,7 @@ def train(
     validation_from: ValidationFrom = None,
     test_from: TestFrom = None,
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/model"),
+    options: Options = None,
     epochs: Epochs = None,
     neighbours: Annotated[
         int | None, typer.Option(help="Kept of each item; fewer make a smaller bundle.", min=1)
@@ -90,19 +62,19 @@ def train(
       endcap train clicks.csv.gz --column user_id=visitorid --column timestamp=ts
       endcap train completejourney
     """
-    needed = _export()
+    needed = from_export("commands")
     with Bars(screen) as bars:
-        asked = _read(
-            _Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
+        asked = read_data(
+            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
             out,
             bars,
         )
-        options = needed.options_for(
+        chosen = needed.options_for(
             asked.split.train,
             len(asked.data.items),
-            needed.Wishes(seed, epochs, neighbours, sessions),
+            needed.Wishes(seed, epochs, neighbours, sessions, options),
         )
-        trained = needed.train(asked.data, asked.split, options, out, _command(), bars)
+        trained = needed.train(asked.data, asked.split, chosen, out, this_command(), bars)
     metrics = trained.bundle.manifest.metrics
     if as_json:
         print(json.dumps({"bundle": str(out), "metrics": metrics["endcap"]}))
@@ -139,6 +111,7 @@ def evaluate(
     impressions: Annotated[
         Path | None, typer.Option(help="What was shown and clicked: what endcap would have got.")
     ] = None,
+    options: Options = None,
     epochs: Epochs = None,
     seed: Seed = 7,
     as_json: Json = False,
@@ -150,26 +123,37 @@ def evaluate(
       endcap evaluate shared/data/amazon_beauty --format s3rec --published beauty --json
       endcap evaluate events.parquet --bundle runs/spring --opponents vmis-knn
     """
-    needed = _export()
+    needed = from_export("commands")
     figures = needed.published_of(published) if published else ()
     names = needed.opponent_names(opponents)
     with Bars(screen) as bars:
-        asked = _read(
-            _Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
+        asked = read_data(
+            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
             out,
             bars,
         )
         learned = None
         if bundle is None:
-            options = needed.options_for(
-                asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs)
+            chosen = needed.options_for(
+                asked.split.train,
+                len(asked.data.items),
+                needed.Wishes(seed, epochs, options=options),
             )
-            loaded, learned = needed.train(asked.data, asked.split, options, out, _command(), bars)
+            command = this_command()
+            loaded, learned = needed.train(asked.data, asked.split, chosen, out, command, bars)
         else:
             loaded = needed.load_bundle(bundle)
         found = needed.evaluate(
             needed.Evaluation(
-                asked.data, asked.split, loaded, learned, names, trials, seed, _command(), figures
+                asked.data,
+                asked.split,
+                loaded,
+                learned,
+                names,
+                trials,
+                seed,
+                this_command(),
+                figures,
             ),
             impressions,
             bars,
@@ -184,51 +168,23 @@ def evaluate(
             screen.print(f"[yellow]warning:[/yellow] {warning}")
 
 
-def _export() -> Any:
+def from_export(module: str) -> Any:
+    """A module of `endcap.export`, which needs torch.
+
+    Raises:
+        EndcapError: a package of the extra is missing.
+    """
     try:
-        from endcap.export import commands
+        return importlib.import_module(f"endcap.export.{module}")
     except ImportError as error:
         raise EndcapError(
             f"Training and evaluation need the export extra ({error.name} is missing): "
             "pip install 'endcap[export,cpu]'."
         ) from error
-    return commands
 
 
-def _read(source: _Source, out: Path, bars: Bars) -> Asked:
-    from endcap.export.data.events_file import EventForm
-    from endcap.export.data.protocols import split
-    from endcap.export.data.reading import cuts_at, protocol_for, read
-
-    format_ = source.format_
-    if str(source.path) == "completejourney" and not source.path.exists():
-        format_ = "completejourney"
-    form = EventForm(
-        _pairs("--column", source.columns),
-        _pairs("--event-type", source.event_types),
-        source.items,
-    )
-    how = protocol_for(format_, source.protocol)
-    data = read(source.path, format_, form, out / "data")
-    parts = split(data, how, cuts_at(source.validation_from, source.test_from))
-    bars.say(
-        f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "
-        f"{parts.validation.size:,} questions for validation, {parts.test.size:,} for the test"
-    )
-    return Asked(data, parts)
-
-
-def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for each in given or []:
-        name, equals, value = each.partition("=")
-        if not (name and equals and value):
-            raise EndcapError(f"{option} {each!r} is not of the form name=value.")
-        pairs[name] = value
-    return pairs
-
-
-def _command() -> str:
+def this_command() -> str:
+    """As it was typed, for manifests and reports."""
     return shlex.join(["endcap", *sys.argv[1:]])
 
 

@@ -28,7 +28,11 @@ class FileEntry(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bundle is, how it was made and how well it did."""
+    """What the bundle is, how it was made and how well it did.
+
+    `made_from`: of a quantised bundle or a student, the SHA-256 of the graph that it was made from,
+    the command that made that one, and how.
+    """
 
     schema_version: int
     name: str
@@ -41,6 +45,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[str, ...]
     metrics: dict[str, dict[str, float]]
     files: dict[str, FileEntry]
+    made_from: dict[str, str] = {}
 
 
 class Bundle(NamedTuple):
@@ -71,9 +76,14 @@ def write_bundle(
     (folder / "generators.npz").write_bytes(encode_generators(generators))
     files = {name: _entry((folder / name).read_bytes()) for name in FILES}
     complete = msgspec.structs.replace(manifest, files=files)
-    text = msgspec.json.format(msgspec.json.encode(complete), indent=2)
-    (folder / "manifest.json").write_bytes(text + b"\n")
+    write_manifest(folder, complete)
     return complete
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """The manifest as it is, for people to read too."""
+    text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    (folder / "manifest.json").write_bytes(text + b"\n")
 
 
 def load_bundle(folder: Path) -> Bundle:

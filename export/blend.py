@@ -23,7 +23,7 @@ INPUTS = (
 _LOWEST = -1e9
 
 
-class BlendOptions(msgspec.Struct, frozen=True, kw_only=True):
+class BlendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`width`: of the two hidden layers. `own`: items that the Transformer adds by itself."""
 
     width: int = 64

@@ -18,8 +18,9 @@ def bundle_learned(
     command: str,
     metrics: dict[str, dict[str, float]],
     length: int,
+    made_from: dict[str, str],
 ) -> Manifest:
-    """Write the bundle; `metrics` by ranker, ours as `endcap`."""
+    """Write the bundle; `metrics` by ranker, ours as `endcap`; `made_from`: of a student."""
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=data.name,
@@ -32,5 +33,6 @@ def bundle_learned(
         features=(*FEATURES, *CONTEXT),
         metrics=metrics | {"export": {"largest_difference": learned.largest_difference}},
         files={},
+        made_from=made_from,
     )
     return write_bundle(folder, manifest, data.items, learned.generators, learned.graph)

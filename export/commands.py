@@ -14,6 +14,7 @@ from endcap.export.learn import Learned, LearnOptions
 from endcap.export.learn import options_for as defaults_for
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.tuning import Budget, opponent_named
+from endcap.export.options_file import load_options, with_seed
 from endcap.export.progress import Progress
 from endcap.export.report.feedback_rows import feedback_from
 from endcap.export.report.found import Found, Published
@@ -49,17 +50,25 @@ class Evaluation(NamedTuple):
 
 
 class Wishes(NamedTuple):
-    """What a person asks for; None leaves it to the size of the data."""
+    """What a person asks for; None leaves it to the size of the data. `options`: a file that stands
+    for the defaults."""
 
     seed: int
     epochs: int | None = None
     neighbours: int | None = None
     sessions: int | None = None
+    options: Path | None = None
 
 
 def options_for(train: Interactions, n_items: int, wishes: Wishes) -> LearnOptions:
-    """The defaults for data of this size, but for what was asked for."""
+    """The defaults for data of this size, or a file's options, but for what was asked for.
+
+    Raises:
+        SettingsError: the file is missing or wrong.
+    """
     options = defaults_for(train, n_items, wishes.seed)
+    if wishes.options is not None:
+        options = with_seed(load_options(wishes.options), wishes.seed)
     generators = options.generators
     if wishes.neighbours is not None:
         generators = generators._replace(keep=wishes.neighbours)

@@ -13,7 +13,7 @@ N_GAPS = 16
 """Steps of `gap_steps`: 0 for no gap known, 15 for a month and more."""
 
 
-class EncoderOptions(msgspec.Struct, frozen=True, kw_only=True):
+class EncoderOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The Transformer's size and what it forgets in training. `length`: events of a history."""
 
     dim: int = 96

@@ -13,7 +13,10 @@ from endcap.arrays import IntArray
 from endcap.bundle import Bundle, load_bundle
 from endcap.export.bundling import bundle_learned
 from endcap.export.data.interactions import DataSet, Split
+from endcap.export.encoder_file import store_encoder
+from endcap.export.fingerprint import fingerprint
 from endcap.export.graph_ranker import GraphRanker, timed_slates
+from endcap.export.imitation import Teacher
 from endcap.export.learn import Learned, LearnOptions, learn
 from endcap.export.line_up import opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
@@ -40,20 +43,24 @@ def train(
     out: Path,
     command: str,
     progress: Progress,
+    teacher: Teacher | None = None,
+    made_from: dict[str, str] | None = None,
 ) -> Trained:
-    """Learn, answer the test once, write the bundle.
+    """Learn, answer the test once, write the bundle and beside it what a student learns from.
 
     What is left half done is gone on with: the checkpoint lies in `out` until the bundle is whole.
     """
     checkpoint = out / "checkpoint.pt"
-    learned = learn(split, data.items, options, progress, checkpoint)
+    learned = learn(split, data.items, options, progress, checkpoint, teacher)
     length = options.encoder.length
     ranker = GraphRanker(
         learned.graph, learned.generators, length, data.items, data.items, progress
     )
     metrics = {OURS: means(accuracy_per_case(ranker.slates(split.test), split.test))}
     metrics |= baselines(split, len(data.items), options.fit.seed)
-    bundle_learned(out, learned, data, command, metrics, length)
+    bundle_learned(out, learned, data, command, metrics, length, made_from or {})
+    learned_from = fingerprint(split.train, data.items)
+    store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     checkpoint.unlink(missing_ok=True)
     return Trained(load_bundle(out), learned)
 

@@ -21,7 +21,7 @@ _HELD_BACK = 5
 """One sequence in five decides when to stop, and is learned from by nobody."""
 
 
-class BlendFit(msgspec.Struct, frozen=True, kw_only=True):
+class BlendFit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to learn the weights. `questions`: at most so many, drawn by chance."""
 
     questions: int = 12_000

@@ -3,6 +3,7 @@
 import copy
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +14,14 @@ from torch import Tensor, nn
 
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
+from endcap.export.imitation import Teacher, imitation
 from endcap.export.progress import Progress
 from endcap.export.retrieval import hits_at
 from endcap.export.sampled_softmax import Negatives, sampled_softmax
 from endcap.export.windows import Window, epoch_of_windows, n_batches
 
 
-class FitOptions(msgspec.Struct, frozen=True, kw_only=True):
+class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to train. `positions`: events a batch; 0 chooses by the size of the data.
 
     Training ends when `patience` epochs have not improved the validation figure; what was best is
@@ -53,12 +55,17 @@ def fit_encoder(
     options: FitOptions,
     progress: Progress,
     checkpoint: Path | None = None,
+    after_epoch: Callable[[list[Epoch]], None] | None = None,
+    teacher: Teacher | None = None,
 ) -> list[Epoch]:
     """Train in place; with `validation` the best epoch's weights are what is left.
 
     1. Go on from `checkpoint`, where there is one.
     2. For each epoch: windows of all events, a step a batch; the rate falls linearly.
     3. After each epoch: measure on `validation`, write the checkpoint, stop when nothing improves.
+
+    `after_epoch` is told the curve so far and may end it all by raising. With a `teacher` the loss
+    is mixed with what that one expects.
 
     Randomness is drawn anew from (seed, epoch, step): what was interrupted ends as if it had not
     been.
@@ -73,7 +80,9 @@ def fit_encoder(
         progress.say(f"going on after epoch {len(state.curve)} of {checkpoint}")
     for epoch in range(len(state.curve), options.epochs):
         begun = time.monotonic()
-        loss = _one_epoch(encoder, train, negatives, optimiser, options, epoch, steps, progress)
+        loss = _one_epoch(
+            encoder, train, negatives, optimiser, options, epoch, steps, progress, teacher
+        )
         figure = hits_at(encoder, validation) if validation is not None else (np.nan, np.nan)
         state.curve.append(Epoch(loss, *figure, time.monotonic() - begun))
         progress.say(
@@ -84,6 +93,8 @@ def fit_encoder(
             state = _FitState(state.curve, epoch, copy.deepcopy(encoder.state_dict()))
         if checkpoint is not None:
             _store(checkpoint, encoder, optimiser, state)
+        if after_epoch is not None:
+            after_epoch(state.curve)
         if epoch - state.best >= options.patience:
             break
     if state.weights is not None:
@@ -111,6 +122,7 @@ def _one_epoch(
     epoch: int,
     steps: int,
     progress: Progress,
+    teacher: Teacher | None,
 ) -> float:
     rng = np.random.default_rng([options.seed, epoch])
     encoder.train()
@@ -122,7 +134,8 @@ def _one_epoch(
         warm = min(1.0, (epoch * steps + step + 1) / 200)
         for group in optimiser.param_groups:
             group["lr"] = group["full_rate"] * warm * max(0.03, 1.0 - 0.97 * done)
-        loss, n = _loss(encoder, window, negatives.draw(rng), negatives, options.half_precision)
+        drawn = negatives.draw(rng)
+        loss, n = _loss(encoder, window, drawn, negatives, options.half_precision, teacher)
         if n == 0:
             continue
         optimiser.zero_grad()
@@ -137,7 +150,12 @@ def _one_epoch(
 
 
 def _loss(
-    encoder: SessionEncoder, window: Window, drawn: Tensor, negatives: Negatives, half: bool
+    encoder: SessionEncoder,
+    window: Window,
+    drawn: Tensor,
+    negatives: Negatives,
+    half: bool,
+    teacher: Teacher | None,
 ) -> tuple[Tensor, int]:
     items, types, gaps = (torch.from_numpy(array) for array in window)
     inputs, wanted = items[:, :-1], items[:, 1:]
@@ -154,6 +172,12 @@ def _loss(
         drawn,
         negatives.correction(drawn),
     )
+    if teacher is not None:
+        inputs_of_teacher = (inputs, types[:, :-1], gaps[:, :-1])
+        taught = imitation(
+            encoder, states.float(), teacher, inputs_of_teacher, asked, answers, drawn
+        )
+        loss = (1.0 - teacher.share) * loss + teacher.share * taught
     return loss, int(answers.shape[0])
 
 

@@ -17,6 +17,7 @@ from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.encoder import EncoderOptions, SessionEncoder
 from endcap.export.fit_blend import BlendFit, fit_blend
 from endcap.export.fit_encoder import Epoch, FitOptions, fit_encoder
+from endcap.export.imitation import Teacher
 from endcap.export.onnx_graph import export_onnx, largest_difference
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
@@ -27,7 +28,7 @@ _COMPARED = 64
 _LARGE_CATALOGUE = 20_000
 
 
-class LearnOptions(msgspec.Struct, frozen=True, kw_only=True):
+class LearnOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that `endcap train` may choose. `refit_epochs`: over what only `known` holds."""
 
     encoder: EncoderOptions = EncoderOptions()
@@ -39,7 +40,11 @@ class LearnOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Learned(NamedTuple):
-    """A model ready to serve: its graph and indexes know what `Split.known` holds, no more."""
+    """A model ready to serve: its graph and indexes know what `Split.known` holds, no more.
+
+    `first_encoder`: the Transformer's weights as `Split.train` alone made them. A student learns
+    from these: what `known` adds is what validation, which judges the student, asks for.
+    """
 
     graph: bytes
     generators: Generators
@@ -48,6 +53,7 @@ class Learned(NamedTuple):
     importance: dict[str, float]
     largest_difference: float
     seconds: float
+    first_encoder: dict[str, torch.Tensor]
 
 
 def options_for(train: Interactions, n_items: int, seed: int) -> LearnOptions:
@@ -79,8 +85,9 @@ def learn(
     options: LearnOptions,
     progress: Progress,
     checkpoint: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> Learned:
-    """Learn from `split`; its test is not looked at.
+    """Learn from `split`, and from a `teacher` where there is one; its test is not looked at.
 
     1. Train the Transformer on `train`; validation says when to stop.
     2. Index `train`; learn the blend on validation, with these indexes.
@@ -90,10 +97,11 @@ def learn(
     begun = time.monotonic()
     torch.manual_seed(options.fit.seed)
     encoder = SessionEncoder(len(items), options.encoder)
-    rng = np.random.default_rng(options.fit.seed)
-    asked = rng.permutation(split.validation.size)[:_STOPPING_QUESTIONS]
-    stopping = split.validation.take(np.sort(asked))
-    curve = fit_encoder(encoder, split.train, stopping, options.fit, progress, checkpoint)
+    stopping = stopping_questions(split.validation, options.fit.seed)
+    curve = fit_encoder(
+        encoder, split.train, stopping, options.fit, progress, checkpoint, teacher=teacher
+    )
+    first = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     generators = _index(split.train, len(items), options.generators)
     model = BlendedRescorer(encoder, _facts(generators), options.blend)
     fit_blend(model, split.validation, items, generators, options.blend_fit, progress)
@@ -106,7 +114,7 @@ def learn(
             seed=options.fit.seed + 1,
         )
         progress.say("training on over all that is known before the test")
-        fit_encoder(encoder, split.known, None, refit, progress)
+        fit_encoder(encoder, split.known, None, refit, progress, teacher=teacher)
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(generators))
     graph = export_onnx(model)
@@ -116,7 +124,13 @@ def learn(
     with torch.no_grad():
         vectors = encoder.item_vectors(torch.arange(len(items) + 1)).numpy().copy()
     seconds = time.monotonic() - begun
-    return Learned(graph, generators, vectors, tuple(curve), importance, difference, seconds)
+    return Learned(graph, generators, vectors, tuple(curve), importance, difference, seconds, first)
+
+
+def stopping_questions(validation: Cases, seed: int) -> Cases:
+    """Those of validation that say when the Transformer has trained enough."""
+    asked = np.random.default_rng(seed).permutation(validation.size)[:_STOPPING_QUESTIONS]
+    return validation.take(np.sort(asked))
 
 
 def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Generators:

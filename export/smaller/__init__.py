@@ -1,0 +1,1 @@
+"""Smaller and faster bundles: int8 graphs, students of a teacher."""

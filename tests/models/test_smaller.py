@@ -1,0 +1,282 @@
+"""Bundles in int8, students, and a search of options, from a small shop whose habits are known."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from endcap.bundle import load_bundle
+from endcap.errors import BundleError, SettingsError
+
+pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
+pytest.importorskip("optuna", reason="optuna is missing: pip install 'endcap[export]'")
+
+import onnx
+from aisle_shop import OPTIONS, Quiet, shop
+
+from endcap.export.commands import Wishes, options_for
+from endcap.export.data.interactions import DataSet, Split
+from endcap.export.data.protocols import split
+from endcap.export.encoder_file import ENCODER_FILE
+from endcap.export.evaluate import ranker_of, train
+from endcap.export.graph_ranker import GraphRanker
+from endcap.export.learn import LearnOptions
+from endcap.export.measures.accuracy import accuracy_per_case, means
+from endcap.export.options_file import load_options, store_options
+from endcap.export.questions import Vocabulary, batches
+from endcap.export.search import Searched
+from endcap.export.smaller.commands import tune
+from endcap.export.smaller.distil import Distilling, distil
+from endcap.export.smaller.quantise import Quantising, quantise
+from endcap.serving.onnx_session import OnnxScorer
+
+pytestmark = pytest.mark.models
+WIDE = msgspec.structs.replace(OPTIONS, encoder=msgspec.structs.replace(OPTIONS.encoder, dim=64))
+BRIEF = msgspec.structs.replace(OPTIONS, fit=msgspec.structs.replace(OPTIONS.fit, epochs=2))
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    return shop()
+
+
+@pytest.fixture(scope="module")
+def parts(data: DataSet) -> Split:
+    return split(data, "time")
+
+
+@pytest.fixture(scope="module")
+def trained(data: DataSet, parts: Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    train(data, parts, WIDE, folder, "endcap train small-shop", Quiet())
+    return folder
+
+
+@pytest.mark.parametrize("is_static", [False, True], ids=["dynamic", "static"])
+def test_a_bundle_in_int8_is_smaller_and_recommends_the_same(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path, is_static: bool
+) -> None:
+    out = tmp_path / "int8"
+    options = Quantising(is_static=is_static, may_lose=0.05)
+    cost = quantise(trained, out, data, parts, options, "endcap quantise", Quiet())
+    before, after = load_bundle(trained), load_bundle(out)
+
+    assert len(after.model) < 0.6 * len(before.model)
+    assert cost.after.graph_bytes == len(after.model)
+    files = (entry.bytes for entry in after.manifest.files.values())
+    assert cost.after.bundle_bytes == sum(files) < cost.before.bundle_bytes
+    assert cost.overlap_at_20 > 0.95
+    figures = means(accuracy_per_case(_ranker(out, data).slates(parts.test), parts.test))
+    assert cost.after.hr_at_20 == pytest.approx(figures["hr_at_20"])
+    assert after.manifest.metrics["endcap"]["ndcg_at_10"] == pytest.approx(figures["ndcg_at_10"])
+    assert after.manifest.made_from["model.onnx"] == hashlib.sha256(before.model).hexdigest()
+    assert after.manifest.made_from["command"] == "endcap train small-shop"
+    assert after.manifest.command == "endcap quantise"
+
+
+def test_the_item_table_is_kept_once_and_in_int8_and_ids_stay_int64(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    quantise(trained, tmp_path / "int8", data, parts, Quantising(may_lose=1), "", Quiet())
+    bundle = load_bundle(tmp_path / "int8")
+    model = onnx.load_from_string(bundle.model)
+    table_size = (len(data.items) + 1) * WIDE.encoder.dim
+    as_large = [t for t in model.graph.initializer if int(np.prod(t.dims)) == table_size]
+    assert [t.data_type for t in as_large] == [onnx.TensorProto.INT8]
+    vocabulary = Vocabulary(data.items, bundle.items)
+    _, batch = next(batches(parts.test, vocabulary, bundle.generators, 20))
+    scored = OnnxScorer(bundle, threads=1).score(batch)
+    assert scored.ids.dtype == np.int64
+    assert scored.scores.dtype == np.float32
+
+
+def test_a_static_bundle_scores_a_shopper_alike_whoever_shares_the_call(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    options = Quantising(is_static=True, may_lose=1)
+    quantise(trained, tmp_path / "int8", data, parts, options, "", Quiet())
+    ranker = _ranker(tmp_path / "int8", data)
+    together = ranker.slates(parts.test)
+    alone = [ranker.slates(parts.test.take(np.array([row])))[0] for row in range(8)]
+    np.testing.assert_array_equal(together[:8], alone)
+
+
+def test_what_loses_more_than_it_may_is_refused_but_by_force(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "int8"
+    strict = Quantising(may_lose=-1.0)
+    with pytest.raises(BundleError, match="nothing was written"):
+        quantise(trained, out, data, parts, strict, "endcap quantise", Quiet())
+    assert not out.exists()
+    forced = msgspec.structs.replace(strict, is_forced=True)
+    quantise(trained, out, data, parts, forced, "endcap quantise", Quiet())
+    assert load_bundle(out).model
+
+
+def test_what_is_in_int8_already_and_a_bundle_itself_are_refused(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    any_loss = Quantising(may_lose=1.0)
+    quantise(trained, tmp_path / "int8", data, parts, any_loss, "", Quiet())
+    with pytest.raises(BundleError, match="quantised already"):
+        quantise(tmp_path / "int8", tmp_path / "again", data, parts, any_loss, "", Quiet())
+    with pytest.raises(BundleError, match="name another --out"):
+        quantise(trained, trained, data, parts, any_loss, "", Quiet())
+
+
+def test_files_beside_the_bundle_that_its_manifest_names_come_along(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for file in trained.iterdir():
+        (source / file.name).write_bytes(file.read_bytes())
+    (source / "words.npz").write_bytes(b"words")
+    manifest = json.loads((source / "manifest.json").read_text())
+    entry = {"sha256": hashlib.sha256(b"words").hexdigest(), "bytes": 5}
+    manifest["files"]["words.npz"] = entry
+    (source / "manifest.json").write_text(json.dumps(manifest))
+
+    quantise(source, tmp_path / "int8", data, parts, Quantising(may_lose=1.0), "", Quiet())
+    copied = load_bundle(tmp_path / "int8").manifest.files["words.npz"]
+    assert msgspec.structs.asdict(copied) == entry
+    assert (tmp_path / "int8" / "words.npz").read_bytes() == b"words"
+
+
+def test_a_student_is_smaller_near_its_teacher_and_not_the_student_of_nobody(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    wished = Distilling(dim=16, layers=1)
+    out = tmp_path / "student"
+    cost = distil(trained, out, data, parts, OPTIONS, wished, "endcap distil", Quiet())
+    student, teacher = load_bundle(out), load_bundle(trained)
+    assert len(student.model) < 0.6 * len(teacher.model)
+    assert cost.after.hr_at_20 > 0.95 * cost.before.hr_at_20
+    assert cost.after.ndcg_at_10 > 0.8 * cost.before.ndcg_at_10
+    assert student.manifest.made_from["model.onnx"] == hashlib.sha256(teacher.model).hexdigest()
+
+    same_size_alone = tmp_path / "alone"
+    train(data, parts, OPTIONS, same_size_alone, "", Quiet())
+    assert load_bundle(same_size_alone).model != student.model
+
+
+def test_a_teacher_that_may_have_seen_the_questions_is_refused(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path
+) -> None:
+    other = split(data, "leave-one-out")
+    with pytest.raises(BundleError, match="learned from other events"):
+        distil(trained, tmp_path / "s", data, other, OPTIONS, Distilling(), "", Quiet())
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in trained.iterdir():
+        if file.name != ENCODER_FILE:
+            (bare / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(BundleError, match="holds no Transformer"):
+        distil(bare, tmp_path / "s", data, parts, OPTIONS, Distilling(), "", Quiet())
+
+
+def test_a_search_goes_on_where_it_stopped_and_begins_with_the_default(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    first = _tune(data, parts, 2, tmp_path / "parted")
+    more = _tune(data, parts, 4, tmp_path / "parted")
+    assert more.trials[:2] == first.trials
+    assert len(more.trials) == 4
+    assert more.trials[0].choice["dim"] == BRIEF.encoder.dim
+    assert more.score == max(trial.score for trial in more.trials)
+    assert all(1 <= len(trial.epochs) <= 2 and trial.seconds > 0 for trial in more.trials)
+    written = json.loads((tmp_path / "parted" / "trials.json").read_text())
+    assert [trial["number"] for trial in written] == [0, 1, 2, 3]
+
+    whole = _tune(data, parts, 4, tmp_path / "whole")
+    assert [t.choice for t in whole.trials] == [t.choice for t in more.trials]
+    assert [t.score for t in whole.trials] == [t.score for t in more.trials]
+
+
+def test_a_trial_that_was_killed_is_marked_failed_and_repeated(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    class Killed(Quiet):
+        def say(self, sentence: str) -> None:
+            if sentence.startswith("epoch 2/") and self.steps["Trials"][0] == 1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(data, parts, BRIEF, 3, tmp_path, Killed())
+    found = _tune(data, parts, 3, tmp_path)
+    assert [trial.state for trial in found.trials] == ["complete", "fail", "complete", "complete"]
+    assert found.trials[1].choice == found.trials[2].choice
+    assert len(found.trials[1].epochs) == 1
+
+
+def test_the_best_options_make_a_round_trip_and_reach_training(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    found = _tune(data, parts, 2, tmp_path)
+    assert load_options(tmp_path / "options.json") == found.options
+    wishes = Wishes(seed=11, epochs=5, options=tmp_path / "options.json")
+    chosen = options_for(parts.train, len(data.items), wishes)
+    assert chosen.encoder == found.options.encoder
+    assert chosen.fit == msgspec.structs.replace(found.options.fit, seed=11, epochs=5)
+    assert chosen.blend_fit.seed == 11
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "holds no options"),
+        ('{"encoder": {"dims": 8}}', "unknown field `dims`"),
+        ('{"fit": {"epochs": "many"}}', "Expected `int`"),
+        ('{"encoder": {"dim": 9}}', "cannot be divided by 2 heads"),
+        ('{"encoder": {"dropout": 1.5}}', "encoder.dropout is 1.5"),
+        ('{"fit": {"learning_rate": 0}}', "fit.learning_rate is 0"),
+    ],
+)
+def test_wrong_options_are_refused_and_named(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "options.json"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=reason):
+        load_options(path)
+
+
+def test_options_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_options(tmp_path / "options.json")
+
+
+def test_any_options_make_a_round_trip(tmp_path: Path) -> None:
+    for options in (LearnOptions(), OPTIONS, WIDE):
+        store_options(tmp_path / "options.json", options)
+        assert load_options(tmp_path / "options.json") == options
+
+
+def test_what_the_test_holds_changes_nothing_that_a_search_finds(
+    data: DataSet, parts: Split, tmp_path: Path
+) -> None:
+    other = split(shop(changed_from_week=11), "time")
+    assert not np.array_equal(other.test.targets, parts.test.targets)
+    ours = _tune(data, parts, 2, tmp_path / "ours")
+    theirs = _tune(data, other, 2, tmp_path / "theirs")
+    assert ours.options == theirs.options
+    for one, two in zip(ours.trials, theirs.trials, strict=True):
+        assert [epoch[:3] for epoch in one.epochs] == [epoch[:3] for epoch in two.epochs]
+
+
+def test_a_folder_of_another_search_is_refused(data: DataSet, parts: Split, tmp_path: Path) -> None:
+    _tune(data, parts, 1, tmp_path)
+    with pytest.raises(SettingsError, match="other defaults"):
+        tune(data, parts, WIDE, 1, tmp_path, Quiet())
+    with pytest.raises(SettingsError, match="other events"):
+        tune(data, split(data, "leave-one-out"), BRIEF, 1, tmp_path, Quiet())
+
+
+def _tune(data: DataSet, parts: Split, trials: int, folder: Path) -> Searched:
+    return tune(data, parts, BRIEF, trials, folder, Quiet())
+
+
+def _ranker(folder: Path, data: DataSet) -> GraphRanker:
+    return ranker_of(load_bundle(folder), data, Quiet())
