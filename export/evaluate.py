@@ -66,7 +66,7 @@ def train(
 
 
 def baselines(split: Split, n_items: int, seed: int) -> dict[str, dict[str, float]]:
-    """What popularity and habit reach as they are, a floor for the manifest; `endcap evaluate` tunes
+    """What popularity and habit reach as they are: a floor. `endcap evaluate` tunes
     these and others."""
     found: dict[str, dict[str, float]] = {}
     for name in BASELINES:
