@@ -82,7 +82,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, batches: Sequence[Batch]) -> None:
         self._waiting: Iterator[Batch] = iter(batches)
 
-    def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[type-arg]
+    def get_next(self) -> dict[str, np.ndarray] | None:
         batch = next(self._waiting, None)
         return None if batch is None else batch._asdict()
 
