@@ -143,6 +143,7 @@ def bench_cold_start_command(
     bundle: Annotated[Path | None, typer.Option(help="The bundle whose words are used.")] = None,
     share: Annotated[float, typer.Option(help="Of the items, hidden.", min=0.01, max=0.5)] = 0.1,
     seeds: Annotated[int, typer.Option(help="Turns, each with other items hidden.", min=1)] = 3,
+    epochs: Annotated[int, typer.Option(help="Of a Transformer; 0: a quick SVD.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
     """Items that no event has named, placed by text: HR@20 on Complete Journey.
@@ -150,5 +151,9 @@ def bench_cold_start_command(
     Example: endcap bench cold-start --seeds 1 --json
     """
     from endcap.deploy.bench.words import bench_cold_start
+    from endcap.deploy.progress import Bars
 
-    show(bench_cold_start(load_settings(bundle=bundle).bundle, share, seeds), as_json)
+    folder = load_settings(bundle=bundle).bundle
+    with Bars(screen) as bars:
+        found = bench_cold_start(folder, share, seeds, epochs, bars)
+    show(found, as_json)

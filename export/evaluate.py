@@ -21,10 +21,12 @@ from endcap.export.learn import Learned, LearnOptions, learn
 from endcap.export.line_up import opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import shop_of
-from endcap.export.opponents.tuning import Budget
+from endcap.export.opponents.tuning import Budget, fit, opponent_named
 from endcap.export.progress import Progress
 from endcap.export.report.comparison import compare
 from endcap.export.report.found import OURS, About, Epoch, Found, Published
+
+BASELINES = ("pop", "personal-pop")
 
 
 class Trained(NamedTuple):
@@ -54,13 +56,23 @@ def train(
     ranker = GraphRanker(
         learned.graph, learned.generators, length, data.items, data.items, progress
     )
-    slates = ranker.slates(split.test)
-    metrics = {OURS: means(accuracy_per_case(slates, split.test))}
+    metrics = {OURS: means(accuracy_per_case(ranker.slates(split.test), split.test))}
+    metrics |= baselines(split, len(data.items), options.fit.seed)
     bundle_learned(out, learned, data, command, metrics, length, made_from or {})
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     checkpoint.unlink(missing_ok=True)
     return Trained(load_bundle(out), learned)
+
+
+def baselines(split: Split, n_items: int, seed: int) -> dict[str, dict[str, float]]:
+    """What popularity and habit reach as they are: a floor. `endcap evaluate` tunes
+    these and others."""
+    found: dict[str, dict[str, float]] = {}
+    for name in BASELINES:
+        ranker = fit(name, split.known, n_items, opponent_named(name).defaults(), seed)
+        found[name] = means(accuracy_per_case(ranker.slates(split.test), split.test))
+    return found
 
 
 def ranker_of(bundle: Bundle, data: DataSet, progress: Progress) -> GraphRanker:

@@ -134,7 +134,10 @@ def stopping_questions(validation: Cases, seed: int) -> Cases:
 
 
 def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Generators:
-    return build_generators(events.items, events.sessions, events.times_ms, n_items, options)
+    shoppers = np.repeat(np.arange(events.n_sequences), np.diff(events.offsets))
+    return build_generators(
+        events.items, shoppers, events.sessions, events.times_ms, n_items, options
+    )
 
 
 def _facts(generators: Generators) -> torch.Tensor:

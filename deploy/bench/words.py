@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from endcap.bundle import Bundle, load_bundle
+from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 from endcap.text import (
     StaticEncoder,
@@ -48,12 +49,16 @@ def bench_words(folder: Path, with_teacher: bool) -> dict[str, Any]:
     return found
 
 
-def bench_cold_start(folder: Path, share: float, seeds: int) -> dict[str, Any]:
-    """`endcap.export.text.cold_start` with the words of a bundle and the space of an SVD."""
+def bench_cold_start(
+    folder: Path, share: float, seeds: int, epochs: int, bars: Bars
+) -> dict[str, Any]:
+    """`endcap.export.text.cold_start` with the words of a bundle, in the space of an SVD or, with
+    `epochs`, of a Transformer trained so long."""
     try:
         from endcap.export.data.baskets import read_completejourney
         from endcap.export.data.protocols import split
         from endcap.export.text.cold_start import cold_start
+        from endcap.export.text.encoder_space import encoder_space
         from endcap.export.text.shopper_space import svd_space
     except ImportError as error:
         raise EndcapError(
@@ -65,11 +70,13 @@ def bench_cold_start(folder: Path, share: float, seeds: int) -> dict[str, Any]:
     texts = ["", *(item_text(item) for item in data.items)]
     vectors = StaticEncoder(words.table).encode(texts)
     asked = split(data, "time")
+    learn = encoder_space(epochs, bars) if epochs else svd_space
     return {
         "items": len(data.items),
         "share_hidden": share,
         "seeds": seeds,
-        "rankers": cold_start(asked, data.items, vectors, svd_space, share, range(seeds)),
+        "space": f"Transformer, {epochs} epochs" if epochs else "SVD",
+        "rankers": cold_start(asked, data.items, vectors, learn, share, range(seeds)),
     }
 
 

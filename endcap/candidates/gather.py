@@ -10,11 +10,12 @@ import numpy as np
 
 from endcap.arrays import FloatArray, IntArray
 from endcap.candidates.generators import Generators
-from endcap.candidates.neighbours import Neighbours
+from endcap.candidates.neighbours import Spoken, neighbour_scores
 from endcap.candidates.scored import Scored, recent_items
 from endcap.candidates.shopper import Shopper
 from endcap.candidates.stan import Stan, stan
 from endcap.candidates.vmis_knn import VmisKnn, vmis_knn
+from endcap.events import EventType
 
 FEATURES = (
     "times_bought",  # log(1 + transactions with it)
@@ -25,22 +26,32 @@ FEATURES = (
     "gap_known",  # 1 where bought at least twice
     "in_history",  # log(1 + events with it in the history)
     "history_recency",  # 1 / (1 + events back), 0 where it is not in the history
+    "history_time",  # exp(-days since the newest event with it); 0 where it is not in the history
+    "last_viewed",  # 1 where the newest event with it was a view or a choice from a list
+    "last_carted",
+    "last_bought",
     "in_cart",
     "stan",
     "vmis_knn",
     "following",  # what came next after the newest items, decayed
     "together",  # what stands in sessions with the newest items, decayed
+    "alike",  # what stands in the histories of shoppers with the newest items, decayed
 )
 GENERATED = FEATURES.index("stan")
 """From here on a feature is a generator's score: 0 where it did not name the item."""
 
 MAX_BOUGHT = 120
 MAX_CANDIDATES = 300
+_AT = {name: number for number, name in enumerate(FEATURES)}
+_DAY_MS = 86_400_000.0
+_ADD, _PURCHASE = EventType.ADD_TO_CART.code, EventType.PURCHASE.code
 _STAN = Stan(sample=1000, neighbours=500, length=20, recency=2.0, age=2.0, distance=3.0, match=6.0)
 _VMIS = VmisKnn(sample=500, neighbours=100, length=10, idf=0.5)
 _NAMED = 100
 _RECENT = 10
 _FADE = 0.6
+_ALIKE_RECENT = 30
+_ALIKE_FADE = 0.9
 
 
 class Candidates(NamedTuple):
@@ -73,6 +84,7 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     follow_scores = (generators.following.scores[recent.items] * fade).ravel()
     together_ids = generators.together.ids[recent.items].ravel()
     together_scores = (generators.together.scores[recent.items] * fade).ravel()
+    alike = neighbour_scores(history, generators.alike, Spoken(_ALIKE_RECENT, _ALIKE_FADE))
     ids = _first_of_each_source(
         shopper.bought[habit],
         seen.items,
@@ -80,19 +92,21 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
         _best(by_vmis.ids, by_vmis.scores),
         _best(follow_ids, follow_scores),
         _best(together_ids, together_scores),
+        _best(alike.ids, alike.scores),
         generators.popular,
     )
     features = np.zeros((ids.size, len(FEATURES)), dtype=np.float32)
     _describe_bought(features, ids, shopper, habit)
     _describe_seen(features, ids, shopper, seen.items, seen.steps)
-    _describe_named(features[:, GENERATED], ids, by_sessions)
-    _describe_named(features[:, GENERATED + 1], ids, by_vmis)
+    _describe_named(features[:, _AT["stan"]], ids, by_sessions)
+    _describe_named(features[:, _AT["vmis_knn"]], ids, by_vmis)
+    _describe_named(features[:, _AT["alike"]], ids, alike)
     speakers = recent.items
     return Candidates(
         ids,
         features,
-        _spread(features[:, GENERATED + 2], ids, follow_ids, follow_scores, speakers),
-        _spread(features[:, GENERATED + 3], ids, together_ids, together_scores, speakers),
+        _spread(features[:, _AT["following"]], ids, follow_ids, follow_scores, speakers),
+        _spread(features[:, _AT["together"]], ids, together_ids, together_scores, speakers),
     )
 
 
@@ -130,12 +144,20 @@ def _describe_seen(
     features: FloatArray, ids: IntArray, shopper: Shopper, seen: IntArray, steps: IntArray
 ) -> None:
     at, own = _positions(ids, seen)
-    features[at, 7] = 1.0 / (1.0 + steps[own])
+    newest = shopper.history.size - 1 - steps[own]
+    away_ms = shopper.now_ms - shopper.times_ms[newest]
+    kind = shopper.types[newest]
+    features[at, _AT["history_recency"]] = 1.0 / (1.0 + steps[own])
+    features[at, _AT["history_time"]] = np.exp(-away_ms.clip(0) / _DAY_MS)
+    features[at, _AT["last_viewed"]] = (kind != _ADD) & (kind != _PURCHASE)
+    features[at, _AT["last_carted"]] = kind == _ADD
+    features[at, _AT["last_bought"]] = kind == _PURCHASE
     at, _ = _positions(ids, shopper.history)
-    np.add.at(features[:, 6], at, 1.0)
-    features[:, 6] = np.log1p(features[:, 6])
+    counts = features[:, _AT["in_history"]]
+    np.add.at(counts, at, 1.0)
+    np.log1p(counts, out=counts)
     at, _ = _positions(ids, shopper.cart)
-    features[at, 8] = 1.0
+    features[at, _AT["in_cart"]] = 1.0
 
 
 def _describe_named(column: FloatArray, ids: IntArray, named: Scored) -> None:
@@ -182,6 +204,3 @@ def _spread(
     quiet_first = np.argsort(scores[own], kind="stable")
     because[at[quiet_first]] = spoken_by[own][quiet_first]
     return because
-
-
-__all__ = ["FEATURES", "GENERATED", "Candidates", "Neighbours", "gather_candidates"]

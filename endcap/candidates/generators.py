@@ -12,6 +12,7 @@ from endcap.candidates.session_index import SessionIndex, build_session_index
 from endcap.candidates.transitions import Transitions, build_transitions
 
 N_POPULAR = 100
+_ALIKE_WINDOW = 100
 POPULAR_WINDOW = 0.1
 """Popular now: among the newest tenth of all events, counted by events, so that data without a
 clock has it too."""
@@ -22,7 +23,8 @@ class Generators(NamedTuple):
 
     `popular` [P]: best first, by the newest events. `popularity`, `popularity_now` [V+1]: shares of
     all events and of the newest. `sessions`: past sessions for STAN and VMIS-kNN. `following`: what
-    came after an item in a session; `together`: what stood in the same sessions.
+    came after an item in a session; `together`: what stood in the same sessions; `alike`: what
+    stood in the histories of the same shoppers, however far apart.
     """
 
     popular: IntArray
@@ -31,6 +33,7 @@ class Generators(NamedTuple):
     sessions: SessionIndex
     following: Neighbours
     together: Neighbours
+    alike: Neighbours
 
 
 class GeneratorOptions(NamedTuple):
@@ -44,12 +47,13 @@ class GeneratorOptions(NamedTuple):
 
 def build_generators(
     items: IntArray,
+    shoppers: npt.NDArray[np.integer],
     sessions: npt.NDArray[np.integer],
     times_ms: LongArray,
     n_items: int,
     options: GeneratorOptions,
 ) -> Generators:
-    """Index events [N]; a session's events stand together, oldest first."""
+    """Index events [N]; a shopper's events, and a session's, stand together, oldest first."""
     everything = _shares(items, n_items)
     newest = np.argsort(times_ms, kind="stable")[-max(1, int(items.size * POPULAR_WINDOW)) :]
     now = _shares(items[newest], n_items)
@@ -66,6 +70,9 @@ def build_generators(
             items, sessions, n_items, Transitions(keep=options.keep)
         ).following,
         together=build_item_knn(items, sessions, n_items, ItemKnn(keep=options.keep)),
+        alike=build_item_knn(
+            items, shoppers, n_items, ItemKnn(keep=options.keep, window=_ALIKE_WINDOW, shrink=3.0)
+        ),
     )
 
 

@@ -27,6 +27,7 @@ def encode_generators(generators: Generators) -> bytes:
     for name, neighbours in (
         ("following", generators.following),
         ("together", generators.together),
+        ("alike", generators.alike),
     ):
         arrays[f"{name}_ids"] = neighbours.ids.astype(narrow)
         # Half precision is plenty for scores that only rank.
@@ -55,6 +56,7 @@ def decode_generators(raw: bytes) -> Generators:
             ),
             following=_neighbours(arrays["following_ids"], arrays["following_scores"]),
             together=_neighbours(arrays["together_ids"], arrays["together_scores"]),
+            alike=_neighbours(arrays["alike_ids"], arrays["alike_scores"]),
         )
 
 

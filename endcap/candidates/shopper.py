@@ -6,9 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.events import EventType
 from endcap.sessions import HALF_LIFE_MS, Session
 
 _DAY_MS = 86_400_000.0
+_VIEW, _ADD, _PURCHASE = (
+    kind.code for kind in (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE)
+)
 
 CONTEXT = (
     "history_length",  # log(1 + events in the history)
@@ -16,6 +20,9 @@ CONTEXT = (
     "items_bought",  # log(1 + distinct items bought)
     "since_last_event",  # log(1 + seconds) / 16
     "cart_size",  # log(1 + items in the cart)
+    "last_was_view",
+    "last_was_cart",
+    "last_was_purchase",
 )
 
 
@@ -26,6 +33,7 @@ class Shopper(NamedTuple):
     [len(CONTEXT)].
     """
 
+    now_ms: int
     history: IntArray
     types: IntArray
     times_ms: LongArray
@@ -60,14 +68,19 @@ def shopper_from_session(session: Session, index_of: Mapping[str, int], now_ms: 
     due = np.where(count > 1, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
     history = events[:, 0].astype(np.int32)
     idle_s = max(0, now_ms - int(events[-1, 2])) / 1000.0 if history.size else 0.0
+    last = int(events[-1, 1]) if history.size else 0
     context = (
         np.log1p(history.size),
         np.unique(history).size / max(1, history.size),
         np.log1p(count.size),
         np.log1p(idle_s) / 16.0,
         np.log1p(len(cart)),
+        float(last == _VIEW),
+        float(last == _ADD),
+        float(last == _PURCHASE),
     )
     return Shopper(
+        now_ms=now_ms,
         history=history,
         types=events[:, 1].astype(np.int32),
         times_ms=events[:, 2],

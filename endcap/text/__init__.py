@@ -11,6 +11,7 @@ from endcap.text.words_file import (
     WordsAbout,
     decode_words,
     encode_words,
+    fingerprint_of,
     load_words,
     words_entry,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "distinct_texts",
     "encode_words",
     "find_items",
+    "fingerprint_of",
     "item_text",
     "load_words",
     "open_index",

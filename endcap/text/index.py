@@ -11,7 +11,7 @@ from endcap.errors import BundleError
 from endcap.text.encoder import TextEncoder
 from endcap.text.lexicon import Lexicon, build_lexicon
 from endcap.text.phrases import without_measures
-from endcap.text.words_file import Words
+from endcap.text.words_file import Words, fingerprint_of
 
 
 class TextIndex(NamedTuple):
@@ -37,10 +37,11 @@ def item_text(item: CatalogueItem) -> str:
 
 
 def distinct_texts(items: Sequence[CatalogueItem]) -> tuple[tuple[str, ...], IntArray]:
-    """The texts [U] in the order of the items, and which of them each item has [V]."""
-    number_of: dict[str, int] = {}
-    text_of = [number_of.setdefault(item_text(item), len(number_of)) for item in items]
-    return tuple(number_of), np.array(text_of, dtype=np.int32)
+    """The texts [U] in alphabetical order, and which of them each item has [V]."""
+    of_items = [item_text(item) for item in items]
+    texts = tuple(sorted(set(of_items)))
+    number_of = {text: number for number, text in enumerate(texts)}
+    return texts, np.array([number_of[text] for text in of_items], dtype=np.int32)
 
 
 def open_index(items: Sequence[CatalogueItem], words: Words, encoder: TextEncoder) -> TextIndex:
@@ -50,10 +51,10 @@ def open_index(items: Sequence[CatalogueItem], words: Words, encoder: TextEncode
         BundleError: the words were made for other items.
     """
     texts, text_of = distinct_texts(items)
-    if words.text_vectors.shape[0] != len(texts):
+    if words.about.texts != fingerprint_of(texts):
         raise BundleError(
-            f"The bundle's words describe {words.text_vectors.shape[0]} texts, its items have "
-            f"{len(texts)}. Train it again."
+            "The bundle's words were made for other titles or categories than its items have. Make "
+            "them anew: endcap words --bundle FOLDER."
         )
     by_text = np.argsort(text_of, kind="stable").astype(np.int32) + 1
     ends = np.cumsum(np.bincount(text_of, minlength=len(texts)))

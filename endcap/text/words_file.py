@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,18 +23,20 @@ Int8Array = npt.NDArray[np.int8]
 class WordsAbout(msgspec.Struct, frozen=True, kw_only=True):
     """`encoder`: "static", or the sha256 of the ONNX encoder that made the vectors. `teacher`: the
     model that the student learned from. `least_similarity`: below it, a phrase names nothing here.
-    `breaks`: frequent words of the shop's language that stand between the names of goods.
+    `texts`: `fingerprint_of` the catalogue's texts. `breaks`: frequent words of the shop's language
+    that stand between the names of goods.
     """
 
     encoder: str
     teacher: str
     least_similarity: float
+    texts: str
     breaks: tuple[str, ...] = ()
 
 
 class Words(NamedTuple):
     """`text_vectors` [U, d] times `text_scales` [U]: the catalogue's texts, in the order of
-    `endcap.text.index.distinct_texts`. `table` is empty where an ONNX encoder is used."""
+    `endcap.text.distinct_texts`. `table` is empty where an ONNX encoder is used."""
 
     about: WordsAbout
     text_vectors: Int8Array
@@ -73,6 +76,11 @@ def load_words(folder: Path, manifest: Manifest) -> Words:
             "differ). Fetch the bundle again or train it anew with `endcap train`."
         )
     return decode_words(raw)
+
+
+def fingerprint_of(texts: Sequence[str]) -> str:
+    """The sha256 of a catalogue's texts in their order."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def words_entry(raw: bytes) -> FileEntry:

@@ -1,7 +1,7 @@
 """Phrases of shoppers at a grocer's, by hand: what each should find, and what a grocer has not.
 
-Written before anything was measured with them. The patterns are searched in "title | category" of
-Complete Journey's items in lower case.
+Written before anything was measured with them; "toilet paper" was made stricter since. The patterns
+are searched in "title | category" of Complete Journey's items in lower case.
 """
 
 FOUND = {

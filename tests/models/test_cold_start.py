@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 
 from endcap.catalogue import CatalogueItem
 from endcap.events import EventType
 from endcap.export.data.interactions import Cases, DataSet, Interactions, Split
 from endcap.export.data.protocols import split
+from endcap.export.encoder import EncoderOptions, SessionEncoder
 from endcap.export.text.cold_items import place_cold_items, popularity_of_like
 from endcap.export.text.cold_start import cold_start
 from endcap.export.text.hidden_items import hide_items
 from endcap.export.text.shopper_space import svd_space
+from endcap.export.text.unseen_items import place_unseen
 
 pytestmark = pytest.mark.models
 AISLES, OF_AISLE, SHOPPERS, VISITS = 10, 20, 300, 24
@@ -134,3 +137,39 @@ def test_text_finds_the_shopper_s_aisle_where_counts_know_nothing(
     assert found["by_text"]["hr_at_20_hidden"] > 2.5 * found["random"]["hr_at_20_hidden"]
     assert found["by_text"]["hr_at_20_hidden"] > 1.5 * found["like_popular"]["hr_at_20_hidden"]
     assert found["random"]["hr_at_20_hidden"] == pytest.approx(20 / (0.4 * N_ITEMS), abs=0.001)
+
+
+class Letters:
+    """Encodes a text by its last letter."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        vectors = np.zeros((len(texts), AISLES), dtype=np.float32)
+        for row, text in enumerate(texts):
+            if text:
+                vectors[row, ord(text[-1]) - ord("a")] = 1.0
+        return vectors
+
+    def is_word(self, word: str) -> bool:
+        return True
+
+
+def test_an_item_that_training_never_met_lies_in_its_aisle_of_the_transformer(
+    shop: DataSet, parts: Split
+) -> None:
+    torch.manual_seed(1)
+    encoder = SessionEncoder(N_ITEMS, EncoderOptions(dim=16, layers=1, length=10))
+    cold = hide_items(parts.known, parts.test, 0.1, seed=1)
+    trained = encoder.items.weight.detach().clone()
+    named = [
+        CatalogueItem(i.item_id, f"aisle {chr(ord('a') + aisle_of(n))}")
+        for n, i in enumerate(shop.items, start=1)
+    ]
+    assert place_unseen(encoder, cold.known, named, Letters()) == cold.hidden.size
+    now = encoder.items.weight.detach()
+    kept = np.setdiff1d(np.arange(N_ITEMS + 1), cold.hidden)
+    assert torch.equal(now[kept], trained[kept])
+    vectors = encoder.item_vectors(torch.arange(N_ITEMS + 1)).detach().numpy()
+    for item in cold.hidden:
+        like = [n for n in kept[1:] if aisle_of(n) == aisle_of(item)]
+        mean = vectors[like].mean(0)
+        assert vectors[item] @ mean / np.linalg.norm(mean) > 0.99

@@ -1,0 +1,82 @@
+"""`endcap train` and `endcap evaluate` as a person types them."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from endcap.bundle import load_bundle
+
+pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty shoppers who go round one of ten aisles of twelve items, with a shop's own names."""
+    rng = np.random.default_rng(11)
+    file = tmp_path_factory.mktemp("shop") / "clicks.csv"
+    with file.open("w", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["visitor", "sku", "event_type", "ts"])
+        for visitor in range(60):
+            at, place = 1_700_000_000 + visitor * 5000, int(rng.integers(12))
+            for _ in range(40):
+                place = (place + int(rng.integers(1, 3))) % 12
+                at += int(rng.integers(60, 90_000))
+                rows.writerow([f"v{visitor}", f"sku-{visitor % 10}-{place}", "view", at])
+    return file
+
+
+def _endcap(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "endcap.deploy.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=170)
+
+
+def test_one_command_trains_compares_reports_and_keeps_the_bundle(
+    clicks: Path, tmp_path: Path
+) -> None:
+    mapped = [f"--column={pair}" for pair in ("user_id=visitor", "item_id=sku", "timestamp=ts")]
+    done = _endcap(
+        *("evaluate", str(clicks), *mapped, "--epochs", "3", "--trials", "2", "--json"),
+        *("--opponents", "pop,co-visitation", "--out", "kept", "--report", "page"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["protocol"] == "time"
+    assert found["opponents"].keys() == {"pop", "co-visitation"}
+    assert found["metrics"]["hr_at_10"] > found["opponents"]["pop"]["hr_at_10"]
+    assert found["seconds_to_train"] > 0
+    assert found["users_per_s"] > 0
+    bundle = load_bundle(tmp_path / "kept")
+    assert bundle.manifest.vocabulary_size == 120
+    assert bundle.manifest.command.startswith("endcap evaluate")
+    assert json.loads((tmp_path / "page" / "report.json").read_text()) == found
+    assert "co-visitation" in (tmp_path / "page" / "report.html").read_text()
+
+    again = _endcap(
+        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--opponents", "none", "--json"),
+        cwd=tmp_path,
+    )
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["metrics"] == found["metrics"]
+
+
+def test_a_file_with_other_columns_is_refused_with_what_to_do(clicks: Path, tmp_path: Path) -> None:
+    done = _endcap("train", str(clicks), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "user_id" in done.stderr
+    assert "--column" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_opponent_is_named_before_anything_is_read(tmp_path: Path) -> None:
+    done = _endcap("evaluate", "nowhere.csv", "--opponents", "popp", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "popp" in done.stderr
+    assert "vmis-knn" in done.stderr
