@@ -156,15 +156,18 @@ def tune(
             out,
             bars,
         )
-        default = needed.options_for(
+        begun = needed.options_for(
             asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs)
         )
-        found = needed.tune(asked.data, asked.split, default, trials, out, bars)
+        found = needed.tune(asked.data, asked.split, begun, trials, out, bars)
     best = max((t for t in found.trials if t.state == "complete"), key=lambda trial: trial.score)
+    default = found.trials[0].choice
     told = {
         "options": str(out / "options.json"),
         "score": found.score,
-        "default_score": found.trials[0].score,
+        "default_score": next(
+            t.score for t in found.trials if t.choice == default and t.state != "fail"
+        ),
         "trials": len(found.trials),
         "best_trial": best.number,
         "choice": best.choice,

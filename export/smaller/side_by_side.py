@@ -3,6 +3,7 @@
 import time
 from itertools import islice
 from statistics import median
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -50,7 +51,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
         return max(1.0 - now / then if then > 0 else 0.0 for then, now in pairs)
 
 
-class Contestant(msgspec.Struct, frozen=True):
+class Contestant(NamedTuple):
     """A ranker and the bytes of its bundle's files."""
 
     ranker: GraphRanker

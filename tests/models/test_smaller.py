@@ -4,19 +4,22 @@ import fcntl
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from endcap.bundle import load_bundle
+from endcap.deploy.cli import app
 from endcap.errors import BundleError, SettingsError
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 pytest.importorskip("optuna", reason="optuna is missing: pip install 'endcap[export]'")
 
 import onnx  # noqa: E402
-from aisle_shop import OPTIONS, Quiet, shop  # noqa: E402
+from aisle_shop import OPTIONS, Quiet, shop, write_events  # noqa: E402
 
 from endcap.export.commands import Wishes, options_for  # noqa: E402
 from endcap.export.data.interactions import DataSet, Split  # noqa: E402
@@ -315,6 +318,34 @@ def test_a_hopeless_trial_is_pruned_and_never_the_best(
     pruned = [trial for trial in found.trials if trial.state == "pruned"]
     assert pruned
     assert all(trial.score <= found.score for trial in pruned)
+
+
+def test_the_commands_search_train_with_what_was_found_and_make_it_smaller(
+    data: DataSet, tmp_path: Path
+) -> None:
+    events = tmp_path / "events.csv"
+    write_events(data, events)
+    tuned, model = tmp_path / "tuned", tmp_path / "model"
+    found = _endcap("tune", events, "--trials", 2, "--epochs", 1, "--out", tuned)
+    assert found["trials"] == 2
+    assert found["score"] >= found["default_score"] > 0
+
+    _endcap("train", events, "--options", tuned / "options.json", "--out", model)
+    for command, more in (("quantise", ("--may-lose", 1)), ("distil", ("--epochs", 1))):
+        out = tmp_path / command
+        cost = _endcap(command, events, "--bundle", model, "--out", out, "--questions", 40, *more)
+        after = load_bundle(out)
+        assert cost["after"]["graph_bytes"] == len(after.model) < cost["before"]["graph_bytes"]
+        assert cost["questions"] == 40
+        assert 0 < cost["overlap_at_20"] <= 1
+        assert after.manifest.made_from["model.onnx"]
+
+
+def _endcap(*arguments: object) -> dict[str, Any]:
+    done = CliRunner().invoke(app, [*map(str, arguments), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _tune(data: DataSet, parts: Split, trials: int, folder: Path) -> Searched:

@@ -1,5 +1,7 @@
 """A small shop whose habits are known, and how to learn from it in seconds."""
 
+from pathlib import Path
+
 import numpy as np
 
 from endcap.catalogue import CatalogueItem
@@ -66,3 +68,14 @@ def shop(seed: int = 3, changed_from_week: int = 99) -> DataSet:
     names = tuple(f"u{user}" for user in range(80))
     cuts = Cuts(9 * WEEK_MS, 11 * WEEK_MS)
     return DataSet("small-shop", events, names, catalogue, {"source": "a test"}, cuts)
+
+
+def write_events(data: DataSet, path: Path) -> None:
+    """The shop as an events file."""
+    events = data.interactions
+    rows = ["user_id,item_id,event_type,timestamp"]
+    for user in range(events.n_sequences):
+        for place in range(events.offsets[user], events.offsets[user + 1]):
+            seconds = 1_600_000_000 + int(events.times_ms[place]) // 1000
+            rows.append(f"u{user},{data.items[events.items[place] - 1].item_id},purchase,{seconds}")
+    path.write_text("\n".join(rows) + "\n")
