@@ -44,7 +44,7 @@ def load_encoder(folder: Path, n_items: int, learned_from: str) -> SessionEncode
             f"{path} is not there or holds no Transformer ({error}). `endcap train` leaves it "
             "beside the bundle: train the teacher with this version, or copy the whole folder."
         ) from error
-    if about["learned_from"] != learned_from:
+    if about.get("learned_from") != learned_from:
         raise BundleError(
             f"The teacher in {folder} learned from other events than this division of the data "
             "holds; it may have seen what its student will be asked. Name the same data, protocol "

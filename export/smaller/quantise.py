@@ -113,13 +113,11 @@ def _write(
         bundle.manifest,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        metrics={"endcap": _figures(cost.after), "before": _figures(cost.before)},
+        metrics={"endcap": _figures(cost.after), "cost": _cost(cost)},
         made_from={
             "model.onnx": hashlib.sha256(bundle.model).hexdigest(),
             "command": bundle.manifest.command,
             "how": "static int8" if options.is_static else "dynamic int8",
-            "questions": str(cost.questions),
-            "overlap_at_20": f"{cost.overlap_at_20:.4f}",
         },
     )
     written = write_bundle(out, manifest, bundle.items, bundle.generators, smaller.model)
@@ -128,6 +126,11 @@ def _write(
         shutil.copyfile(source / name, out / name)
     if beside:
         write_manifest(out, msgspec.structs.replace(written, files=written.files | beside))
+
+
+def _cost(cost: Cost) -> dict[str, float]:
+    before = {f"before_{name}": value for name, value in _figures(cost.before).items()}
+    return before | {"questions": float(cost.questions), "overlap_at_20": cost.overlap_at_20}
 
 
 def _figures(side: Side) -> dict[str, float]:
