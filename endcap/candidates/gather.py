@@ -174,9 +174,9 @@ def _first_of_each_source(*sources: IntArray) -> IntArray:
         place = np.concatenate([np.arange(source.size) for source in sources])
         best = np.full(unique.size, pooled.size)
         np.minimum.at(best, whose, place)
-        kept = np.sort(np.argsort(best, kind="stable")[: MAX_CANDIDATES + 1])
-        unique = unique[kept]
-    return unique[unique > 0][:MAX_CANDIDATES].astype(np.int32)
+        best[unique == 0] = pooled.size
+        unique = np.sort(unique[np.argsort(best, kind="stable")[:MAX_CANDIDATES]])
+    return unique[unique > 0].astype(np.int32)
 
 
 def _positions(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
