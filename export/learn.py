@@ -29,14 +29,14 @@ _LARGE_CATALOGUE = 20_000
 
 
 class LearnOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that `endcap train` may choose. `refit_epochs`: over what only `known` holds."""
+    """All that `endcap train` may choose. `refit`: learn anew from all that is known in the end."""
 
     encoder: EncoderOptions = EncoderOptions()
     fit: FitOptions = FitOptions()
     generators: GeneratorOptions = GeneratorOptions()
     blend: BlendOptions = BlendOptions()
     blend_fit: BlendFit = BlendFit()
-    refit_epochs: int = 2
+    refit: bool = True
 
 
 class Learned(NamedTuple):
@@ -91,7 +91,9 @@ def learn(
 
     1. Train the Transformer on `train`; validation says when to stop.
     2. Index `train`; learn the blend on validation, with these indexes.
-    3. Where more is known: train on over `known`, and index that.
+    3. Where more is known: train anew on `known`, for as many epochs as were best, and index that.
+       Going on from the first weights leaves items that are new half learned: on RetailRocket
+       HR@20 of the Transformer alone is .134 then, .144 from the start.
     4. Export; compare with torch.
     """
     begun = time.monotonic()
@@ -106,15 +108,18 @@ def learn(
     model = BlendedRescorer(encoder, _facts(generators), options.blend)
     fit_blend(model, split.validation, items, generators, options.blend_fit, progress)
     importance = model.importance()
-    if split.known is not split.train and options.refit_epochs:
-        refit = msgspec.structs.replace(
-            options.fit,
-            epochs=options.refit_epochs,
-            learning_rate=options.fit.learning_rate / 4,
-            seed=options.fit.seed + 1,
+    if split.known is not split.train and options.refit:
+        best = max(
+            range(len(curve)), key=lambda epoch: curve[epoch].valid_hr + curve[epoch].valid_mrr
         )
-        progress.say("training on over all that is known before the test")
-        fit_encoder(encoder, split.known, None, refit, progress, teacher=teacher)
+        refit = msgspec.structs.replace(
+            options.fit, epochs=best + 1, patience=best + 1, seed=options.fit.seed + 1
+        )
+        progress.say(f"training anew on all that is known before the test: {best + 1} epochs")
+        torch.manual_seed(refit.seed)
+        anew = SessionEncoder(len(items), options.encoder)
+        fit_encoder(anew, split.known, None, refit, progress, teacher=teacher)
+        encoder.load_state_dict(anew.state_dict())
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(generators))
     graph = export_onnx(model)

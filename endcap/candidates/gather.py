@@ -166,18 +166,17 @@ def _describe_named(column: FloatArray, ids: IntArray, named: Scored) -> None:
 
 
 def _first_of_each_source(*sources: IntArray) -> IntArray:
+    """The union, ascending; where it is too large the first of each source, then the second of
+    each, and so on: every source keeps its best."""
     pooled = np.concatenate(sources)
-    unique, first = np.unique(pooled, return_index=True)
-    if unique.size and unique[0] == 0:
-        unique, first = unique[1:], first[1:]
+    unique, whose = np.unique(pooled, return_inverse=True)
     if unique.size > MAX_CANDIDATES:
-        # Every source keeps its best: the first of each, then the second of each, and so on.
-        ends = np.cumsum([source.size for source in sources])
-        starts = np.concatenate([[0], ends[:-1]])
-        place = first - starts[np.searchsorted(ends, first, side="right")]
-        keep = np.sort(np.argsort(place, kind="stable")[:MAX_CANDIDATES])
-        unique = unique[keep]
-    return unique.astype(np.int32)
+        place = np.concatenate([np.arange(source.size) for source in sources])
+        best = np.full(unique.size, pooled.size)
+        np.minimum.at(best, whose, place)
+        best[unique == 0] = pooled.size
+        unique = np.sort(unique[np.argsort(best, kind="stable")[:MAX_CANDIDATES]])
+    return unique[unique > 0].astype(np.int32)
 
 
 def _positions(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:

@@ -20,7 +20,6 @@ OPTIONS = LearnOptions(
     fit=FitOptions(epochs=3, positions=512, learning_rate=5e-3),
     blend=BlendOptions(width=16, own=20),
     blend_fit=BlendFit(epochs=3),
-    refit_epochs=1,
 )
 
 
