@@ -54,7 +54,7 @@ class Ranks(NamedTuple):
         total = int(flat[-1].item())
         flat /= max(1, total)
         sizes = [parameter.numel() for parameter in parameters]
-        gradients = torch.split(flat[:-2], sizes)  # type: ignore[no-untyped-call]
+        gradients = torch.split(flat[:-2], sizes)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient.view_as(parameter)
         return float(flat[-2].item()), total
