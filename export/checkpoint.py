@@ -28,6 +28,24 @@ class Checkpoint(NamedTuple):
         _unfinished(self.path).unlink(missing_ok=True)
 
 
+class Halfway(NamedTuple):
+    """The folder where half-done training lies, written every `every_s` seconds."""
+
+    folder: Path
+    every_s: float = EVERY_S
+
+    def checkpoints(self, of: dict[str, str]) -> tuple[Checkpoint, Checkpoint]:
+        """Of the first fit, and of the one over all that is known."""
+        names = ("checkpoint.pt", "checkpoint-refit.pt")
+        first, last = (Checkpoint(self.folder / name, of, self.every_s) for name in names)
+        return first, last
+
+    def remove(self) -> None:
+        """The bundle is whole."""
+        for checkpoint in self.checkpoints({}):
+            checkpoint.remove()
+
+
 def store(
     checkpoint: Checkpoint,
     encoder: SessionEncoder,

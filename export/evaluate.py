@@ -13,13 +13,13 @@ from endcap.arrays import IntArray
 from endcap.bundle import Bundle, load_bundle
 from endcap.errors import EndcapError
 from endcap.export.bundling import bundle_learned
-from endcap.export.checkpoint import EVERY_S
+from endcap.export.checkpoint import EVERY_S, Halfway
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.encoder_file import store_encoder
 from endcap.export.fingerprint import fingerprint
 from endcap.export.graph_ranker import GraphRanker, timed_slates
 from endcap.export.imitation import Teacher
-from endcap.export.learn import Halfway, Learned, LearnOptions, fit_transformer, learn
+from endcap.export.learn import Learned, LearnOptions, fit_transformer, learn
 from endcap.export.line_up import opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import shop_of
@@ -46,6 +46,9 @@ class Where(NamedTuple):
     checkpoint_every_s: float = EVERY_S
 
 
+HERE = Where()
+
+
 def train(
     data: DataSet,
     split: Split,
@@ -55,7 +58,7 @@ def train(
     progress: Progress,
     teacher: Teacher | None = None,
     made_from: dict[str, str] | None = None,
-    where: Where = Where(),  # noqa: B008 -- a tuple: nobody can change it
+    where: Where = HERE,
 ) -> Trained:
     """Learn, answer the test once, write the bundle and beside it what a student learns from.
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ from endcap.candidates.generators import GeneratorOptions, Generators, build_gen
 from endcap.catalogue import CatalogueItem
 from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer, BlendOptions
-from endcap.export.checkpoint import EVERY_S, Checkpoint
+from endcap.export.checkpoint import Halfway
 from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.encoder import EncoderOptions, SessionEncoder
 from endcap.export.fingerprint import fingerprint
@@ -60,24 +59,6 @@ class Learned(NamedTuple):
     largest_difference: float
     seconds: float
     first_encoder: dict[str, torch.Tensor]
-
-
-class Halfway(NamedTuple):
-    """The folder where half-done training lies, written every `every_s` seconds."""
-
-    folder: Path
-    every_s: float = EVERY_S
-
-    def checkpoints(self, of: dict[str, str]) -> tuple[Checkpoint, Checkpoint]:
-        """Of the first fit, and of the one over all that is known."""
-        names = ("checkpoint.pt", "checkpoint-refit.pt")
-        first, last = (Checkpoint(self.folder / name, of, self.every_s) for name in names)
-        return first, last
-
-    def remove(self) -> None:
-        """The bundle is whole."""
-        for checkpoint in self.checkpoints({}):
-            checkpoint.remove()
 
 
 def options_for(train: Interactions, n_items: int, seed: int) -> LearnOptions:

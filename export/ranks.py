@@ -123,7 +123,7 @@ def _device(wish: str, local_rank: int) -> torch.device:
 def _together(act: Callable[[], Any]) -> None:
     try:
         act()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise EndcapError(
             "Another process of this training has ended or cannot be reached; its own message says "
             f"why. Call the same command again to go on from the last checkpoint. ({error})"

@@ -25,8 +25,9 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endc
 
 from aisle_shop import OPTIONS, Quiet, shop  # noqa: E402
 
+from endcap.export.checkpoint import Halfway  # noqa: E402
 from endcap.export.data.protocols import split  # noqa: E402
-from endcap.export.learn import Halfway, fit_transformer  # noqa: E402
+from endcap.export.learn import fit_transformer  # noqa: E402
 from endcap.export.options_file import store_options, with_seed  # noqa: E402
 from endcap.export.ranks import ranks_here  # noqa: E402
 
@@ -101,6 +102,19 @@ def test_a_checkpoint_of_another_training_is_refused_with_what_to_do(tmp_path: P
     (tmp_path / "checkpoint.pt").write_bytes(b"not one")
     with pytest.raises(SettingsError, match="cannot be read as a checkpoint"):
         fit_transformer(split(data, "time"), data.items, OPTIONS, Quiet(), halfway)
+
+
+def test_a_fit_that_ended_early_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Killed after it, while the blend is learned, the next run must not train an epoch more."""
+    data, halfway = shop(), Halfway(tmp_path)
+    fit = msgspec.structs.replace(OPTIONS.fit, patience=0)
+    options, parts = msgspec.structs.replace(OPTIONS, fit=fit), split(data, "time")
+    first = fit_transformer(parts, data.items, options, Quiet(), halfway)
+    assert len(first.curve) == 1 < fit.epochs
+    again = fit_transformer(parts, data.items, options, Quiet(), halfway)
+    assert again.curve == first.curve
+    for name, weights in first.last.items():
+        assert torch.equal(again.last[name], weights)
 
 
 def test_two_processes_share_the_steps_and_learn_what_one_learns(
