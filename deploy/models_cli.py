@@ -3,11 +3,15 @@
 import importlib
 import json
 import shlex
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 
 from endcap.deploy.data_options import (
     Columns,
@@ -30,6 +34,12 @@ Epochs = Annotated[int | None, typer.Option(help="At most; else by the size of t
 Options = Annotated[
     Path | None, typer.Option(help="An options.json of `endcap tune`; the seed stays --seed.")
 ]
+Device = Annotated[
+    str, typer.Option(help="auto (a GPU where there is one), cpu or cuda.", metavar="NAME")
+]
+CheckpointEvery = Annotated[
+    float, typer.Option(help="Seconds; what a killed run loses at most.", min=0)
+]
 
 
 def train(
@@ -50,24 +60,30 @@ def train(
     sessions: Annotated[
         int | None, typer.Option(help="Newest ones kept; fewer make a smaller bundle.", min=1)
     ] = None,
+    device: Device = "auto",
+    checkpoint_every: CheckpointEvery = 60.0,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
     """Train on a shop's events, export, and write the bundle.
 
     Interrupted, it goes on where it stopped when it is called again with the same --out.
+    Under torchrun several processes share the Transformer's training.
 
     Examples:
       endcap train events.parquet --out runs/spring
+      torchrun --nproc-per-node 2 -m endcap.deploy.cli train events.parquet --out runs/spring
       endcap train clicks.csv.gz --column user_id=visitorid --column timestamp=ts
       endcap train completejourney
     """
     needed = from_export("commands")
     given = needed.load_options(options) if options else None
-    with Bars(screen) as bars:
+    where = needed.Where(device, checkpoint_every)
+    ranks = needed.ranks_here(device)
+    with Bars(screen if ranks.leads else _SILENT) as bars, working_folder(out, ranks.rank) as work:
         asked = read_data(
             Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            out,
+            work,
             bars,
         )
         chosen = needed.options_for(
@@ -75,7 +91,12 @@ def train(
             len(asked.data.items),
             needed.Wishes(seed, epochs, neighbours, sessions, given),
         )
-        trained = needed.train(asked.data, asked.split, chosen, out, this_command(), bars)
+        if not ranks.leads:
+            needed.train_along(asked.data, asked.split, chosen, out, bars, where)
+            return
+        trained = needed.train(
+            asked.data, asked.split, chosen, out, this_command(), bars, where=where
+        )
     metrics = trained.bundle.manifest.metrics
     if as_json:
         print(json.dumps({"bundle": str(out), "metrics": metrics["endcap"]}))
@@ -114,6 +135,8 @@ def evaluate(
     ] = None,
     options: Options = None,
     epochs: Epochs = None,
+    device: Device = "auto",
+    checkpoint_every: CheckpointEvery = 60.0,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -128,10 +151,14 @@ def evaluate(
     given = needed.load_options(options) if options else None
     figures = needed.published_of(published) if published else ()
     names = needed.opponent_names(opponents)
-    with Bars(screen) as bars:
+    where = needed.Where(device, checkpoint_every)
+    ranks = needed.ranks_here(device)
+    if bundle is not None and ranks.size > 1:
+        raise EndcapError("With --bundle nothing is trained: evaluate in one process.")
+    with Bars(screen if ranks.leads else _SILENT) as bars, working_folder(out, ranks.rank) as work:
         asked = read_data(
             Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            out,
+            work,
             bars,
         )
         learned = None
@@ -141,8 +168,12 @@ def evaluate(
                 len(asked.data.items),
                 needed.Wishes(seed, epochs, options=given),
             )
-            command = this_command()
-            loaded, learned = needed.train(asked.data, asked.split, chosen, out, command, bars)
+            if not ranks.leads:
+                needed.train_along(asked.data, asked.split, chosen, out, bars, where)
+                return
+            loaded, learned = needed.train(
+                asked.data, asked.split, chosen, out, this_command(), bars, where=where
+            )
         else:
             loaded = needed.load_bundle(bundle)
         found = needed.evaluate(
@@ -170,6 +201,20 @@ def evaluate(
             screen.print(f"[yellow]warning:[/yellow] {warning}")
 
 
+@contextmanager
+def working_folder(out: Path, rank: int) -> Iterator[Path]:
+    """Where larger data lies while it is in use: processes that train along have each their own,
+    which goes with them."""
+    if rank == 0:
+        yield out
+        return
+    own = out / f"process-{rank}"
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def from_export(module: str) -> Any:
     """A module of `endcap.export`, which needs torch.
 
@@ -190,6 +235,7 @@ def this_command() -> str:
     return shlex.join(["endcap", *sys.argv[1:]])
 
 
+_SILENT = Console(quiet=True)
 _SHOWN = ("hr_at_10", "hr_at_20", "ndcg_at_10", "mrr_at_20", "coverage")
 
 

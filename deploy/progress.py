@@ -39,7 +39,11 @@ class Bars:
         self._bars.console.print(sentence)
 
     def advance(self, what: str, done: int, of: int) -> None:
-        """`done` of `of` steps of a task; the first call adds its bar."""
+        """`done` of `of` steps of a task; the first call adds its bar.
+
+        The time left is told from what is done after the first call: what an earlier run did has
+        taken no time in this one.
+        """
         if what not in self._tasks:
-            self._tasks[what] = self._bars.add_task(what, total=of)
+            self._tasks[what] = self._bars.add_task(what, total=of, completed=done)
         self._bars.update(self._tasks[what], completed=done, total=of)

@@ -9,13 +9,14 @@ from endcap.bundle import Bundle, load_bundle
 from endcap.errors import SettingsError
 from endcap.export import evaluate as evaluation
 from endcap.export.data.interactions import DataSet, Interactions, Split
-from endcap.export.evaluate import ranker_of, train
+from endcap.export.evaluate import Where, ranker_of, train, train_along
 from endcap.export.learn import Learned, LearnOptions
 from endcap.export.learn import options_for as defaults_for
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.tuning import Budget, opponent_named
 from endcap.export.options_file import load_options, with_seed
 from endcap.export.progress import Progress
+from endcap.export.ranks import ranks_here
 from endcap.export.report.feedback_rows import feedback_from
 from endcap.export.report.found import Found, Published
 from endcap.export.report.page import write_report
@@ -23,6 +24,7 @@ from endcap.export.report.published import published_of
 
 __all__ = [
     "Evaluation",
+    "Where",
     "Wishes",
     "as_json",
     "evaluate",
@@ -31,7 +33,9 @@ __all__ = [
     "opponent_names",
     "options_for",
     "published_of",
+    "ranks_here",
     "train",
+    "train_along",
     "write_report",
 ]
 

@@ -76,6 +76,11 @@ class SessionEncoder(nn.Module):
         """V; item indexes run from 1 to V."""
         return self.items.num_embeddings - 1
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie, and where inputs must."""
+        return self.items.weight.device
+
     def item_vectors(self, ids: Tensor) -> Tensor:
         """Normalised item vectors [..., d]; zero for padding."""
         return nn.functional.normalize(self.items(ids), dim=-1)

@@ -11,18 +11,21 @@ import numpy as np
 
 from endcap.arrays import IntArray
 from endcap.bundle import Bundle, load_bundle
+from endcap.errors import EndcapError
 from endcap.export.bundling import bundle_learned
+from endcap.export.checkpoint import EVERY_S, Halfway
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.encoder_file import store_encoder
 from endcap.export.fingerprint import fingerprint
 from endcap.export.graph_ranker import GraphRanker, timed_slates
 from endcap.export.imitation import Teacher
-from endcap.export.learn import Learned, LearnOptions, learn
+from endcap.export.learn import Learned, LearnOptions, fit_transformer, learn
 from endcap.export.line_up import opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import shop_of
 from endcap.export.opponents.tuning import Budget, fit, opponent_named
 from endcap.export.progress import Progress
+from endcap.export.ranks import joined, ranks_here
 from endcap.export.report.comparison import compare
 from endcap.export.report.found import OURS, About, Epoch, Found, Published
 
@@ -36,6 +39,16 @@ class Trained(NamedTuple):
     learned: Learned
 
 
+class Where(NamedTuple):
+    """`device`: auto, cpu or cuda. `checkpoint_every_s`: what a killed run loses at most."""
+
+    device: str = "auto"
+    checkpoint_every_s: float = EVERY_S
+
+
+HERE = Where()
+
+
 def train(
     data: DataSet,
     split: Split,
@@ -45,13 +58,23 @@ def train(
     progress: Progress,
     teacher: Teacher | None = None,
     made_from: dict[str, str] | None = None,
+    where: Where = HERE,
 ) -> Trained:
     """Learn, answer the test once, write the bundle and beside it what a student learns from.
 
-    What is left half done is gone on with: the checkpoint lies in `out` until the bundle is whole.
+    What is left half done is gone on with: the checkpoints lie in `out` until the bundle is whole.
+
+    Raises:
+        SettingsError: there is no such device; the checkpoints are of another training.
+        EndcapError: a process that trains along has ended.
     """
-    checkpoint = out / "checkpoint.pt"
-    learned = learn(split, data.items, options, progress, checkpoint, teacher)
+    ranks = ranks_here(where.device)
+    if not ranks.leads:
+        raise EndcapError("torchrun can share `endcap train` and `endcap evaluate` alone.")
+    halfway = Halfway(out, where.checkpoint_every_s)
+    with joined(ranks):
+        fitted = fit_transformer(split, data.items, options, progress, halfway, teacher, ranks)
+    learned = learn(split, data.items, options, progress, fitted)
     length = options.encoder.length
     ranker = GraphRanker(
         learned.graph, learned.generators, length, data.items, data.items, progress
@@ -61,8 +84,26 @@ def train(
     bundle_learned(out, learned, data, command, metrics, length, made_from or {})
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
-    checkpoint.unlink(missing_ok=True)
+    halfway.remove()
     return Trained(load_bundle(out), learned)
+
+
+def train_along(
+    data: DataSet,
+    split: Split,
+    options: LearnOptions,
+    out: Path,
+    progress: Progress,
+    where: Where,
+) -> None:
+    """What a process that does not lead does: its share of the steps, and nothing else.
+
+    Raises:
+        EndcapError: as `train` does.
+    """
+    ranks = ranks_here(where.device)
+    with joined(ranks):
+        fit_transformer(split, data.items, options, progress, Halfway(out), None, ranks)
 
 
 def baselines(split: Split, n_items: int, seed: int) -> dict[str, dict[str, float]]:

@@ -32,7 +32,10 @@ class BlendFit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Told(NamedTuple):
-    """Questions as the network sees them: `ids` [B, N], `inputs` [B, N, n], `wanted` [B, N]."""
+    """Questions as the network sees them: `ids` [B, N], `inputs` [B, N, n], `wanted` [B, N].
+
+    All of them together lie in the machine's memory; one at a time goes to the model's device.
+    """
 
     ids: Tensor
     inputs: Tensor
@@ -106,7 +109,8 @@ def tell(
         asked, Vocabulary(items, items), generators, model.encoder.options.length
     ):
         with torch.no_grad():
-            ids, inputs = model.inputs(*(torch.from_numpy(array) for array in batch))
+            told = (torch.from_numpy(array).to(model.encoder.device) for array in batch)
+            ids, inputs = (tensor.cpu() for tensor in model.inputs(*told))
         wanted = torch.from_numpy(_answers(asked, rows, ids.numpy()))
         answered = wanted.any(dim=1)
         is_held = torch.from_numpy(asked.sequences[rows] % _HELD_BACK == 0)
@@ -143,6 +147,7 @@ def _standardise(model: BlendedRescorer, learned: list[Told]) -> None:
 
 
 def _listwise(model: BlendedRescorer, told: Told) -> Tensor:
-    scores = model.weigh(told.ids, told.inputs)
-    share = told.wanted / told.wanted.sum(dim=1, keepdim=True)
+    ids, inputs, wanted = (tensor.to(model.encoder.device) for tensor in told)
+    scores = model.weigh(ids, inputs)
+    share = wanted / wanted.sum(dim=1, keepdim=True)
     return -(share * torch.log_softmax(scores, dim=1)).sum(dim=1).mean()

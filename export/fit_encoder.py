@@ -1,10 +1,8 @@
 """Train the Transformer: every position of every window, one pass, with checkpoints."""
 
 import copy
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -12,13 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from endcap.export.checkpoint import Checkpoint, read, restore, store
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
+from endcap.export.fit_state import Epoch, FitState, Part
 from endcap.export.imitation import Teacher, imitation
 from endcap.export.progress import Progress
+from endcap.export.ranks import ALONE, Ranks
 from endcap.export.retrieval import hits_at
 from endcap.export.sampled_softmax import Negatives, sampled_softmax
-from endcap.export.windows import Window, epoch_of_windows, n_batches
+from endcap.export.windows import EpochOfWindows, Window, n_batches
 
 
 class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,114 +40,180 @@ class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     half_precision: bool = True
 
 
-class Epoch(NamedTuple):
-    """One line of the training curve. `valid_hr` and `valid_mrr` at 20; NaN without validation."""
-
-    loss: float
-    valid_hr: float
-    valid_mrr: float
-    seconds: float
-
-
 def fit_encoder(
     encoder: SessionEncoder,
     train: Interactions,
     validation: Cases | None,
     options: FitOptions,
     progress: Progress,
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
     after_epoch: Callable[[list[Epoch]], None] | None = None,
     teacher: Teacher | None = None,
+    ranks: Ranks = ALONE,
+    task: str = "Transformer",
 ) -> list[Epoch]:
     """Train in place; with `validation` the best epoch's weights are what is left.
 
     1. Go on from `checkpoint`, where there is one.
-    2. For each epoch: windows of all events, a step a batch; the rate falls linearly.
+    2. For each epoch: windows of all events, a step a batch; the rate falls linearly. Now and then
+       the checkpoint is written.
     3. After each epoch: measure on `validation`, write the checkpoint, stop when nothing improves.
 
     `after_epoch` is told the curve so far and may end it all by raising. With a `teacher` the loss
-    is mixed with what that one expects.
+    is mixed with what that one expects. `ranks` share the rows of each batch, so that they learn
+    what one process would but for dropout.
 
     Randomness is drawn anew from (seed, epoch, step): what was interrupted ends as if it had not
     been.
+
+    Raises:
+        SettingsError: the checkpoint is of another training.
+        EndcapError: another of the `ranks` has ended.
     """
-    answers = train.items[train.items > 0]
-    negatives = Negatives(answers, encoder.n_items, options.negatives)
-    optimiser = _optimiser(encoder, options)
-    steps = n_batches(train, encoder.options.length + 1, options.positions)
-    state = _FitState([], 0, None)
-    if checkpoint is not None and checkpoint.exists():
-        state = _restore(checkpoint, encoder, optimiser)
-        progress.say(f"going on after epoch {len(state.curve)} of {checkpoint}")
-    for epoch in range(len(state.curve), options.epochs):
-        begun = time.monotonic()
-        loss = _one_epoch(
-            encoder, train, negatives, optimiser, options, epoch, steps, progress, teacher
-        )
-        figure = hits_at(encoder, validation) if validation is not None else (np.nan, np.nan)
-        state.curve.append(Epoch(loss, *figure, time.monotonic() - begun))
-        progress.say(
-            f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f}, validation HR@20 "
-            f"{figure[0]:.4f}, MRR@20 {figure[1]:.4f}, {state.curve[-1].seconds:.0f} s"
-        )
-        if validation is None or _figure(state.curve[-1]) >= _figure(state.curve[state.best]):
-            state = _FitState(state.curve, epoch, copy.deepcopy(encoder.state_dict()))
-        if checkpoint is not None:
-            _store(checkpoint, encoder, optimiser, state)
+    length = encoder.options.length + 1
+    steps = n_batches(train, length, options.positions)
+    negatives = Negatives(train.items, encoder.n_items, options.negatives, encoder.device)
+    run = _Run(
+        encoder, train, negatives, _optimiser(encoder, options), options, steps, teacher, ranks
+    )
+    follow = _Follow(progress, checkpoint, task)
+    state = _begin(run, follow)
+    while not _is_over(state, options):
+        begun, epoch = time.monotonic(), len(state.curve)
+        part = _one_epoch(run, state, follow)
+        figure = (np.nan, np.nan)
+        if validation is not None:
+            figure = ranks.from_leader(hits_at(encoder, validation) if ranks.leads else figure)
+        seconds = state.part.seconds + time.monotonic() - begun
+        curve = [*state.curve, Epoch(part.loss / max(1, part.answers), *figure, seconds)]
+        state = FitState(curve, state.best, state.weights)
+        if validation is None or _figure(curve[-1]) >= _figure(curve[state.best]):
+            state = FitState(curve, epoch, copy.deepcopy(encoder.state_dict()))
+        progress.say(_sentence(state, options))
+        follow.store(run, state)
         if after_epoch is not None:
-            after_epoch(state.curve)
-        if epoch - state.best >= options.patience:
-            break
+            after_epoch(curve)
+    progress.advance(task, options.epochs * steps, options.epochs * steps)
     if state.weights is not None:
         encoder.load_state_dict(state.weights)
     encoder.eval()
     return state.curve
 
 
-class _FitState(NamedTuple):
-    curve: list[Epoch]
-    best: int
-    weights: dict[str, Tensor] | None
+class _Run(NamedTuple):
+    encoder: SessionEncoder
+    train: Interactions
+    negatives: Negatives
+    optimiser: torch.optim.Optimizer
+    options: FitOptions
+    steps: int
+    teacher: Teacher | None
+    ranks: Ranks
+
+
+class _Follow(NamedTuple):
+    """Who is told how far it is: people, and whoever goes on after a kill."""
+
+    progress: Progress
+    checkpoint: Checkpoint | None
+    task: str
+
+    def store(self, run: _Run, state: FitState) -> None:
+        if self.checkpoint is not None and run.ranks.leads:
+            store(self.checkpoint, run.encoder, run.optimiser, state)
+
+    def advance(self, run: _Run, epoch: int, step: int) -> None:
+        """`steps` is what an epoch has about: its cuts are random."""
+        done = epoch * run.steps + min(step, run.steps)
+        self.progress.advance(self.task, done, run.options.epochs * run.steps)
+
+
+def _begin(run: _Run, follow: _Follow) -> FitState:
+    state = FitState([])
+    if follow.checkpoint is not None:
+        held = run.ranks.from_leader(read(follow.checkpoint) if run.ranks.leads else None)
+        if held is not None:
+            state = restore(held, run.encoder, run.optimiser)
+            follow.progress.say(
+                f"going on after epoch {len(state.curve)} and {state.part.step} steps, "
+                f"from {follow.checkpoint.path}"
+            )
+    follow.advance(run, min(len(state.curve), run.options.epochs - 1), state.part.step)
+    return state
+
+
+def _is_over(state: FitState, options: FitOptions) -> bool:
+    done = len(state.curve)
+    return done >= options.epochs or (done > 0 and done - 1 - state.best >= options.patience)
 
 
 def _figure(epoch: Epoch) -> float:
     return (epoch.valid_hr + epoch.valid_mrr) / 2
 
 
-def _one_epoch(
-    encoder: SessionEncoder,
-    train: Interactions,
-    negatives: Negatives,
-    optimiser: torch.optim.Optimizer,
-    options: FitOptions,
-    epoch: int,
-    steps: int,
-    progress: Progress,
-    teacher: Teacher | None,
-) -> float:
-    rng = np.random.default_rng([options.seed, epoch])
-    encoder.train()
-    total, count = 0.0, 0
-    windows = epoch_of_windows(train, encoder.options.length + 1, options.positions, rng)
-    for step, window in enumerate(windows):
-        torch.manual_seed(options.seed * 1_000_003 + epoch * steps + step)
-        done = (epoch * steps + step) / max(1, options.epochs * steps)
-        warm = min(1.0, (epoch * steps + step + 1) / 200)
-        for group in optimiser.param_groups:
-            group["lr"] = group["full_rate"] * warm * max(0.03, 1.0 - 0.97 * done)
-        drawn = negatives.draw(rng)
-        loss, n = _loss(encoder, window, drawn, negatives, options.half_precision, teacher)
-        if n == 0:
-            continue
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimiser.step()
-        total, count = total + loss.item() * n, count + n
-        progress.advance(
-            "Transformer", epoch * steps + min(step + 1, steps), options.epochs * steps
-        )
-    return total / max(1, count)
+def _sentence(state: FitState, options: FitOptions) -> str:
+    done, last = len(state.curve), state.curve[-1]
+    told = [f"loss {last.loss:.4f}"]
+    if not np.isnan(last.valid_hr):
+        told += [f"validation HR@20 {last.valid_hr:.4f}", f"MRR@20 {last.valid_mrr:.4f}"]
+    told.append(f"{last.seconds:.0f} s")
+    if not _is_over(state, options):
+        left = sum(epoch.seconds for epoch in state.curve) / done * (options.epochs - done)
+        told.append(f"at most {left:.0f} s left")
+    return f"epoch {done}/{options.epochs}: {', '.join(told)}"
+
+
+def _one_epoch(run: _Run, state: FitState, follow: _Follow) -> Part:
+    """From the step that `state` has come to; steps as windows.py numbers them."""
+    options, epoch, part = run.options, len(state.curve), state.part
+    parameters = [p for p in run.encoder.parameters() if p.requires_grad]
+    windows = EpochOfWindows(
+        run.train,
+        run.encoder.options.length + 1,
+        options.positions,
+        np.random.default_rng([options.seed, epoch]),
+    )
+    run.encoder.train()
+    begun = stored = time.monotonic()
+    for step in range(part.step, windows.n_batches):
+        number = epoch * run.steps + step
+        rng = np.random.default_rng([options.seed, epoch, step])
+        torch.manual_seed((options.seed + run.ranks.rank) * 1_000_003 + number)
+        _set_rate(run, number)
+        window = windows.batch(step, rng)
+        mine = Window(*(array[run.ranks.rank :: run.ranks.size] for array in window))
+        run.optimiser.zero_grad()
+        loss, n = _slopes(run, mine, run.negatives.draw(rng))
+        loss, n = run.ranks.mean_gradients(parameters, loss, n)
+        if n > 0:
+            nn.utils.clip_grad_norm_(parameters, 1.0)
+            run.optimiser.step()
+        part = part._replace(step=step + 1, loss=part.loss + loss * n, answers=part.answers + n)
+        follow.advance(run, epoch, step + 1)
+        now = time.monotonic()
+        if follow.checkpoint is not None and now - stored >= follow.checkpoint.every_s:
+            so_far = part._replace(seconds=state.part.seconds + now - begun)
+            follow.store(run, state._replace(part=so_far))
+            stored = now
+    return part
+
+
+def _set_rate(run: _Run, number: int) -> None:
+    done = number / max(1, run.options.epochs * run.steps)
+    warm = min(1.0, (number + 1) / 200)
+    for group in run.optimiser.param_groups:
+        group["lr"] = group["full_rate"] * warm * max(0.03, 1.0 - 0.97 * done)
+
+
+def _slopes(run: _Run, window: Window, drawn: Tensor) -> tuple[float, int]:
+    """The mean loss over how many answers; its gradients are in the weights."""
+    asked = (window.items[:, :-1] != 0) & (window.items[:, 1:] != 0)
+    if not asked.any():
+        return 0.0, 0
+    half = run.options.half_precision
+    loss, n = _loss(run.encoder, window, drawn, run.negatives, half, run.teacher)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), n
 
 
 def _loss(
@@ -157,10 +224,11 @@ def _loss(
     half: bool,
     teacher: Teacher | None,
 ) -> tuple[Tensor, int]:
-    items, types, gaps = (torch.from_numpy(array) for array in window)
+    device = encoder.device
+    items, types, gaps = (torch.from_numpy(array).to(device) for array in window)
     inputs, wanted = items[:, :-1], items[:, 1:]
     asked = (inputs != 0) & (wanted != 0)
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with torch.autocast(device.type, torch.bfloat16, enabled=half):
         states = encoder.states(inputs, types[:, :-1], gaps[:, :-1])[asked]
     answers = wanted[asked]
     loss = sampled_softmax(
@@ -201,30 +269,3 @@ def _optimiser(encoder: SessionEncoder, options: FitOptions) -> torch.optim.Opti
         },
     ]
     return torch.optim.AdamW(groups, lr=rate, fused=True)
-
-
-def _store(
-    checkpoint: Path, encoder: SessionEncoder, optimiser: torch.optim.Optimizer, state: _FitState
-) -> None:
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = checkpoint.with_suffix(".part")
-    torch.save(
-        {
-            "encoder": encoder.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "curve": [tuple(epoch) for epoch in state.curve],
-            "best": state.best,
-            "weights": state.weights,
-        },
-        unfinished,
-    )
-    os.replace(unfinished, checkpoint)
-
-
-def _restore(
-    checkpoint: Path, encoder: SessionEncoder, optimiser: torch.optim.Optimizer
-) -> _FitState:
-    held = torch.load(checkpoint, weights_only=True)
-    encoder.load_state_dict(held["encoder"])
-    optimiser.load_state_dict(held["optimiser"])
-    return _FitState([Epoch(*row) for row in held["curve"]], held["best"], held["weights"])

@@ -1,7 +1,7 @@
 """From a split to a graph: the Transformer, the generators' indexes, the blend, the export."""
 
+import hashlib
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -12,15 +12,20 @@ from endcap.arrays import FloatArray
 from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.catalogue import CatalogueItem
+from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer, BlendOptions
+from endcap.export.checkpoint import Halfway
 from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.encoder import EncoderOptions, SessionEncoder
+from endcap.export.fingerprint import fingerprint
 from endcap.export.fit_blend import BlendFit, fit_blend
-from endcap.export.fit_encoder import Epoch, FitOptions, fit_encoder
+from endcap.export.fit_encoder import FitOptions, fit_encoder
+from endcap.export.fit_state import Epoch
 from endcap.export.imitation import Teacher
 from endcap.export.onnx_graph import export_onnx, largest_difference
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
+from endcap.export.ranks import ALONE, Ranks
 
 _STOPPING_QUESTIONS = 10_000
 """Of validation, drawn by chance: they say when the Transformer has trained enough."""
@@ -79,47 +84,98 @@ def options_for(train: Interactions, n_items: int, seed: int) -> LearnOptions:
     )
 
 
-def learn(
+class Fitted(NamedTuple):
+    """A Transformer that has learned. `first`: its weights as `Split.train` alone made them;
+    `last`: as what it is to serve with."""
+
+    encoder: SessionEncoder
+    first: dict[str, torch.Tensor]
+    last: dict[str, torch.Tensor]
+    curve: tuple[Epoch, ...]
+    seconds: float
+
+
+def fit_transformer(
     split: Split,
     items: tuple[CatalogueItem, ...],
     options: LearnOptions,
     progress: Progress,
-    checkpoint: Path | None = None,
+    halfway: Halfway | None = None,
     teacher: Teacher | None = None,
-) -> Learned:
-    """Learn from `split`, and from a `teacher` where there is one; its test is not looked at.
+    ranks: Ranks = ALONE,
+) -> Fitted:
+    """The part of `learn` that several processes can share.
 
-    1. Train the Transformer on `train`; validation says when to stop.
-    2. Index `train`; learn the blend on validation, with these indexes.
-    3. Where more is known: train anew on `known`, for as many epochs as were best, and index that.
-       Going on from the first weights leaves items that are new half learned: on RetailRocket
-       HR@20 of the Transformer alone is .134 then, .144 from the start.
-    4. Export; compare with torch.
+    1. Train on `train`; validation says when to stop.
+    2. Where more is known: train anew on `known`, for as many epochs as were best. Going on from the
+       first weights leaves items that are new half learned: on RetailRocket HR@20 of the
+       Transformer alone is .134 then, .144 from the start.
+
+    Raises:
+        SettingsError: a checkpoint in `halfway` is of another training.
+        EndcapError: another of the `ranks` has ended, or it read other data.
     """
     begun = time.monotonic()
     torch.manual_seed(options.fit.seed)
-    encoder = SessionEncoder(len(items), options.encoder)
-    stopping = stopping_questions(split.validation, options.fit.seed)
-    curve = fit_encoder(
-        encoder, split.train, stopping, options.fit, progress, checkpoint, teacher=teacher
-    )
-    first = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
-    generators = _index(split.train, len(items), options.generators)
-    model = BlendedRescorer(encoder, _facts(generators), options.blend)
-    fit_blend(model, split.validation, items, generators, options.blend_fit, progress)
-    importance = model.importance()
-    if split.known is not split.train and options.refit:
-        best = max(
-            range(len(curve)), key=lambda epoch: curve[epoch].valid_hr + curve[epoch].valid_mrr
+    encoder = SessionEncoder(len(items), options.encoder).to(ranks.device)
+    if teacher is not None:
+        teacher.encoder.to(ranks.device)
+    of = _what_it_is_of(split, items, options, teacher, ranks)
+    if ranks.from_leader(of) != of:
+        raise EndcapError(
+            f"Process {ranks.rank} read other data or options than process 0. Start all with one "
+            "command, and see that they find the same files."
         )
+    first, last = halfway.checkpoints(of) if halfway is not None else (None, None)
+    stopping = stopping_questions(split.validation, options.fit.seed)
+    progress.say(f"training on {ranks.as_words()}")
+    curve = fit_encoder(
+        encoder, split.train, stopping, options.fit, progress, first, None, teacher, ranks
+    )
+    weights = _weights(encoder)
+    if split.known is not split.train and options.refit:
+        best = int(np.argmax([epoch.valid_hr + epoch.valid_mrr for epoch in curve]))
         refit = msgspec.structs.replace(
             options.fit, epochs=best + 1, patience=best + 1, seed=options.fit.seed + 1
         )
         progress.say(f"training anew on all that is known before the test: {best + 1} epochs")
         torch.manual_seed(refit.seed)
-        anew = SessionEncoder(len(items), options.encoder)
-        fit_encoder(anew, split.known, None, refit, progress, teacher=teacher)
-        encoder.load_state_dict(anew.state_dict())
+        encoder = SessionEncoder(len(items), options.encoder).to(ranks.device)
+        fit_encoder(
+            encoder, split.known, None, refit, progress, last, None, teacher, ranks, "Refit"
+        )
+    seconds = time.monotonic() - begun
+    return Fitted(encoder, weights, _weights(encoder), tuple(curve), seconds)
+
+
+def learn(
+    split: Split,
+    items: tuple[CatalogueItem, ...],
+    options: LearnOptions,
+    progress: Progress,
+    fitted: Fitted | None = None,
+) -> Learned:
+    """Learn from `split`; its test is not looked at.
+
+    1. Fit the Transformer, unless one is given that was `fitted` to this split.
+    2. Index `train`; learn the blend on validation, with these indexes and the weights that `train`
+       made.
+    3. Where more is known: take the weights that `known` made, and index that.
+    4. Export; compare with torch.
+    """
+    if fitted is None:
+        fitted = fit_transformer(split, items, options, progress)
+    begun = time.monotonic()
+    encoder = fitted.encoder
+    encoder.load_state_dict(fitted.first)
+    generators = _index(split.train, len(items), options.generators)
+    torch.manual_seed(options.fit.seed)
+    model = BlendedRescorer(encoder, _facts(generators), options.blend).to(encoder.device)
+    fit_blend(model, split.validation, items, generators, options.blend_fit, progress)
+    importance = model.importance()
+    model.cpu()
+    if split.known is not split.train and options.refit:
+        encoder.load_state_dict(fitted.last)
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(generators))
     graph = export_onnx(model)
@@ -128,14 +184,45 @@ def learn(
     progress.say(f"ONNX against torch: largest difference {difference:.1e}")
     with torch.no_grad():
         vectors = encoder.item_vectors(torch.arange(len(items) + 1)).numpy().copy()
-    seconds = time.monotonic() - begun
-    return Learned(graph, generators, vectors, tuple(curve), importance, difference, seconds, first)
+    seconds = fitted.seconds + time.monotonic() - begun
+    return Learned(
+        graph, generators, vectors, fitted.curve, importance, difference, seconds, fitted.first
+    )
 
 
 def stopping_questions(validation: Cases, seed: int) -> Cases:
     """Those of validation that say when the Transformer has trained enough."""
     asked = np.random.default_rng(seed).permutation(validation.size)[:_STOPPING_QUESTIONS]
     return validation.take(np.sort(asked))
+
+
+def _what_it_is_of(
+    split: Split,
+    items: tuple[CatalogueItem, ...],
+    options: LearnOptions,
+    teacher: Teacher | None,
+    ranks: Ranks,
+) -> dict[str, str]:
+    """What must be equal for the weights to end the same."""
+    taught = "nobody"
+    if teacher is not None:
+        learned = hashlib.sha256()
+        for tensor in teacher.encoder.state_dict().values():
+            learned.update(tensor.cpu().numpy().tobytes())
+        taught = f"{learned.hexdigest()}, {teacher.share:g}, {teacher.temperature:g}"
+    return {
+        "the events or items that it learns from": fingerprint(split.train, items),
+        "the events known before the test": fingerprint(split.known, items),
+        "the Transformer's size and dropout": msgspec.json.encode(options.encoder).decode(),
+        "the options of training": msgspec.json.encode(options.fit).decode(),
+        "whether it trains anew on what is known": str(options.refit),
+        "the teacher": taught,
+        "what it is trained on": ranks.as_words(),
+    }
+
+
+def _weights(encoder: SessionEncoder) -> dict[str, torch.Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in encoder.state_dict().items()}
 
 
 def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Generators:

@@ -39,19 +39,21 @@ def history_batches(
 
 
 def question_vectors(encoder: SessionEncoder, cases: Cases) -> Tensor:
-    """Normalised state after each history [n, d]."""
-    found = torch.zeros(cases.size, encoder.options.dim)
+    """Normalised state after each history [n, d], on the encoder's device."""
+    device = encoder.device
+    found = torch.zeros(cases.size, encoder.options.dim, device=device)
     encoder.eval()
     with torch.no_grad():
         for chosen, items, types, gaps in history_batches(cases, encoder.options.length):
-            found[torch.from_numpy(chosen)] = encoder.states(items, types, gaps)[:, -1]
+            told = (items.to(device), types.to(device), gaps.to(device))
+            found[torch.from_numpy(chosen).to(device)] = encoder.states(*told)[:, -1]
     return found
 
 
 def all_item_vectors(encoder: SessionEncoder) -> Tensor:
     """Normalised item vectors [V + 1, d]; row 0 is zero."""
     with torch.no_grad():
-        return encoder.item_vectors(torch.arange(encoder.n_items + 1))
+        return encoder.item_vectors(torch.arange(encoder.n_items + 1, device=encoder.device))
 
 
 def hits_at(encoder: SessionEncoder, cases: Cases, k: int = 20) -> tuple[float, float]:
@@ -67,11 +69,11 @@ def hits_at(encoder: SessionEncoder, cases: Cases, k: int = 20) -> tuple[float, 
         scores = vectors[rows] @ table.T
         scores[:, 0] = -2.0
         places = slice(cases.target_offsets[rows.start], cases.target_offsets[rows.stop])
-        wanted = torch.from_numpy(cases.targets[places].astype(np.int64))
-        asked = torch.from_numpy(owner[places] - begin)
+        wanted = torch.from_numpy(cases.targets[places].astype(np.int64)).to(table.device)
+        asked = torch.from_numpy(owner[places] - begin).to(table.device)
         own = scores[asked, wanted].unsqueeze(1)
-        rank = (scores[asked] >= own).sum(dim=1).numpy().astype(np.float64)
-        rank[wanted.numpy() == 0] = np.inf
+        rank = (scores[asked] >= own).sum(dim=1).cpu().numpy().astype(np.float64)
+        rank[cases.targets[places] == 0] = np.inf
         np.minimum.at(best, owner[places], rank)
     inside = best <= k
     return float(inside.mean()), float(np.where(inside, 1.0 / best, 0.0).mean())

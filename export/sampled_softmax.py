@@ -12,35 +12,44 @@ UNIFORM_SHARE = 0.5
 """Of the negatives; the rest come by frequency. Rare items then are pushed away too."""
 _CHUNK = 1 << 21
 """Logits held at once: 8 MiB stay in the cache. Whole (3,300 x 4,096) they cost 4 times as long."""
+_BLOCK = 1 << 20
+"""Events counted together."""
 
 
 class Negatives:
     """Draws items half by how often they are answers, half evenly, and knows each one's chance.
 
-    Training's own items alone: `answers` [n] come from what may be learned from.
+    Training's own items alone: `items` [N] come from what may be learned from, 0 for unknown ones.
+    They are counted block by block: they may be memory-mapped.
     """
 
-    def __init__(self, answers: IntArray, n_items: int, n: int) -> None:
-        self._answers, self._n_items = answers, n_items
+    def __init__(self, items: IntArray, n_items: int, n: int, device: torch.device) -> None:
+        self._n_items, self._device = n_items, device
         self.n = min(n, n_items)
-        counts = np.bincount(answers, minlength=n_items + 1).astype(np.float64)
-        chance = (1 - UNIFORM_SHARE) * counts / max(1.0, counts.sum()) + UNIFORM_SHARE / n_items
-        self._log_chance = torch.tensor(np.log(chance), dtype=torch.float32)
+        counts = np.zeros(n_items + 1, dtype=np.int64)
+        for begin in range(0, items.size, _BLOCK):
+            counts += np.bincount(items[begin : begin + _BLOCK], minlength=n_items + 1)
+        counts[0] = 0
+        self._counted = np.cumsum(counts)
+        shares = counts / max(1, self._counted[-1])
+        chance = (1 - UNIFORM_SHARE) * shares + UNIFORM_SHARE / n_items
+        self._log_chance = torch.tensor(np.log(chance), dtype=torch.float32, device=device)
         self.everything = self.n == n_items
 
     def draw(self, rng: np.random.Generator) -> Tensor:
         """`n` items, ascending, with repeats; all of them once where the catalogue is no larger."""
         if self.everything:
-            return torch.arange(1, self._n_items + 1)
+            return torch.arange(1, self._n_items + 1, device=self._device)
         evenly = int(self.n * UNIFORM_SHARE)
-        by_frequency = rng.choice(self._answers, self.n - evenly)
+        events = rng.integers(0, self._counted[-1], self.n - evenly)
+        by_frequency = np.searchsorted(self._counted, events, side="right")
         drawn = np.concatenate([by_frequency, rng.integers(1, self._n_items + 1, evenly)])
-        return torch.from_numpy(np.sort(drawn.astype(np.int64)))
+        return torch.from_numpy(np.sort(drawn.astype(np.int64))).to(self._device)
 
     def correction(self, drawn: Tensor) -> Tensor:
         """What to take from a drawn item's logit: the logarithm of how often it is expected."""
         if self.everything:
-            return torch.zeros(drawn.shape[0])
+            return torch.zeros(drawn.shape[0], device=self._device)
         return self._log_chance[drawn] + float(np.log(self.n))
 
 
@@ -86,17 +95,17 @@ class _Chunked(torch.autograd.Function):
         doubles = torch.searchsorted(drawn, wanted, right=True) - first
         pulled = torch.empty_like(states)
         pushed = torch.zeros_like(others)
-        own = torch.empty(n)
-        loss = torch.zeros(())
+        own = states.new_empty(n)
+        loss = states.new_zeros(())
         rows = max(1, _CHUNK // k)
-        buffer = torch.empty(min(rows, n), k)
+        buffer = states.new_empty(min(rows, n), k)
         for start in range(0, n, rows):
             part = slice(start, min(start + rows, n))
             logits = torch.mm(scaled[part], others.T, out=buffer[: part.stop - start])
             logits -= correction
             row = torch.repeat_interleave(doubles[part])
             begin = torch.cumsum(doubles[part], 0) - doubles[part]
-            column = first[part][row] + torch.arange(row.shape[0]) - begin[row]
+            column = first[part][row] + torch.arange(row.shape[0], device=row.device) - begin[row]
             logits[row, column] = -torch.inf
             highest = torch.maximum(logits.amax(dim=1), positive[part])
             logits.sub_(highest.unsqueeze(1)).exp_()

@@ -23,10 +23,12 @@ from optuna.trial import FrozenTrial, TrialState
 from endcap.errors import EndcapError, SettingsError
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
-from endcap.export.fit_encoder import Epoch, fit_encoder
+from endcap.export.fit_encoder import fit_encoder
+from endcap.export.fit_state import Epoch
 from endcap.export.learn import LearnOptions, stopping_questions
 from endcap.export.options_file import OPTIONS_FILE, store_options
 from endcap.export.progress import Progress
+from endcap.export.ranks import ranks_here
 from endcap.export.search_space import Choice, choice_of, options_with, space_around
 
 TRIALS_FILE = "trials.json"
@@ -157,7 +159,7 @@ def _one_trial(study: optuna.Study, task: Task, default: LearnOptions, progress:
             raise _PrunedError
 
     torch.manual_seed(options.fit.seed)
-    encoder = SessionEncoder(task.n_items, options.encoder)
+    encoder = SessionEncoder(task.n_items, options.encoder).to(ranks_here("auto").device)
     stopping = stopping_questions(task.validation, options.fit.seed)
     try:
         curve = fit_encoder(

@@ -1,7 +1,6 @@
 """Training windows: pieces of sequences, in batches of near-equal length, so that nobody pays for
 padding."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -9,10 +8,12 @@ import numpy.typing as npt
 
 from endcap.batches import gap_steps
 from endcap.events import EventType
-from endcap.export.data.interactions import Interactions, LongArray
+from endcap.export.data.interactions import Interactions, LongArray, SmallArray
 
 _PURCHASE = EventType.PURCHASE.code
 _ADD = EventType.ADD_TO_CART.code
+_BLOCK = 1 << 20
+"""Events looked at together where all are looked at."""
 
 
 class Window(NamedTuple):
@@ -23,44 +24,40 @@ class Window(NamedTuple):
     gaps: npt.NDArray[np.int64]
 
 
-def epoch_of_windows(
-    train: Interactions, length: int, positions: int, rng: np.random.Generator
-) -> Iterator[Window]:
+class EpochOfWindows:
     """All events once, in random batches of about `positions` events.
 
-    1. What one purchase held has no order: shuffle it.
-    2. Cut long sequences into windows of `length`, from a random start; neighbours share one event.
-    3. Sort by length with random ties, cut into batches, shuffle the batches.
+    1. Cut long sequences into windows of `length`, from a random start; neighbours share one event.
+    2. Sort by length with random ties, cut into batches, shuffle the batches.
+    3. Where a batch is asked for: read its events; what one purchase held has no order, shuffle it.
+
+    Memory is held by the window, not by the event: `train` may be memory-mapped. `rng` decides
+    steps 1 and 2.
     """
-    order = _shuffled_baskets(train, rng)
-    starts, sizes = _cut(train.offsets, length, rng)
-    relabel = not np.any(train.types == _ADD) and bool(np.any(train.types == _PURCHASE))
-    ranked = np.lexsort((rng.random(sizes.size), sizes))
-    edges = _batch_edges(sizes[ranked], positions)
-    for number in rng.permutation(len(edges) - 1):
-        rows = ranked[edges[number] : edges[number + 1]]
-        window = _gather(train, order, starts[rows], sizes[rows])
-        yield _some_as_carted(window, rng) if relabel else window
+
+    def __init__(
+        self, train: Interactions, length: int, positions: int, rng: np.random.Generator
+    ) -> None:
+        self._train = train
+        self._starts, self._sizes = _cut(train.offsets, length, rng)
+        self._ranked = np.lexsort((rng.random(self._sizes.size), self._sizes))
+        self._edges = _batch_edges(self._sizes[self._ranked], positions)
+        self.n_batches = len(self._edges) - 1
+        self._order = rng.permutation(self.n_batches)
+        self._relabel = not _any(train.types, _ADD) and _any(train.types, _PURCHASE)
+
+    def batch(self, number: int, rng: np.random.Generator) -> Window:
+        """Batch `number` of `n_batches`; no other has to be asked for before."""
+        place = self._order[number]
+        rows = self._ranked[self._edges[place] : self._edges[place + 1]]
+        window = _gather(self._train, self._starts[rows], self._sizes[rows], rng)
+        return _some_as_carted(window, rng) if self._relabel else window
 
 
 def n_batches(train: Interactions, length: int, positions: int) -> int:
     """How many batches an epoch has, about: cuts are random."""
     _, sizes = _cut(train.offsets, length, np.random.default_rng(0))
     return len(_batch_edges(np.sort(sizes), positions)) - 1
-
-
-def _shuffled_baskets(train: Interactions, rng: np.random.Generator) -> LongArray:
-    n = train.items.size
-    same = np.zeros(n, dtype=bool)
-    same[1:] = (
-        (train.times_ms[1:] == train.times_ms[:-1])
-        & (train.sessions[1:] == train.sessions[:-1])
-        & (train.types[1:] == _PURCHASE)
-        & (train.types[:-1] == _PURCHASE)
-    )
-    if not same.any():
-        return np.arange(n)
-    return np.lexsort((rng.random(n), np.cumsum(~same)))
 
 
 def _cut(
@@ -99,21 +96,50 @@ def _batch_edges(sizes: npt.NDArray[np.int64], positions: int) -> list[int]:
 
 
 def _gather(
-    train: Interactions, order: LongArray, starts: LongArray, sizes: npt.NDArray[np.int64]
+    train: Interactions,
+    starts: LongArray,
+    sizes: npt.NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> Window:
     width = int(sizes.max())
     column = np.arange(width)
     inside = column[None, :] < sizes[:, None]
     places = np.where(inside, starts[:, None] + column[None, :], 0)
-    read = order[places]
-    times = train.times_ms[read]
+    places = _shuffled_baskets(train, places, inside, rng)
+    times = train.times_ms[places]
     gaps = np.zeros_like(places)
     gaps[:, 1:] = gap_steps(times[:, 1:] - times[:, :-1])
-    items = np.where(inside, train.items[read], 0).astype(np.int64)
+    items = np.where(inside, train.items[places], 0).astype(np.int64)
     known = items != 0
     return Window(
-        items, np.where(known, train.types[read], 0).astype(np.int64), np.where(known, gaps, 0)
+        items, np.where(known, train.types[places], 0).astype(np.int64), np.where(known, gaps, 0)
     )
+
+
+def _shuffled_baskets(
+    train: Interactions,
+    places: LongArray,
+    inside: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> LongArray:
+    bought = (train.types[places] == _PURCHASE) & inside
+    times, sessions = train.times_ms[places], train.sessions[places]
+    starts_anew = np.ones_like(inside)
+    starts_anew[:, 1:] = ~(
+        (times[:, 1:] == times[:, :-1])
+        & (sessions[:, 1:] == sessions[:, :-1])
+        & bought[:, 1:]
+        & bought[:, :-1]
+    )
+    if starts_anew.all():
+        return places
+    order = np.lexsort((rng.random(places.shape), np.cumsum(starts_anew, axis=1)), axis=1)
+    return np.take_along_axis(places, order, axis=1)
+
+
+def _any(types: SmallArray, code: int) -> bool:
+    blocks = range(0, types.size, _BLOCK)
+    return any(bool((types[begin : begin + _BLOCK] == code).any()) for begin in blocks)
 
 
 def _some_as_carted(window: Window, rng: np.random.Generator) -> Window:

@@ -19,11 +19,12 @@ class EncoderSpace:
 
     def __init__(self, encoder: SessionEncoder) -> None:
         self._encoder = encoder
-        self.items: FloatArray = np.asarray(all_item_vectors(encoder).numpy(), dtype=np.float32)
+        vectors = all_item_vectors(encoder).cpu().numpy()
+        self.items: FloatArray = np.asarray(vectors, dtype=np.float32)
 
     def shoppers(self, cases: Cases) -> FloatArray:
         """A vector for each question [n, d]."""
-        return np.asarray(question_vectors(self._encoder, cases).numpy(), dtype=np.float32)
+        return np.asarray(question_vectors(self._encoder, cases).cpu().numpy(), dtype=np.float32)
 
 
 def encoder_space(epochs: int, progress: Progress) -> Learn:

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endc
 from aisle_shop import N_ITEMS, OPTIONS, Quiet, shop  # noqa: E402
 
 from endcap.export.blend import BlendedRescorer  # noqa: E402
+from endcap.export.checkpoint import Checkpoint  # noqa: E402
 from endcap.export.data.interactions import DataSet, Interactions, Split  # noqa: E402
 from endcap.export.data.protocols import split  # noqa: E402
 from endcap.export.encoder import SessionEncoder  # noqa: E402
@@ -131,7 +132,7 @@ def test_training_that_was_killed_goes_on_and_ends_the_same(
     whole = _encoder(len(data.items))
     curve = fit_encoder(whole, parts.train, parts.validation, options, Quiet())
 
-    checkpoint = tmp_path / "checkpoint.pt"
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", {})
     with pytest.raises(KeyboardInterrupt):
         fit_encoder(
             _encoder(len(data.items)), parts.train, parts.validation, options, Killed(), checkpoint
