@@ -107,8 +107,8 @@ def fit_transformer(
     """The part of `learn` that several processes can share.
 
     1. Train on `train`; validation says when to stop.
-    2. Where more is known: train anew on `known`, for as many epochs as were best. Going on from the
-       first weights leaves items that are new half learned: on RetailRocket HR@20 of the
+    2. Where more is known: train anew on `known`, for as many epochs as were best. Going on from
+       the first weights leaves items that are new half learned: on RetailRocket HR@20 of the
        Transformer alone is .134 then, .144 from the start.
 
     Raises:
