@@ -106,7 +106,13 @@ def load_bundle(folder: Path) -> Bundle:
                 "with `endcap train`."
             )
     items = msgspec.json.decode(raw["items.json"], type=tuple[CatalogueItem, ...])
-    generators = decode_generators(raw["generators.npz"])
+    try:
+        generators = decode_generators(raw["generators.npz"])
+    except KeyError as error:
+        raise BundleError(
+            f"{folder / 'generators.npz'} is of another version of endcap ({error.args[0]}). "
+            "Train the bundle again with this version."
+        ) from error
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
     return Bundle(manifest, items, index_of, generators, raw["model.onnx"])
 
