@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from endcap.arrays import IntArray
@@ -128,28 +127,6 @@ def ranker_of(bundle: Bundle, data: DataSet, progress: Progress) -> GraphRanker:
     )
 
 
-def about_training(learned: Learned) -> About:
-    """What training knows of itself, for the report."""
-    return About(
-        data="",
-        protocol="",
-        command="",
-        machine=platform.platform(terse=True),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds_to_train=round(learned.seconds, 1),
-        users_per_s=0.0,
-        training=tuple(
-            Epoch(
-                number,
-                round(epoch.loss, 4),
-                {"hr_at_20": epoch.valid_hr, "mrr_at_20": epoch.valid_mrr},
-            )
-            for number, epoch in enumerate(learned.curve, start=1)
-        ),
-        importance=learned.importance,
-    )
-
-
 def evaluate(
     data: DataSet,
     split: Split,
@@ -165,15 +142,17 @@ def evaluate(
     """Ask the bundle and each opponent the test's questions, and measure."""
     ours = timed_slates(ranker_of(bundle, data, progress), split.test)
     slates: dict[str, IntArray] = {OURS: ours.slates}
-    theirs, _ = opponents_slates(opponents, split, len(data.items), budget, seed, progress)
-    slates |= theirs
-    about = about_training(learned) if learned else _untrained()
-    about = msgspec.structs.replace(
-        about,
+    slates |= opponents_slates(opponents, split, len(data.items), budget, seed, progress)
+    about = About(
         data=data.name,
         protocol=split.protocol,
         command=command,
+        machine=platform.platform(terse=True),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds_to_train=round(learned.seconds, 1) if learned else 0.0,
         users_per_s=round(ours.users_per_s, 1),
+        training=_curve(learned) if learned else (),
+        importance=learned.importance if learned else {},
         facts=data.facts,
         sizes={
             "events to learn from": int(split.train.items.size),
@@ -188,13 +167,12 @@ def evaluate(
     return compare(slates, split.test, shop_of(split.known, data.items), about)
 
 
-def _untrained() -> About:
-    return About(
-        data="",
-        protocol="",
-        command="",
-        machine=platform.platform(terse=True),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds_to_train=0.0,
-        users_per_s=0.0,
+def _curve(learned: Learned) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            number,
+            round(epoch.loss, 4),
+            {"hr_at_20": epoch.valid_hr, "mrr_at_20": epoch.valid_mrr},
+        )
+        for number, epoch in enumerate(learned.curve, start=1)
     )

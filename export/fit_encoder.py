@@ -23,7 +23,7 @@ from endcap.export.windows import EpochOfWindows, Window, n_batches
 
 
 class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to train. `positions`: events a batch; 0 chooses by the size of the data.
+    """How to train. `positions`: events a batch.
 
     Training ends when `patience` epochs have not improved the validation figure; what was best is
     kept.

@@ -8,7 +8,6 @@ import msgspec
 import numpy as np
 import torch
 
-from endcap.arrays import FloatArray
 from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.catalogue import CatalogueItem
@@ -53,7 +52,6 @@ class Learned(NamedTuple):
 
     graph: bytes
     generators: Generators
-    item_vectors: FloatArray
     curve: tuple[Epoch, ...]
     importance: dict[str, float]
     largest_difference: float
@@ -182,12 +180,8 @@ def learn(
     compared = _compared(split.validation, items, generators, options.encoder.length)
     difference = largest_difference(model, graph, compared)
     progress.say(f"ONNX against torch: largest difference {difference:.1e}")
-    with torch.no_grad():
-        vectors = encoder.item_vectors(torch.arange(len(items) + 1)).numpy().copy()
     seconds = fitted.seconds + time.monotonic() - begun
-    return Learned(
-        graph, generators, vectors, fitted.curve, importance, difference, seconds, fitted.first
-    )
+    return Learned(graph, generators, fitted.curve, importance, difference, seconds, fitted.first)
 
 
 def stopping_questions(validation: Cases, seed: int) -> Cases:

@@ -7,6 +7,7 @@ is served. What the Transformer itself finds nearest is added inside the graph.
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from endcap.arrays import FloatArray, IntArray
 from endcap.candidates.generators import Generators
@@ -126,18 +127,18 @@ def _best(ids: IntArray, scores: FloatArray) -> IntArray:
 
 
 def _describe_bought(
-    features: FloatArray, ids: IntArray, shopper: Shopper, habit: "np.ndarray"
+    features: FloatArray, ids: IntArray, shopper: Shopper, habit: npt.NDArray[np.intp]
 ) -> None:
     if not habit.size:
         return
     at, own = _positions(ids, shopper.bought[habit])
     row = habit[own]
-    features[at, 0] = np.log1p(shopper.bought_count[row])
-    features[at, 1] = shopper.bought_recency[row]
-    features[at, 2] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
-    features[at, 3] = np.log1p(shopper.bought_decayed[row])
-    features[at, 4] = shopper.bought_due[row]
-    features[at, 5] = shopper.bought_count[row] > 1
+    features[at, _AT["times_bought"]] = np.log1p(shopper.bought_count[row])
+    features[at, _AT["bought_recency"]] = shopper.bought_recency[row]
+    features[at, _AT["bought_share"]] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
+    features[at, _AT["decayed_count"]] = np.log1p(shopper.bought_decayed[row])
+    features[at, _AT["due"]] = shopper.bought_due[row]
+    features[at, _AT["gap_known"]] = shopper.bought_count[row] > 1
 
 
 def _describe_seen(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from endcap.arrays import FloatArray, IntArray, LongArray
 from endcap.candidates.item_knn import ItemKnn, build_item_knn
 from endcap.candidates.neighbours import Neighbours
-from endcap.candidates.session_index import SessionIndex, build_session_index
+from endcap.candidates.session_index import SessionIndex, build_session_index, ranked_by_time
 from endcap.candidates.transitions import Transitions, build_transitions
 
 N_POPULAR = 100
@@ -86,11 +86,5 @@ def _shares(items: IntArray, n_items: int) -> FloatArray:
 def _newest_sessions(
     sessions: npt.NDArray[np.integer], times_ms: LongArray, most: int
 ) -> npt.NDArray[np.bool_]:
-    names, session = np.unique(sessions, return_inverse=True)
-    if names.size <= most:
-        return np.ones(sessions.size, dtype=bool)
-    newest = np.full(names.size, np.iinfo(np.int64).min, dtype=np.int64)
-    np.maximum.at(newest, session, times_ms)
-    is_kept = np.zeros(names.size, dtype=bool)
-    is_kept[np.argsort(newest, kind="stable")[-most:]] = True
-    return is_kept[session]
+    rank, newest_ms = ranked_by_time(sessions, times_ms)
+    return rank >= newest_ms.size - most

@@ -48,7 +48,7 @@ def build_session_index(
     """
     known = items != 0
     items, sessions, times_ms = items[known], sessions[known], times_ms[known]
-    session, session_times_ms = _ranked_by_time(sessions, times_ms)
+    session, session_times_ms = ranked_by_time(sessions, times_ms)
     order = np.argsort(session, kind="stable")
     item, session = items[order].astype(np.int64), session[order]
     last = _last_of_each_pair(item, session, n_items)
@@ -80,7 +80,7 @@ def slices(offsets: LongArray, rows: npt.NDArray[np.integer]) -> tuple[LongArray
     return np.repeat(starts - ends + counts, counts) + np.arange(total), counts
 
 
-def _ranked_by_time(
+def ranked_by_time(
     sessions: npt.NDArray[np.integer], times_ms: npt.NDArray[np.integer]
 ) -> tuple[LongArray, LongArray]:
     """Each event's session by rank [N], and each session's newest time [S]."""
