@@ -161,7 +161,7 @@ def evaluate(
             work,
             bars,
         )
-        learned = None
+        learned = answers = None
         if bundle is None:
             chosen = needed.options_for(
                 asked.split.train,
@@ -171,7 +171,7 @@ def evaluate(
             if not ranks.leads:
                 needed.train_along(asked.data, asked.split, chosen, out, bars, where)
                 return
-            loaded, learned = needed.train(
+            loaded, learned, answers = needed.train(
                 asked.data, asked.split, chosen, out, this_command(), bars, where=where
             )
         else:
@@ -182,9 +182,11 @@ def evaluate(
                 asked.split,
                 loaded,
                 learned,
+                answers,
                 names,
                 trials,
                 seed,
+                out,
                 this_command(),
                 figures,
             ),

@@ -10,8 +10,10 @@ from endcap.errors import SettingsError
 from endcap.export import evaluate as evaluation
 from endcap.export.data.interactions import DataSet, Interactions, Split
 from endcap.export.evaluate import Where, ranker_of, train, train_along
+from endcap.export.graph_ranker import Timed, timed_slates
 from endcap.export.learn import Learned, LearnOptions
 from endcap.export.learn import options_for as defaults_for
+from endcap.export.line_up import Rivals
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.tuning import Budget, opponent_named
 from endcap.export.options_file import load_options, with_seed
@@ -41,15 +43,18 @@ __all__ = [
 
 
 class Evaluation(NamedTuple):
-    """What to evaluate and against whom; `trials`: choices of options for each opponent."""
+    """What to evaluate and against whom; `trials`: choices of options for each opponent, whose
+    answers are kept in `out`. `answers`: the bundle's, where it was trained just now."""
 
     data: DataSet
     split: Split
     bundle: Bundle
     learned: Learned | None
+    answers: Timed | None
     opponents: tuple[str, ...]
     trials: int
     seed: int
+    out: Path
     command: str
     published: tuple[Published, ...]
 
@@ -99,21 +104,20 @@ def opponent_names(asked: str) -> tuple[str, ...]:
 
 def evaluate(asked: Evaluation, impressions: Path | None, progress: Progress) -> Found:
     """The table, and what impressions say where there are some."""
+    ranker = ranker_of(asked.bundle, asked.data, progress)
+    budget = Budget(trials=asked.trials, costly_trials=max(1, asked.trials // 10))
     found = evaluation.evaluate(
         asked.data,
         asked.split,
-        asked.bundle,
+        asked.answers or timed_slates(ranker, asked.split.test),
         asked.learned,
-        asked.opponents,
-        Budget(trials=asked.trials, costly_trials=max(1, asked.trials // 10)),
-        asked.seed,
+        Rivals(asked.opponents, budget, asked.seed, asked.out / "opponents"),
         asked.command,
         asked.published,
         progress,
     )
     if impressions is None:
         return found
-    ranker = ranker_of(asked.bundle, asked.data, progress)
     feedback = feedback_from(impressions, asked.data, "endcap", ranker)
     return msgspec.structs.replace(found, feedback=feedback)
 

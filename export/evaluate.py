@@ -1,7 +1,6 @@
 """One evaluation: train where no bundle is given, tune opponents, ask all the same questions."""
 
 import platform
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,13 +15,13 @@ from endcap.export.checkpoint import EVERY_S, Halfway
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.encoder_file import store_encoder
 from endcap.export.fingerprint import fingerprint
-from endcap.export.graph_ranker import GraphRanker, timed_slates
+from endcap.export.graph_ranker import GraphRanker, Timed, timed_slates
 from endcap.export.imitation import Teacher
 from endcap.export.learn import Learned, LearnOptions, fit_transformer, learn
-from endcap.export.line_up import opponents_slates
+from endcap.export.line_up import Rivals, opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import shop_of
-from endcap.export.opponents.tuning import Budget, fit, opponent_named
+from endcap.export.opponents.tuning import fit, opponent_named
 from endcap.export.progress import Progress
 from endcap.export.ranks import joined, ranks_here
 from endcap.export.report.comparison import compare
@@ -32,10 +31,11 @@ BASELINES = ("pop", "personal-pop")
 
 
 class Trained(NamedTuple):
-    """A bundle on disk and how it came about."""
+    """A bundle on disk, how it came about, and what it answers to the test's questions."""
 
     bundle: Bundle
     learned: Learned
+    answers: Timed
 
 
 class Where(NamedTuple):
@@ -78,13 +78,14 @@ def train(
     ranker = GraphRanker(
         learned.graph, learned.generators, length, data.items, data.items, progress
     )
-    metrics = {OURS: means(accuracy_per_case(ranker.slates(split.test), split.test))}
+    answers = timed_slates(ranker, split.test)
+    metrics = {OURS: means(accuracy_per_case(answers.slates, split.test))}
     metrics |= baselines(split, len(data.items), options.fit.seed)
     bundle_learned(out, learned, data, command, metrics, length, made_from or {})
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     halfway.remove()
-    return Trained(load_bundle(out), learned)
+    return Trained(load_bundle(out), learned, answers)
 
 
 def train_along(
@@ -130,19 +131,16 @@ def ranker_of(bundle: Bundle, data: DataSet, progress: Progress) -> GraphRanker:
 def evaluate(
     data: DataSet,
     split: Split,
-    bundle: Bundle,
+    ours: Timed,
     learned: Learned | None,
-    opponents: Sequence[str],
-    budget: Budget,
-    seed: int,
+    rivals: Rivals,
     command: str,
     published: tuple[Published, ...],
     progress: Progress,
 ) -> Found:
-    """Ask the bundle and each opponent the test's questions, and measure."""
-    ours = timed_slates(ranker_of(bundle, data, progress), split.test)
+    """Ask each rival the test's questions, and measure its answers beside `ours`."""
     slates: dict[str, IntArray] = {OURS: ours.slates}
-    slates |= opponents_slates(opponents, split, len(data.items), budget, seed, progress)
+    slates |= opponents_slates(rivals, split, len(data.items), progress)
     about = About(
         data=data.name,
         protocol=split.protocol,

@@ -22,7 +22,9 @@ from endcap.export.data.protocols import split  # noqa: E402
 from endcap.export.encoder import SessionEncoder  # noqa: E402
 from endcap.export.evaluate import evaluate, ranker_of, train  # noqa: E402
 from endcap.export.fit_encoder import fit_encoder  # noqa: E402
+from endcap.export.graph_ranker import timed_slates  # noqa: E402
 from endcap.export.learn import learn  # noqa: E402
+from endcap.export.line_up import Rivals  # noqa: E402
 from endcap.export.onnx_graph import (  # noqa: E402
     TOLERANCE,
     export_onnx,
@@ -59,10 +61,17 @@ def bundle(data: DataSet, parts: Split, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_what_is_learned_is_ahead_of_popularity_and_its_figures_are_in_the_manifest(
-    data: DataSet, parts: Split, bundle: Bundle
+    data: DataSet, parts: Split, bundle: Bundle, tmp_path: Path
 ) -> None:
     found = evaluate(
-        data, parts, bundle, None, ("pop",), Budget(trials=2), 7, "endcap evaluate", (), Quiet()
+        data,
+        parts,
+        timed_slates(ranker_of(bundle, data, Quiet()), parts.test),
+        None,
+        Rivals(("pop",), Budget(trials=2), 7, tmp_path),
+        "endcap evaluate",
+        (),
+        Quiet(),
     )
     assert found.metrics["recall"] > 2 * found.opponents["pop"]["recall"]
     written = bundle.manifest.metrics["endcap"]

@@ -60,11 +60,23 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     assert "co-visitation" in (tmp_path / "page" / "report.html").read_text()
 
     again = _endcap(
-        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--opponents", "none", "--json"),
+        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--out", "kept", "--json"),
+        *("--opponents", "co-visitation,pop", "--trials", "2"),
         cwd=tmp_path,
     )
     assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["metrics"] == found["metrics"]
+    assert again.stderr.count("as an earlier run tuned it") == 2
+    table = json.loads(again.stdout)
+    assert table["metrics"] == found["metrics"]
+    assert table["opponents"] == found["opponents"]
+
+    tuned_more = _endcap(
+        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--out", "kept", "--json"),
+        *("--opponents", "pop", "--trials", "3"),
+        cwd=tmp_path,
+    )
+    assert tuned_more.returncode == 0, tuned_more.stderr
+    assert "as an earlier run tuned it" not in tuned_more.stderr
 
 
 def test_a_file_with_other_columns_is_refused_with_what_to_do(clicks: Path, tmp_path: Path) -> None:
