@@ -2,10 +2,12 @@
 Transformer, and the whole as one module that becomes one ONNX graph."""
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from endcap.candidates import CONTEXT, FEATURES, GENERATED
+from endcap.candidates.generators import Generators
 from endcap.export.encoder import SessionEncoder
 
 OWN = 100
@@ -35,19 +37,20 @@ class BlendedRescorer(nn.Module):
     """Candidates and the Transformer's own nearest items, scored.
 
     For each candidate: the Transformer's log probability over the catalogue and its cosine; the
-    features; each generator's score as a share of its highest in this list; how popular the item
-    is; the context of the shopper. Standardised, then two hidden layers.
+    features; each generator's score as a share of its highest in this list; the item's log
+    popularity, of all time and now (`facts` [V + 1, 2]); the context of the shopper. Standardised,
+    then two hidden layers.
     """
 
     facts: Tensor
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, encoder: SessionEncoder, facts: Tensor, options: BlendOptions) -> None:
-        """`facts` [V + 1, 2]: log popularity, of all time and now."""
+    def __init__(self, encoder: SessionEncoder, options: BlendOptions) -> None:
+        """Ready to answer after `answer_with`."""
         super().__init__()
         self.encoder, self.options = encoder, options
-        self.register_buffer("facts", facts)
+        self.register_buffer("facts", torch.zeros(encoder.n_items + 1, len(FACTS)))
         width = len(INPUTS)
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("deviation", torch.ones(width))
@@ -60,6 +63,12 @@ class BlendedRescorer(nn.Module):
             nn.GELU(),
             nn.Linear(options.width, 1),
         )
+
+    def answer_with(self, weights: dict[str, Tensor], generators: Generators) -> None:
+        """Take over what the Transformer and the indexes know at one point in time."""
+        self.encoder.load_state_dict(weights)
+        shares = np.stack([generators.popularity, generators.popularity_now], axis=1)
+        self.facts.copy_(torch.from_numpy(np.log(shares + 1e-6).astype(np.float32)))
 
     def forward(
         self,

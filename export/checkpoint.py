@@ -34,11 +34,12 @@ class Halfway(NamedTuple):
     folder: Path
     every_s: float = EVERY_S
 
-    def checkpoints(self, of: dict[str, str]) -> tuple[Checkpoint, Checkpoint]:
-        """Of the first fit, and of the one over all that is known."""
-        names = ("checkpoint.pt", "checkpoint-refit.pt")
-        first, last = (Checkpoint(self.folder / name, of, self.every_s) for name in names)
-        return first, last
+    def checkpoints(self, of: dict[str, str]) -> tuple[Checkpoint, Checkpoint, Checkpoint]:
+        """Of the first fit, of the one for earlier questions, and of the one over all that is
+        known."""
+        names = ("checkpoint.pt", "checkpoint-earlier.pt", "checkpoint-refit.pt")
+        first, earlier, last = (Checkpoint(self.folder / name, of, self.every_s) for name in names)
+        return first, earlier, last
 
     def remove(self) -> None:
         """The bundle is whole."""

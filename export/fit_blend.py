@@ -1,6 +1,7 @@
-"""Learn the blend on validation, which the Transformer and the indexes have not seen."""
+"""Learn the blend on questions that the Transformer and the indexes have not seen."""
 
 import copy
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,13 +19,15 @@ from endcap.export.questions import Vocabulary, batches
 
 _ROWS = 64
 _HELD_BACK = 5
-"""One sequence in five decides when to stop, and is learned from by nobody."""
+"""One sequence in five of the last stage decides when to stop, and is not learned from there."""
 
 
 class BlendFit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to learn the weights. `questions`: at most so many, drawn by chance."""
+    """How to learn the weights. `questions`: at most so many, drawn by chance. Where validation
+    has fewer than `enough`, earlier ones join it."""
 
-    questions: int = 12_000
+    questions: int = 30_000
+    enough: int = 12_000
     epochs: int = 8
     learning_rate: float = 3e-3
     weight_decay: float = 1e-3
@@ -42,25 +45,43 @@ class Told(NamedTuple):
     wanted: Tensor
 
 
+class Stage(NamedTuple):
+    """Questions, and who answers them: indexes and `weights` of the Transformer that know nothing
+    of what is asked."""
+
+    asked: Cases
+    generators: Generators
+    weights: dict[str, Tensor]
+
+
 def fit_blend(
     model: BlendedRescorer,
-    validation: Cases,
+    stages: Sequence[Stage],
     items: tuple[CatalogueItem, ...],
-    generators: Generators,
     options: BlendFit,
     progress: Progress,
 ) -> float:
-    """Train `model.network` in place; returns the held-back loss.
+    """Train `model.network` in place; returns the held-back loss of the last stage.
 
-    1. Draw questions; gather their candidates as serving does.
+    1. Draw questions, the last stage's first; gather their candidates as serving does.
     2. Standardise what the network is told.
     3. Cross-entropy of each list against an even share for each answer on it; the epoch with the
        lowest loss on the sequences held back is kept.
     """
     rng = np.random.default_rng(options.seed)
-    drawn = np.sort(rng.permutation(validation.size)[: options.questions])
-    asked = validation.take(drawn)
-    learned, held = tell(model, asked, items, generators, progress)
+    learned: list[Told] = []
+    held: list[Told] = []
+    room = options.questions
+    for left, stage in zip(range(len(stages), 0, -1), reversed(stages), strict=True):
+        share = room if stage is stages[-1] else room // left
+        drawn = np.sort(rng.permutation(stage.asked.size)[:share])
+        room -= drawn.size
+        to_learn, to_hold = tell(model, stage, drawn, items, progress)
+        learned += to_learn
+        if stage is stages[-1]:
+            held = to_hold
+        else:
+            learned += to_hold
     _standardise(model, learned)
     torch.manual_seed(options.seed)
     optimiser = torch.optim.AdamW(
@@ -95,12 +116,14 @@ def fit_blend(
 
 def tell(
     model: BlendedRescorer,
-    asked: Cases,
+    stage: Stage,
+    drawn: npt.NDArray[np.intp],
     items: tuple[CatalogueItem, ...],
-    generators: Generators,
     progress: Progress,
 ) -> tuple[list[Told], list[Told]]:
     """Questions with an answer among their candidates, to learn from and held back."""
+    asked, generators = stage.asked.take(drawn), stage.generators
+    model.answer_with(stage.weights, generators)
     model.eval()
     learned: list[Told] = []
     held: list[Told] = []

@@ -195,7 +195,9 @@ def _fitted(events: Interactions, n_items: int) -> SessionEncoder:
 def _untrained(seed: int = 1) -> BlendedRescorer:
     torch.manual_seed(seed)
     encoder = SessionEncoder(N_ITEMS, OPTIONS.encoder)
-    return BlendedRescorer(encoder, torch.rand(N_ITEMS + 1, 2), OPTIONS.blend).eval()
+    model = BlendedRescorer(encoder, OPTIONS.blend)
+    model.facts.copy_(torch.rand(model.facts.shape))
+    return model.eval()
 
 
 def _noise(rows: int, length: int, width: int) -> Batch:
