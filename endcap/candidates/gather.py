@@ -25,7 +25,11 @@ FEATURES = (
     "decayed_count",  # log(1 + count with a half-life)
     "due",  # time since last bought / the mean gap between purchases, at most 4; 0: no gap known
     "gap_known",  # 1 where bought at least twice
+    "due_as_others",  # time since last bought, else last met / others' gap, at most 4; 0: new
+    "returns",  # the share of its visits that were returns, over all shoppers
     "in_history",  # log(1 + events with it in the history)
+    "views",  # log(1 + events with it that were neither cart nor purchase)
+    "carts",  # log(1 + times put into the cart)
     "history_recency",  # 1 / (1 + events back), 0 where it is not in the history
     "history_time",  # exp(-days since the newest event with it); 0 where it is not in the history
     "last_viewed",  # 1 where the newest event with it was a view or a choice from a list
@@ -33,8 +37,10 @@ FEATURES = (
     "last_bought",
     "in_cart",
     "stan",
+    "stan_near",  # of sessions with the newest item, what stands beside it
     "vmis_knn",
     "following",  # what came next after the newest items, decayed
+    "preceding",  # what came before them
     "together",  # what stands in sessions with the newest items, decayed
     "alike",  # what stands in the histories of shoppers with the newest items, decayed
 )
@@ -47,6 +53,7 @@ _AT = {name: number for number, name in enumerate(FEATURES)}
 _DAY_MS = 86_400_000.0
 _ADD, _PURCHASE = EventType.ADD_TO_CART.code, EventType.PURCHASE.code
 _STAN = Stan(sample=1000, neighbours=500, length=20, recency=2.0, age=2.0, distance=3.0, match=6.0)
+_STAN_NEAR = Stan(sample=1000, neighbours=1500, recency=4.0, age=1e3, distance=1.0, match=0.5)
 _VMIS = VmisKnn(sample=500, neighbours=100, length=10, idf=0.5)
 _NAMED = 100
 _RECENT = 10
@@ -78,11 +85,14 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     habit = np.argsort(-_habit(shopper), kind="stable")[:MAX_BOUGHT]
     seen = recent_items(history, history.size)
     by_sessions = stan(history, generators.sessions, _STAN)
+    by_near = stan(history, generators.sessions, _STAN_NEAR)
     by_vmis = vmis_knn(history, generators.sessions, _VMIS)
     recent = recent_items(history, _RECENT)
     fade = (_FADE**recent.steps).astype(np.float32)[:, None]
     follow_ids = generators.following.ids[recent.items].ravel()
     follow_scores = (generators.following.scores[recent.items] * fade).ravel()
+    preceding_ids = generators.preceding.ids[recent.items].ravel()
+    preceding_scores = (generators.preceding.scores[recent.items] * fade).ravel()
     together_ids = generators.together.ids[recent.items].ravel()
     together_scores = (generators.together.scores[recent.items] * fade).ravel()
     alike = neighbour_scores(history, generators.alike, Spoken(_ALIKE_RECENT, _ALIKE_FADE))
@@ -90,8 +100,10 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
         shopper.bought[habit],
         seen.items,
         _best(by_sessions.ids, by_sessions.scores),
+        _best(by_near.ids, by_near.scores),
         _best(by_vmis.ids, by_vmis.scores),
         _best(follow_ids, follow_scores),
+        _best(preceding_ids, preceding_scores),
         _best(together_ids, together_scores),
         _best(alike.ids, alike.scores),
         generators.popular,
@@ -99,10 +111,13 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     features = np.zeros((ids.size, len(FEATURES)), dtype=np.float32)
     _describe_bought(features, ids, shopper, habit)
     _describe_seen(features, ids, shopper, seen.items, seen.steps)
+    _describe_returns(features, ids, shopper, generators)
     _describe_named(features[:, _AT["stan"]], ids, by_sessions)
+    _describe_named(features[:, _AT["stan_near"]], ids, by_near)
     _describe_named(features[:, _AT["vmis_knn"]], ids, by_vmis)
     _describe_named(features[:, _AT["alike"]], ids, alike)
     speakers = recent.items
+    _spread(features[:, _AT["preceding"]], ids, preceding_ids, preceding_scores, speakers)
     return Candidates(
         ids,
         features,
@@ -153,12 +168,29 @@ def _describe_seen(
     features[at, _AT["last_viewed"]] = (kind != _ADD) & (kind != _PURCHASE)
     features[at, _AT["last_carted"]] = kind == _ADD
     features[at, _AT["last_bought"]] = kind == _PURCHASE
-    at, _ = _positions(ids, shopper.history)
-    counts = features[:, _AT["in_history"]]
-    np.add.at(counts, at, 1.0)
-    np.log1p(counts, out=counts)
+    at, own = _positions(ids, shopper.history)
+    kinds = shopper.types[own]
+    for name, counted in (
+        ("in_history", at),
+        ("views", at[(kinds != _ADD) & (kinds != _PURCHASE)]),
+        ("carts", at[kinds == _ADD]),
+    ):
+        features[:, _AT[name]] = np.log1p(np.bincount(counted, minlength=ids.size))
     at, _ = _positions(ids, shopper.cart)
     features[at, _AT["in_cart"]] = 1.0
+
+
+def _describe_returns(
+    features: FloatArray, ids: IntArray, shopper: Shopper, generators: Generators
+) -> None:
+    features[:, _AT["returns"]] = generators.returns.share[ids]
+    last_ms = np.full(ids.size, -np.inf)
+    at, own = _positions(ids, shopper.history)
+    np.maximum.at(last_ms, at, shopper.times_ms[own])
+    at, own = _positions(ids, shopper.bought)
+    last_ms[at] = shopper.bought_ms[own]
+    days = (shopper.now_ms - last_ms).clip(0) / _DAY_MS / generators.returns.gap_days[ids]
+    features[:, _AT["due_as_others"]] = np.where(np.isfinite(days), days.clip(max=4.0), 0.0)
 
 
 def _describe_named(column: FloatArray, ids: IntArray, named: Scored) -> None:

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from endcap.arrays import FloatArray, IntArray, LongArray
 from endcap.candidates.item_knn import ItemKnn, build_item_knn
-from endcap.candidates.neighbours import Neighbours
+from endcap.candidates.neighbours import Neighbours, inverted
+from endcap.candidates.returns import Returns, count_returns
 from endcap.candidates.session_index import SessionIndex, build_session_index, ranked_by_time
 from endcap.candidates.transitions import Transitions, build_transitions
 
@@ -22,16 +23,19 @@ class Generators(NamedTuple):
     """Indexes over item indexes 1..V; row 0 is padding.
 
     `popular` [P]: best first, by the newest events. `popularity`, `popularity_now` [V+1]: shares of
-    all events and of the newest. `sessions`: past sessions for STAN and VMIS-kNN. `following`: what
-    came after an item in a session; `together`: what stood in the same sessions; `alike`: what
-    stood in the histories of the same shoppers, however far apart.
+    all events and of the newest. `returns`: how shoppers come back. `sessions`: past sessions for
+    STAN and VMIS-kNN. `following`: what came after an item in a session; `preceding`: the same
+    pairs from the other side; `together`: what stood in the same sessions; `alike`: what stood in
+    the histories of the same shoppers, however far apart.
     """
 
     popular: IntArray
     popularity: FloatArray
     popularity_now: FloatArray
+    returns: Returns
     sessions: SessionIndex
     following: Neighbours
+    preceding: Neighbours
     together: Neighbours
     alike: Neighbours
 
@@ -59,16 +63,18 @@ def build_generators(
     now = _shares(items[newest], n_items)
     order = np.argsort(-now, kind="stable")[:N_POPULAR]
     kept = _newest_sessions(sessions, times_ms, options.newest_sessions)
+    transitions = Transitions(keep=options.keep)
+    following = build_transitions(items, sessions, n_items, transitions).following
     return Generators(
         popular=order[now[order] > 0].astype(np.int32),
         popularity=everything,
         popularity_now=now,
+        returns=count_returns(items, shoppers, sessions, times_ms, n_items),
         sessions=build_session_index(
             items[kept], sessions[kept], times_ms[kept], n_items, options.most_recent
         ),
-        following=build_transitions(
-            items, sessions, n_items, Transitions(keep=options.keep)
-        ).following,
+        following=following,
+        preceding=inverted(following, everything),
         together=build_item_knn(items, sessions, n_items, ItemKnn(keep=options.keep)),
         alike=build_item_knn(
             items, shoppers, n_items, ItemKnn(keep=options.keep, window=_ALIKE_WINDOW, shrink=3.0)

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.candidates.generators import Generators
-from endcap.candidates.neighbours import Neighbours
+from endcap.candidates.neighbours import Neighbours, inverted
+from endcap.candidates.returns import Returns
 from endcap.candidates.session_index import build_session_index
 
 
@@ -18,6 +19,8 @@ def encode_generators(generators: Generators) -> bytes:
         "popular": generators.popular.astype(narrow),
         "popularity": generators.popularity,
         "popularity_now": generators.popularity_now,
+        "returns_share": generators.returns.share.astype(np.float16),
+        "returns_gap_days": generators.returns.gap_days.astype(np.float16),
         "session_sizes": np.diff(sessions.session_offsets).astype(np.int32),
         "session_items": sessions.session_items.astype(narrow),
         # Differences of rising times are small, and small numbers compress.
@@ -43,10 +46,15 @@ def decode_generators(raw: bytes) -> Generators:
         sizes = arrays["session_sizes"]
         sessions = np.repeat(np.arange(sizes.size), sizes)
         popularity = arrays["popularity"].astype(np.float32)
+        following = _neighbours(arrays["following_ids"], arrays["following_scores"])
         return Generators(
             popular=arrays["popular"].astype(np.int32),
             popularity=popularity,
             popularity_now=arrays["popularity_now"].astype(np.float32),
+            returns=Returns(
+                arrays["returns_share"].astype(np.float32),
+                arrays["returns_gap_days"].astype(np.float32),
+            ),
             sessions=build_session_index(
                 arrays["session_items"].astype(np.int32),
                 sessions,
@@ -54,7 +62,8 @@ def decode_generators(raw: bytes) -> Generators:
                 popularity.size - 1,
                 int(arrays["most_recent"]),
             ),
-            following=_neighbours(arrays["following_ids"], arrays["following_scores"]),
+            following=following,
+            preceding=inverted(following, popularity),
             together=_neighbours(arrays["together_ids"], arrays["together_scores"]),
             alike=_neighbours(arrays["alike_ids"], arrays["alike_scores"]),
         )

@@ -46,6 +46,18 @@ def neighbour_scores(history: IntArray, neighbours: Neighbours, options: Spoken)
     )
 
 
+def inverted(neighbours: Neighbours, shares: FloatArray) -> Neighbours:
+    """The same pairs seen from the other item, as many of each, by Bayes: where a score is the
+    chance of `j` after `i`, the new one is that of `i` before `j`. `shares` [V+1]: how frequent."""
+    n_items, keep = neighbours.ids.shape[0] - 1, neighbours.ids.shape[1]
+    item = np.repeat(np.arange(n_items + 1), keep)
+    other = neighbours.ids.ravel().astype(np.int64)
+    held = np.flatnonzero(other)
+    item, other, score = item[held], other[held], neighbours.scores.ravel()[held]
+    turned = score * shares[item] / shares[other].clip(1e-9)
+    return best_neighbours(PairSums(other, item, turned), turned, n_items, keep)
+
+
 def best_neighbours(pairs: PairSums, scores: DoubleArray, n_items: int, keep: int) -> Neighbours:
     """The `keep` highest scores of each item; of equals that whose pair stands first. Scores of 0
     are left out."""

@@ -42,6 +42,7 @@ class Shopper(NamedTuple):
     bought_count: FloatArray
     bought_decayed: FloatArray
     bought_due: FloatArray
+    bought_ms: LongArray
     bought_recency: FloatArray
     context: FloatArray
 
@@ -89,6 +90,7 @@ def shopper_from_session(session: Session, index_of: Mapping[str, int], now_ms: 
         bought_count=count.astype(np.float32),
         bought_decayed=(bought[:, 4] * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32),
         bought_due=due.astype(np.float32),
+        bought_ms=bought[:, 3].astype(np.int64),
         bought_recency=np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32),
         context=np.array(context, dtype=np.float32),
     )

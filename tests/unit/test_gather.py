@@ -51,6 +51,8 @@ def test_what_a_shopper_last_did_with_an_item_is_told(generators: Generators) ->
     assert seven["history_time"] == pytest.approx(np.exp(-1.0))
     assert (eight["last_carted"], eight["last_viewed"], eight["in_cart"]) == (0, 1, 0)
     assert eight["history_recency"] == 0.5
+    assert (seven["views"], seven["carts"]) == pytest.approx((np.log(2), np.log(2)))
+    assert (eight["views"], eight["carts"]) == pytest.approx((np.log(2), 0))
 
 
 def test_a_purchase_is_a_habit_and_no_longer_in_the_cart(generators: Generators) -> None:
@@ -71,6 +73,34 @@ def test_a_session_speaks_for_what_followed_and_a_history_for_what_came_days_lat
     assert found[4]["alike"] > 0
     assert found[2]["stan"] > 0
     assert all(found[1][name] == 0 for name in ("following", "together", "alike"))
+
+
+def test_a_session_speaks_for_what_came_before_and_what_stood_beside(
+    generators: Generators,
+) -> None:
+    found = told(session_of((0, VIEW, "i2")), generators, 0)
+    assert found[1]["preceding"] > 0 == found[3]["preceding"]
+    assert found[3]["following"] > 0 == found[1]["following"]
+    both = found[3]["stan_near"] + found[5]["stan_near"]
+    assert found[1]["stan_near"] == pytest.approx(both, rel=1e-3)
+    far = told(session_of((0, VIEW, "i1")), generators, 0)
+    assert far[2]["stan_near"] > 2 * far[3]["stan_near"] > 0
+
+
+def test_an_item_is_due_by_how_long_others_wait_before_they_come_back() -> None:
+    """Two come back to the first item after two days, nobody to the second."""
+    items = np.array([1, 2, 1, 1, 1, 2], dtype=np.int32)
+    shoppers = np.array([0, 0, 0, 1, 1, 1])
+    sessions = np.array([0, 0, 1, 2, 3, 3])
+    times = np.array([0, 1, 2 * DAY_MS, 3, 2 * DAY_MS + 3, 2 * DAY_MS + 4], dtype=np.int64)
+    shop = build_generators(items, shoppers, sessions, times, N_ITEMS, GeneratorOptions(keep=4))
+    assert shop.returns.gap_days[1] == pytest.approx(2.0)
+    assert shop.returns.share[1] > shop.returns.share[3] > shop.returns.share[2]
+    found = told(session_of((0, BUY, "i1"), (0, VIEW, "i2")), shop, 3 * DAY_MS)
+    assert found[1]["due_as_others"] == pytest.approx(1.5)
+    assert found[1]["returns"] > found[2]["returns"]
+    later = told(session_of((0, BUY, "i1")), shop, 30 * DAY_MS)
+    assert later[1]["due_as_others"] == 4.0
 
 
 def test_what_no_generator_names_is_no_candidate_but_what_was_seen_is(
@@ -104,7 +134,9 @@ def test_generators_come_back_from_their_file(generators: Generators) -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(generators, name))
     for ours, theirs in zip(again.sessions, generators.sessions, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    for name in ("following", "together", "alike"):
+    for ours, theirs in zip(again.returns, generators.returns, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3)
+    for name in ("following", "preceding", "together", "alike"):
         ours, theirs = getattr(again, name), getattr(generators, name)
         np.testing.assert_array_equal(ours.ids, theirs.ids)
         np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-3)
