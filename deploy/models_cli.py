@@ -27,6 +27,7 @@ from endcap.deploy.data_options import (
 )
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.progress import Bars
+from endcap.deploy.words_options import Encoder, Language, WithWords, Wording, words_for
 from endcap.errors import EndcapError
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same model on a CPU.")]
@@ -62,6 +63,9 @@ def train(
     ] = None,
     device: Device = "auto",
     checkpoint_every: CheckpointEvery = 60.0,
+    encoder: Encoder = None,
+    language: Language = "en",
+    words: WithWords = True,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -94,8 +98,11 @@ def train(
         if not ranks.leads:
             needed.train_along(asked.data, asked.split, chosen, out, bars, where)
             return
+        maker = words_for(asked.data, Wording(encoder, language, words), bars)
         trained = needed.train(
-            asked.data, asked.split, chosen, out, this_command(), bars, where=where
+            *(asked.data, asked.split, chosen, out, this_command(), bars),
+            where=where,
+            make_words=maker,
         )
     metrics = trained.bundle.manifest.metrics
     if as_json:
@@ -137,6 +144,9 @@ def evaluate(
     epochs: Epochs = None,
     device: Device = "auto",
     checkpoint_every: CheckpointEvery = 60.0,
+    encoder: Encoder = None,
+    language: Language = "en",
+    words: WithWords = True,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -171,8 +181,11 @@ def evaluate(
             if not ranks.leads:
                 needed.train_along(asked.data, asked.split, chosen, out, bars, where)
                 return
+            maker = words_for(asked.data, Wording(encoder, language, words), bars)
             loaded, learned, answers = needed.train(
-                asked.data, asked.split, chosen, out, this_command(), bars, where=where
+                *(asked.data, asked.split, chosen, out, this_command(), bars),
+                where=where,
+                make_words=maker,
             )
         else:
             loaded = needed.load_bundle(bundle)

@@ -25,6 +25,7 @@ from endcap.export.onnx_graph import export_onnx, largest_difference
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
 from endcap.export.ranks import ALONE, Ranks
+from endcap.export.text.unseen_items import ItemTexts, place_unseen
 
 _STOPPING_QUESTIONS = 10_000
 """Of validation, drawn by chance: they say when the Transformer has trained enough."""
@@ -152,6 +153,7 @@ def learn(
     options: LearnOptions,
     progress: Progress,
     fitted: Fitted | None = None,
+    texts: ItemTexts | None = None,
 ) -> Learned:
     """Learn from `split`; its test is not looked at.
 
@@ -159,7 +161,8 @@ def learn(
     2. Index `train`; learn the blend on validation, with these indexes and the weights that `train`
        made.
     3. Where more is known: take the weights that `known` made, and index that.
-    4. Export; compare with torch.
+    4. Place by their `texts` the items that no event names.
+    5. Export; compare with torch.
     """
     if fitted is None:
         fitted = fit_transformer(split, items, options, progress)
@@ -176,6 +179,10 @@ def learn(
         encoder.load_state_dict(fitted.last)
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(generators))
+    if texts is not None:
+        seen = split.known if options.refit else split.train
+        placed = place_unseen(encoder, seen, items, texts)
+        progress.say(f"{placed:,} items that no event names are placed by their text")
     graph = export_onnx(model)
     compared = _compared(split.validation, items, generators, options.encoder.length)
     difference = largest_difference(model, graph, compared)

@@ -1,0 +1,122 @@
+"""A shop that trains with its catalogue: words at once, and new items in their place."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from endcap.bundle import Bundle, load_bundle
+from endcap.events import EventType
+from endcap.lists import RecommendationList
+from endcap.policy import Policy
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.rescorer import rescore
+from endcap.sessions import Act, Session, fold_acts
+
+pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
+
+from tiny_encoder import tiny_bert  # noqa: E402
+
+pytestmark = pytest.mark.models
+AISLES = ("milk", "bread", "tea", "soap", "rice", "pasta", "cheese", "honey", "juice", "candles")
+OF_AISLE = 12
+NEW = {f"new-{aisle}": f"Goat {aisle}" for aisle in AISLES[:3]}
+
+
+class Trained(NamedTuple):
+    folder: Path
+    encoder: Path
+    said: str
+
+    @property
+    def bundle(self) -> Bundle:
+        return load_bundle(self.folder)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eighty shoppers who go round one aisle each, and a catalogue with three items that nobody has
+    met: a new kind of milk, of bread and of tea."""
+    rng = np.random.default_rng(11)
+    folder = tmp_path_factory.mktemp("shop")
+    with (folder / "events.csv").open("w", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["user_id", "item_id", "event_type", "timestamp"])
+        for shopper in range(80):
+            aisle, place = AISLES[shopper % len(AISLES)], int(rng.integers(OF_AISLE))
+            at = 1_700_000_000 + shopper * 5000
+            for _ in range(40):
+                place = (place + int(rng.integers(1, 3))) % OF_AISLE
+                at += int(rng.integers(60, 90_000))
+                rows.writerow([f"s{shopper}", f"{aisle}-{place}", "view", at])
+    with (folder / "items.csv").open("w", newline="") as opened:
+        rows = csv.writer(opened)
+        rows.writerow(["item_id", "title", "price"])
+        for aisle in AISLES:
+            rows.writerows([f"{aisle}-{n}", f"Plain {aisle}, {n + 1} oz", 2] for n in range(12))
+        rows.writerows([item, title, 2] for item, title in NEW.items())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shop: Path) -> Trained:
+    encoder = tiny_bert(shop / "encoder", ["plain", "goat", *AISLES])
+    done = _endcap(
+        *("train", "events.csv", "--items", "items.csv", "--encoder", "encoder"),
+        *("--epochs", "4", "--out", "model", "--json"),
+        cwd=shop,
+    )
+    assert done.returncode == 0, done.stderr
+    return Trained(shop / "model", encoder, done.stderr)
+
+
+def test_training_says_how_many_new_items_it_placed(trained: Trained) -> None:
+    assert "3 items that no event names are placed by their text" in trained.said
+    assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW)
+
+
+def test_a_new_item_is_near_to_a_shopper_of_its_aisle(trained: Trained) -> None:
+    bundle = trained.bundle
+    for item in NEW:
+        aisle = item.removeprefix("new-")
+        listed = _list(bundle, [f"{aisle}-1", f"{aisle}-3", f"{aisle}-4"], size=100)
+        ranked = [found.id for found in listed.items]
+        assert ranked.index(item) < 2 * OF_AISLE
+        assert [found for found in ranked if found in NEW][0] == item
+
+
+def test_a_new_item_is_named_by_words_and_recommended_from(trained: Trained, shop: Path) -> None:
+    done = _endcap("recommend", "goat milk", "--bundle", "model", "--json", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["from"] == ["new-milk"]
+    best = [item["id"] for item in told["items"]][:5]
+    assert all(item.startswith("milk-") for item in best), best
+
+
+def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, shop: Path) -> None:
+    again = shop / "again"
+    shutil.copytree(trained.folder, again)
+    (again / "words.npz").unlink()
+    done = _endcap("words", "--bundle", "again", "--encoder", "encoder", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    assert (again / "words.npz").read_bytes() == (trained.folder / "words.npz").read_bytes()
+    assert load_bundle(again).manifest == trained.bundle.manifest
+
+
+def _list(bundle: Bundle, viewed: list[str], size: int) -> RecommendationList:
+    view = EventType.VIEW_ITEM.code
+    acts = [Act(at, view, bytes([at]), (item,)) for at, item in enumerate(viewed)]
+    session = fold_acts(Session("somebody"), acts)
+    return rescore([session], bundle, OnnxScorer(bundle, threads=1), Policy(size=size))["somebody"]
+
+
+def _endcap(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "endcap.deploy.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=170)
