@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import torch
 
+from endcap.arrays import FloatArray
 from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.catalogue import CatalogueItem
@@ -171,18 +172,20 @@ def learn(
     encoder.load_state_dict(fitted.first)
     generators = _index(split.train, len(items), options.generators)
     torch.manual_seed(options.fit.seed)
-    model = BlendedRescorer(encoder, _facts(generators), options.blend).to(encoder.device)
+    model = BlendedRescorer(encoder, _facts(_shares(generators)), options.blend)
+    model.to(encoder.device)
     fit_blend(model, split.validation, items, generators, options.blend_fit, progress)
     importance = model.importance()
     model.cpu()
     if split.known is not split.train and options.refit:
         encoder.load_state_dict(fitted.last)
         generators = _index(split.known, len(items), options.generators)
-        model.facts.copy_(_facts(generators))
+        model.facts.copy_(_facts(_shares(generators)))
     if texts is not None:
         seen = split.known if options.refit else split.train
-        placed = place_unseen(encoder, seen, items, texts)
-        progress.say(f"{placed:,} items that no event names are placed by their text")
+        placed = place_unseen(encoder, _shares(generators), seen, items, texts)
+        model.facts.copy_(_facts(placed.shares))
+        progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
     graph = export_onnx(model)
     compared = _compared(split.validation, items, generators, options.encoder.length)
     difference = largest_difference(model, graph, compared)
@@ -233,8 +236,11 @@ def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Gen
     )
 
 
-def _facts(generators: Generators) -> torch.Tensor:
-    shares = np.stack([generators.popularity, generators.popularity_now], axis=1)
+def _shares(generators: Generators) -> FloatArray:
+    return np.stack([generators.popularity, generators.popularity_now], axis=1)
+
+
+def _facts(shares: FloatArray) -> torch.Tensor:
     return torch.from_numpy(np.log(shares + 1e-6).astype(np.float32))
 
 

@@ -17,6 +17,8 @@ from endcap.errors import BundleError
 from endcap.text.static_encoder import StaticTable
 
 WORDS_FILE = "words.npz"
+STATIC = "static"
+"""The `encoder` of words that numpy alone serves."""
 Int8Array = npt.NDArray[np.int8]
 
 

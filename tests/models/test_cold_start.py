@@ -151,7 +151,9 @@ def test_an_item_that_training_never_met_lies_in_its_aisle_of_the_transformer(
     cold = hide_items(parts.known, parts.test, 0.1, seed=1)
     trained = encoder.items.weight.detach().clone()
     said = ItemTexts(texts, np.arange(N_ITEMS + 1) > 0)
-    assert place_unseen(encoder, cold.known, shop.items, said) == cold.hidden.size
+    counts = np.bincount(cold.known.items, minlength=N_ITEMS + 1)[:, None].astype(np.float32)
+    found = place_unseen(encoder, counts, cold.known, shop.items, said)
+    np.testing.assert_array_equal(found.rows, cold.hidden)
     now = encoder.items.weight.detach()
     kept = np.setdiff1d(np.arange(N_ITEMS + 1), cold.hidden)
     assert torch.equal(now[kept], trained[kept])
@@ -160,6 +162,8 @@ def test_an_item_that_training_never_met_lies_in_its_aisle_of_the_transformer(
         like = [n for n in kept[1:] if aisle_of(n) == aisle_of(item)]
         mean = vectors[like].mean(0)
         assert vectors[item] @ mean / np.linalg.norm(mean) > 0.99
+        assert found.shares[item, 0] == pytest.approx(counts[like].mean(), rel=0.01)
+    np.testing.assert_array_equal(found.shares[kept], counts[kept])
 
 
 def test_an_item_that_the_shop_does_not_offer_stays_where_it_was(
@@ -169,6 +173,8 @@ def test_an_item_that_the_shop_does_not_offer_stays_where_it_was(
     trained = encoder.items.weight.detach().clone()
     offered = np.zeros(N_ITEMS + 1, dtype=bool)
     offered[cold.hidden[0]] = True
-    assert place_unseen(encoder, cold.known, shop.items, ItemTexts(texts, offered)) == 1
+    shares = np.zeros((N_ITEMS + 1, 1), dtype=np.float32)
+    found = place_unseen(encoder, shares, cold.known, shop.items, ItemTexts(texts, offered))
+    assert found.rows.tolist() == [cold.hidden[0]]
     moved = (encoder.items.weight.detach() != trained).any(dim=1)
     assert moved.nonzero().flatten().tolist() == [cold.hidden[0]]

@@ -5,15 +5,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 
 from endcap.bundle import Bundle, load_bundle
 from endcap.events import EventType
-from endcap.lists import RecommendationList
 from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
@@ -21,11 +22,14 @@ from endcap.sessions import Act, Session, fold_acts
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 
-from tiny_encoder import tiny_bert  # noqa: E402
+from aisle_shop import OPTIONS
+from tiny_encoder import tiny_bert
+
+from endcap.export.options_file import store_options
 
 pytestmark = pytest.mark.models
-AISLES = ("milk", "bread", "tea", "soap", "rice", "pasta", "cheese", "honey", "juice", "candles")
-OF_AISLE = 12
+AISLES = ("milk", "bread", "tea", "soap", "rice", "candles")
+OF_AISLE = 20
 NEW = {f"new-{aisle}": f"Goat {aisle}" for aisle in AISLES[:3]}
 
 
@@ -59,7 +63,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = csv.writer(opened)
         rows.writerow(["item_id", "title", "price"])
         for aisle in AISLES:
-            rows.writerows([f"{aisle}-{n}", f"Plain {aisle}, {n + 1} oz", 2] for n in range(12))
+            rows.writerows([f"{aisle}-{n}", f"Plain {aisle}, {n + 1} oz", 2] for n in range(20))
         rows.writerows([item, title, 2] for item, title in NEW.items())
     return folder
 
@@ -67,9 +71,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(shop: Path) -> Trained:
     encoder = tiny_bert(shop / "encoder", ["plain", "goat", *AISLES])
+    fit = msgspec.structs.replace(OPTIONS.fit, positions=64, epochs=6)
+    store_options(shop / "options.json", msgspec.structs.replace(OPTIONS, fit=fit))
     done = _endcap(
         *("train", "events.csv", "--items", "items.csv", "--encoder", "encoder"),
-        *("--epochs", "4", "--out", "model", "--json"),
+        *("--options", "options.json", "--out", "model", "--json"),
         cwd=shop,
     )
     assert done.returncode == 0, done.stderr
@@ -81,14 +87,14 @@ def test_training_says_how_many_new_items_it_placed(trained: Trained) -> None:
     assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW)
 
 
-def test_a_new_item_is_near_to_a_shopper_of_its_aisle(trained: Trained) -> None:
+def test_a_new_item_is_near_to_a_shopper_of_its_aisle_alone(trained: Trained) -> None:
     bundle = trained.bundle
+    scorer = OnnxScorer(bundle, threads=1)
     for item in NEW:
         aisle = item.removeprefix("new-")
-        listed = _list(bundle, [f"{aisle}-1", f"{aisle}-3", f"{aisle}-4"], size=100)
-        ranked = [found.id for found in listed.items]
-        assert ranked.index(item) < 2 * OF_AISLE
-        assert [found for found in ranked if found in NEW][0] == item
+        listed = _listed(bundle, scorer, [f"{aisle}-1", f"{aisle}-3", f"{aisle}-4"])
+        assert item in listed
+        assert next(found for found in listed if found in NEW) == item, listed
 
 
 def test_a_new_item_is_named_by_words_and_recommended_from(trained: Trained, shop: Path) -> None:
@@ -96,8 +102,8 @@ def test_a_new_item_is_named_by_words_and_recommended_from(trained: Trained, sho
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["from"] == ["new-milk"]
-    best = [item["id"] for item in told["items"]][:5]
-    assert all(item.startswith("milk-") for item in best), best
+    aisles = Counter(item["id"].split("-")[0] for item in told["items"])
+    assert aisles["milk"] >= 8, aisles
 
 
 def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, shop: Path) -> None:
@@ -110,11 +116,12 @@ def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, s
     assert load_bundle(again).manifest == trained.bundle.manifest
 
 
-def _list(bundle: Bundle, viewed: list[str], size: int) -> RecommendationList:
+def _listed(bundle: Bundle, scorer: OnnxScorer, viewed: list[str]) -> list[str]:
     view = EventType.VIEW_ITEM.code
     acts = [Act(at, view, bytes([at]), (item,)) for at, item in enumerate(viewed)]
     session = fold_acts(Session("somebody"), acts)
-    return rescore([session], bundle, OnnxScorer(bundle, threads=1), Policy(size=size))["somebody"]
+    found = rescore([session], bundle, scorer, Policy(size=2 * OF_AISLE))["somebody"]
+    return [each.id for each in found.items]
 
 
 def _endcap(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
