@@ -40,7 +40,7 @@ class Cases(NamedTuple):
     The history of case `i` is `interactions`, from `offsets[sequences[i]]` up to, not including,
     `ends[i]`. `now_ms` [n]: the time of the question. The answers to it are
     `targets[target_offsets[i]:target_offsets[i + 1]]`, item indexes; 0 stands for an item that
-    training never saw: nobody can answer it, and it counts.
+    neither training nor the shop's catalogue knows: nobody can answer it, and it counts.
     """
 
     interactions: Interactions
