@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from endcap.deploy.progress import Bars
 from endcap.errors import SettingsError
 
 if TYPE_CHECKING:
     from endcap.export.data.interactions import DataSet
+    from endcap.export.progress import Progress
     from endcap.export.text.make_words import WordsMaker
 
 Encoder = Annotated[
@@ -31,7 +31,7 @@ class Wording(NamedTuple):
     is_wanted: bool
 
 
-def words_for(data: "DataSet", wording: Wording, bars: Bars) -> "WordsMaker | None":
+def words_for(data: "DataSet", wording: Wording, progress: "Progress") -> "WordsMaker | None":
     """What makes the words; None where they are not wanted, or no item has a title.
 
     Raises:
@@ -46,6 +46,8 @@ def words_for(data: "DataSet", wording: Wording, bars: Bars) -> "WordsMaker | No
         return None
     if not has_titles(data.items):
         if wording.encoder is not None:
-            bars.say("no item has a title: the bundle gets no words. Give titles by --items FILE")
+            progress.say(
+                "no item has a title, so no words are made: give titles by --items FILE"
+            )
         return None
     return words_maker(wording.encoder, wording.language)

@@ -13,7 +13,15 @@ from endcap.export.progress import Progress
 from endcap.export.text.encoder_graph import ENCODER_FILES, export_encoder
 from endcap.export.text.teacher import Teacher, minilm
 from endcap.export.text.words import encoder_words, student_words
-from endcap.text import STATIC, WORDS_FILE, Words, distinct_texts, fingerprint_of, load_words
+from endcap.text import (
+    STATIC,
+    WORDS_FILE,
+    Words,
+    distinct_texts,
+    fingerprint_of,
+    item_text,
+    load_words,
+)
 
 WordsMaker = Callable[[Sequence[CatalogueItem], Path, Progress], Words]
 """Makes the words of some items; what serves them beside `words.npz` goes into the folder."""
@@ -37,8 +45,8 @@ def words_as_in(source: Path, manifest: Manifest) -> WordsMaker | None:
 
 
 def has_titles(items: Sequence[CatalogueItem]) -> bool:
-    """Whether there is anything that words could name."""
-    return any(has_title(item) for item in items)
+    """Whether any item has a title with a word in it."""
+    return any(has_title(item) and item_text(item) for item in items)
 
 
 def _kept(

@@ -14,18 +14,26 @@ import numpy as np
 import pytest
 
 from endcap.bundle import Bundle, load_bundle
+from endcap.catalogue import CatalogueItem
+from endcap.errors import BundleError, DataError, SettingsError
 from endcap.events import EventType
 from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.onnx_text import OnnxTextEncoder
 from endcap.serving.rescorer import rescore
 from endcap.sessions import Act, Session, fold_acts
+from endcap.text import encode_words
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 
-from aisle_shop import OPTIONS
+from aisle_shop import OPTIONS, Quiet
+from aisle_shop import shop as aisle_shop
 from tiny_encoder import tiny_bert
 
+from endcap.deploy.words_options import Wording, words_for
+from endcap.export.data.interactions import DataSet
 from endcap.export.options_file import store_options
+from endcap.export.text.make_words import words_as_in
 
 pytestmark = pytest.mark.models
 AISLES = ("milk", "bread", "tea", "soap", "rice", "candles")
@@ -114,6 +122,48 @@ def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, s
     assert done.returncode == 0, done.stderr
     assert (again / "words.npz").read_bytes() == (trained.folder / "words.npz").read_bytes()
     assert load_bundle(again).manifest == trained.bundle.manifest
+
+
+def test_without_titles_or_without_the_wish_there_are_no_words() -> None:
+    said = Quiet()
+    assert words_for(_untitled(), Wording(None, "en", True), said) is None
+    assert not said.said
+    assert words_for(_titled("Milk"), Wording(None, "en", False), said) is None
+
+
+def test_an_encoder_that_has_nothing_to_read_is_told_so(trained: Trained) -> None:
+    said = Quiet()
+    assert words_for(_untitled(), Wording(trained.encoder, "en", True), said) is None
+    assert "no item has a title" in said.said[0]
+
+
+def test_an_encoder_that_is_not_wanted_or_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--no-words"):
+        words_for(_titled("Milk"), Wording(tmp_path, "en", False), Quiet())
+    with pytest.raises(DataError, match=r"no config\.json"):
+        words_for(_titled("Milk"), Wording(tmp_path, "en", True), Quiet())
+
+
+def test_a_student_s_bundle_takes_the_words_of_its_teacher(
+    trained: Trained, tmp_path: Path
+) -> None:
+    bundle = trained.bundle
+    kept = words_as_in(trained.folder, bundle.manifest)
+    assert kept is not None
+    words = kept(bundle.items, tmp_path, Quiet())
+    assert encode_words(words) == (trained.folder / "words.npz").read_bytes()
+    assert OnnxTextEncoder(tmp_path).fingerprint == words.about.encoder
+    with pytest.raises(BundleError, match="other titles"):
+        kept(_titled("Milk").items, tmp_path, Quiet())
+
+
+def _untitled() -> DataSet:
+    data = aisle_shop()
+    return data._replace(items=tuple(CatalogueItem(i.item_id, i.item_id) for i in data.items))
+
+
+def _titled(title: str) -> DataSet:
+    return aisle_shop()._replace(items=(CatalogueItem("1", title),))
 
 
 def _listed(bundle: Bundle, scorer: OnnxScorer, viewed: list[str]) -> list[str]:
