@@ -46,8 +46,6 @@ def words_for(data: "DataSet", wording: Wording, progress: "Progress") -> "Words
         return None
     if not has_titles(data.items):
         if wording.encoder is not None:
-            progress.say(
-                "no item has a title, so no words are made: give titles by --items FILE"
-            )
+            progress.say("no item has a title, so no words are made: give titles by --items FILE")
         return None
     return words_maker(wording.encoder, wording.language)
