@@ -71,11 +71,13 @@ def train(
 ) -> None:
     """Train on a shop's events, export, and write the bundle.
 
+    Where items have titles (--items), words find them, and those that no event names are placed.
     Interrupted, it goes on where it stopped when it is called again with the same --out.
     Under torchrun several processes share the Transformer's training.
 
     Examples:
       endcap train events.parquet --out runs/spring
+      endcap train events.parquet --items catalogue.csv --out runs/spring
       torchrun --nproc-per-node 2 -m endcap.deploy.cli train events.parquet --out runs/spring
       endcap train clicks.csv.gz --column user_id=visitorid --column timestamp=ts
       endcap train completejourney

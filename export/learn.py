@@ -181,7 +181,7 @@ def learn(
         encoder.load_state_dict(fitted.last)
         generators = _index(split.known, len(items), options.generators)
         model.facts.copy_(_facts(_shares(generators)))
-    if texts is not None:
+    if texts is not None and texts.placeable.any():
         seen = split.known if options.refit else split.train
         placed = place_unseen(encoder, _shares(generators), seen, items, texts)
         model.facts.copy_(_facts(placed.shares))
