@@ -27,6 +27,7 @@ from endcap.deploy.data_options import (
 )
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.progress import Bars
+from endcap.deploy.words_options import Encoder, Language, WithWords, Wording, words_for
 from endcap.errors import EndcapError
 
 Seed = Annotated[int, typer.Option(help="The same seed gives the same model on a CPU.")]
@@ -62,16 +63,21 @@ def train(
     ] = None,
     device: Device = "auto",
     checkpoint_every: CheckpointEvery = 60.0,
+    encoder: Encoder = None,
+    language: Language = "en",
+    words: WithWords = True,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
     """Train on a shop's events, export, and write the bundle.
 
+    Where items have titles (--items), words find them, and those that no event names are placed.
     Interrupted, it goes on where it stopped when it is called again with the same --out.
     Under torchrun several processes share the Transformer's training.
 
     Examples:
       endcap train events.parquet --out runs/spring
+      endcap train events.parquet --items catalogue.csv --out runs/spring
       torchrun --nproc-per-node 2 -m endcap.deploy.cli train events.parquet --out runs/spring
       endcap train clicks.csv.gz --column user_id=visitorid --column timestamp=ts
       endcap train completejourney
@@ -94,8 +100,11 @@ def train(
         if not ranks.leads:
             needed.train_along(asked.data, asked.split, chosen, out, bars, where)
             return
+        maker = words_for(asked.data, Wording(encoder, language, words), bars)
         trained = needed.train(
-            asked.data, asked.split, chosen, out, this_command(), bars, where=where
+            *(asked.data, asked.split, chosen, out, this_command(), bars),
+            where=where,
+            make_words=maker,
         )
     metrics = trained.bundle.manifest.metrics
     if as_json:
@@ -137,6 +146,9 @@ def evaluate(
     epochs: Epochs = None,
     device: Device = "auto",
     checkpoint_every: CheckpointEvery = 60.0,
+    encoder: Encoder = None,
+    language: Language = "en",
+    words: WithWords = True,
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
@@ -171,8 +183,11 @@ def evaluate(
             if not ranks.leads:
                 needed.train_along(asked.data, asked.split, chosen, out, bars, where)
                 return
+            maker = words_for(asked.data, Wording(encoder, language, words), bars)
             loaded, learned, answers = needed.train(
-                asked.data, asked.split, chosen, out, this_command(), bars, where=where
+                *(asked.data, asked.split, chosen, out, this_command(), bars),
+                where=where,
+                make_words=maker,
             )
         else:
             loaded = needed.load_bundle(bundle)

@@ -17,6 +17,7 @@ from endcap.lists import RecommendationList
 from endcap.policy import Policy
 from endcap.sessions import Act, Session, fold_acts
 from endcap.text import (
+    STATIC,
     StaticEncoder,
     TextIndex,
     Understood,
@@ -65,7 +66,7 @@ def recommend(
 
 def _index(folder: Path, model: Bundle, encoder: Path | None) -> TextIndex:
     words = load_words(folder, model.manifest)
-    if words.about.encoder == "static":
+    if words.about.encoder == STATIC:
         return open_index(model.items, words, StaticEncoder(words.table))
     return open_index(model.items, words, _transformer(words, encoder or folder))
 

@@ -23,6 +23,15 @@ class CatalogueItem(msgspec.Struct, frozen=True, omit_defaults=True):
     price_changed_ms: int | None = None
 
 
+def has_title(item: CatalogueItem) -> bool:
+    """Whether the shop says one; where it does not, the id stands for it.
+
+    >>> has_title(CatalogueItem("1", "Milk")), has_title(CatalogueItem("1", "1"))
+    (True, False)
+    """
+    return item.title not in ("", item.item_id)
+
+
 class PriceChange(msgspec.Struct, frozen=True):
     """An item's price before and after. `at_ms`: when the shop published it, by the broker."""
 

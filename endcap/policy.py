@@ -23,8 +23,8 @@ _IN_HISTORY = FEATURES.index("in_history")
 
 
 class Policy(NamedTuple):
-    """`size` items; at most `per_category` of one category; `just_bought_ms`: how long an item
-    bought for the first time stays off the slate."""
+    """`size` items; at most `per_category` of one category that is known; `just_bought_ms`: how
+    long an item bought for the first time stays off the slate."""
 
     size: int = 20
     per_category: int = 5
@@ -54,7 +54,7 @@ def make_slate(
         item = item_at(int(scored.ids[at]))
         if not item.in_stock or item.item_id in cart or item.item_id in just_bought:
             continue
-        if in_category[item.category] >= policy.per_category:
+        if item.category and in_category[item.category] >= policy.per_category:
             continue
         in_category[item.category] += 1
         reason = _reason(candidates, int(at), item_at)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from endcap.arrays import FloatArray
 from endcap.candidates import CONTEXT, FEATURES, GENERATED
 from endcap.candidates.generators import Generators
 from endcap.export.encoder import SessionEncoder
@@ -31,6 +32,11 @@ class BlendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     width: int = 64
     dropout: float = 0.1
     own: int = OWN
+
+
+def popularity_of(generators: Generators) -> FloatArray:
+    """Shares [V + 1, 2] of all events, and of the newest."""
+    return np.stack([generators.popularity, generators.popularity_now], axis=1)
 
 
 class BlendedRescorer(nn.Module):
@@ -67,7 +73,10 @@ class BlendedRescorer(nn.Module):
     def answer_with(self, weights: dict[str, Tensor], generators: Generators) -> None:
         """Take over what the Transformer and the indexes know at one point in time."""
         self.encoder.load_state_dict(weights)
-        shares = np.stack([generators.popularity, generators.popularity_now], axis=1)
+        self.know_popularity(popularity_of(generators))
+
+    def know_popularity(self, shares: FloatArray) -> None:
+        """`shares` [V + 1, 2]: of all events, and of the newest."""
         self.facts.copy_(torch.from_numpy(np.log(shares + 1e-6).astype(np.float32)))
 
     def forward(

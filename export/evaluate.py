@@ -26,6 +26,9 @@ from endcap.export.progress import Progress
 from endcap.export.ranks import joined, ranks_here
 from endcap.export.report.comparison import compare
 from endcap.export.report.found import OURS, About, Epoch, Found, Published
+from endcap.export.text.make_words import WordsMaker
+from endcap.export.text.unseen_items import item_texts
+from endcap.export.text.words import add_words
 
 BASELINES = ("pop", "personal-pop")
 
@@ -58,10 +61,12 @@ def train(
     teacher: Teacher | None = None,
     made_from: dict[str, str] | None = None,
     where: Where = HERE,
+    make_words: WordsMaker | None = None,
 ) -> Trained:
     """Learn, answer the test once, write the bundle and beside it what a student learns from.
 
     What is left half done is gone on with: the checkpoints lie in `out` until the bundle is whole.
+    `make_words`: for items with titles; they place what no event names, and lie in the bundle.
 
     Raises:
         SettingsError: there is no such device; the checkpoints are of another training.
@@ -73,7 +78,9 @@ def train(
     halfway = Halfway(out, where.checkpoint_every_s)
     with joined(ranks):
         fitted = fit_transformer(split, data.items, options, progress, halfway, teacher, ranks)
-    learned = learn(split, data.items, options, progress, fitted)
+    words = None if make_words is None else make_words(data.items, out, progress)
+    texts = None if words is None else item_texts(data.items, data.offered, words)
+    learned = learn(split, data.items, options, progress, fitted, texts)
     length = options.encoder.length
     ranker = GraphRanker(
         learned.graph, learned.generators, length, data.items, data.items, progress
@@ -82,6 +89,8 @@ def train(
     metrics = {OURS: means(accuracy_per_case(answers.slates, split.test))}
     metrics |= baselines(split, len(data.items), options.fit.seed)
     bundle_learned(out, learned, data, command, metrics, length, made_from or {})
+    if words is not None:
+        add_words(out, words)
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     halfway.remove()

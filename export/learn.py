@@ -12,7 +12,7 @@ from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import EndcapError
-from endcap.export.blend import BlendedRescorer, BlendOptions
+from endcap.export.blend import BlendedRescorer, BlendOptions, popularity_of
 from endcap.export.checkpoint import Halfway
 from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.earlier import Earlier, earlier_split
@@ -26,6 +26,7 @@ from endcap.export.onnx_graph import export_onnx, largest_difference
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
 from endcap.export.ranks import ALONE, Ranks
+from endcap.export.text.unseen_items import ItemTexts, place_unseen
 
 _STOPPING_QUESTIONS = 10_000
 """Of validation, drawn by chance: they say when the Transformer has trained enough."""
@@ -168,6 +169,7 @@ def learn(
     options: LearnOptions,
     progress: Progress,
     fitted: Fitted | None = None,
+    texts: ItemTexts | None = None,
 ) -> Learned:
     """Learn from `split`; its test is not looked at.
 
@@ -175,7 +177,8 @@ def learn(
     2. Index `train`; learn the blend on validation, with these indexes and the weights that `train`
        made; on earlier questions with what was known then.
     3. Where more is known: take the weights that `known` made, and index that.
-    4. Export; compare with torch.
+    4. Place by their `texts` the items that no event names.
+    5. Export; compare with torch.
     """
     if fitted is None:
         fitted = fit_transformer(split, items, options, progress)
@@ -195,6 +198,11 @@ def learn(
     if split.known is not split.train and options.refit:
         generators = _index(split.known, len(items), options.generators)
     model.answer_with(fitted.last, generators)
+    if texts is not None and texts.placeable.any():
+        seen = split.known if options.refit else split.train
+        placed = place_unseen(fitted.encoder, popularity_of(generators), seen, items, texts)
+        model.know_popularity(placed.shares)
+        progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
     graph = export_onnx(model)
     compared = _compared(split.validation, items, generators, options.encoder.length)
     difference = largest_difference(model, graph, compared)

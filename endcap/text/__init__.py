@@ -6,6 +6,7 @@ from endcap.text.mentions import Mention, Understood, find_items
 from endcap.text.static_encoder import StaticEncoder, StaticTable
 from endcap.text.words_file import (
     NO_TABLE,
+    STATIC,
     WORDS_FILE,
     Words,
     WordsAbout,
@@ -18,6 +19,7 @@ from endcap.text.words_file import (
 
 __all__ = [
     "NO_TABLE",
+    "STATIC",
     "WORDS_FILE",
     "Mention",
     "StaticEncoder",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.arrays import FloatArray, IntArray
-from endcap.catalogue import CatalogueItem
+from endcap.catalogue import CatalogueItem, has_title
 from endcap.errors import BundleError
 from endcap.text.encoder import TextEncoder
 from endcap.text.lexicon import Lexicon, build_lexicon
@@ -28,12 +28,14 @@ class TextIndex(NamedTuple):
 
 
 def item_text(item: CatalogueItem) -> str:
-    """What words may find an item by: its title without sizes, and its category.
+    """What words may find an item by: its title without sizes, and its category. An id that
+    stands for a title is none.
 
-    >>> item_text(CatalogueItem("1", "Yogurt, 6 oz", "Dairy"))
-    'yogurt, dairy'
+    >>> item_text(CatalogueItem("1", "Yogurt, 6 oz", "Dairy")), item_text(CatalogueItem("x", "x"))
+    ('yogurt, dairy', '')
     """
-    return ", ".join(part for part in map(without_measures, (item.title, item.category)) if part)
+    said = (item.title if has_title(item) else "", item.category)
+    return ", ".join(part for part in map(without_measures, said) if part)
 
 
 def distinct_texts(items: Sequence[CatalogueItem]) -> tuple[tuple[str, ...], IntArray]:

@@ -17,6 +17,8 @@ from endcap.errors import BundleError
 from endcap.text.static_encoder import StaticTable
 
 WORDS_FILE = "words.npz"
+STATIC = "static"
+"""The `encoder` of words that numpy alone serves."""
 Int8Array = npt.NDArray[np.int8]
 
 
@@ -62,7 +64,7 @@ def load_words(folder: Path, manifest: Manifest) -> Words:
     if entry is None:
         raise BundleError(
             f"The bundle {folder} has no {WORDS_FILE}: it was trained without words. Name items by "
-            "their ids (--items), or train it again with this version."
+            "their ids (--items); where they have titles, make words by `endcap words --bundle`."
         )
     try:
         raw = (folder / WORDS_FILE).read_bytes()

@@ -1,14 +1,17 @@
 """A shop's events from CSV or Parquet, larger than memory where they must be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
+from endcap.arrays import IntArray
+from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.export.data.catalogue_columns import bad_number, catalogue, items_met, items_of_file
 from endcap.export.data.event_names import LEFT_OUT, event_codes
@@ -101,6 +104,7 @@ def read_events(
             "first_event": _iso(int(flat.interactions.times_ms.min())),
             "last_event": _iso(int(flat.interactions.times_ms.max())),
         },
+        offered=_offered(items, sold),
     )
 
 
@@ -223,6 +227,14 @@ def _coded(events: pl.LazyFrame, users: pl.DataFrame, item_ids: list[str]) -> pl
         .join(numbered.lazy(), on="item_id", how="left")
         .drop("user_id", "item_id")
     )
+
+
+def _offered(items: Sequence[CatalogueItem], sold: pl.DataFrame | None) -> IntArray:
+    if sold is None:
+        return np.empty(0, dtype=np.int32)
+    named = set(sold["item_id"])
+    offered = [index for index, item in enumerate(items, start=1) if item.item_id in named]
+    return np.array(offered, dtype=np.int32)
 
 
 def _nothing_left(path: Path, n_rows: int, held: pl.LazyFrame) -> str:

@@ -40,7 +40,7 @@ class Cases(NamedTuple):
     The history of case `i` is `interactions`, from `offsets[sequences[i]]` up to, not including,
     `ends[i]`. `now_ms` [n]: the time of the question. The answers to it are
     `targets[target_offsets[i]:target_offsets[i + 1]]`, item indexes; 0 stands for an item that
-    training never saw: nobody can answer it, and it counts.
+    neither training nor the shop's catalogue knows: nobody can answer it, and it counts.
     """
 
     interactions: Interactions
@@ -89,7 +89,8 @@ class DataSet(NamedTuple):
 
     `sequence_ids` [S]: the shopper's (or session's) own name. `facts`: where the data came from
     and what was left out, for the manifest and the report. `cuts`: where a published split has its
-    own.
+    own. `offered`: indexes of the items that the shop's own file of items names, whatever events
+    say of them; empty where there is none.
     """
 
     name: str
@@ -98,6 +99,7 @@ class DataSet(NamedTuple):
     items: tuple[CatalogueItem, ...]
     facts: dict[str, str]
     cuts: Cuts | None = None
+    offered: IntArray = np.empty(0, dtype=np.int32)
 
 
 class Split(NamedTuple):

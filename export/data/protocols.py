@@ -14,6 +14,7 @@ from endcap.export.data.interactions_writer import InteractionsWriter
 from endcap.export.data.questions import (
     BLOCK_EVENTS,
     Groups,
+    Mask,
     Part,
     Places,
     QuestionsWriter,
@@ -68,7 +69,8 @@ def split(
       before it validation; `known` is `train`.
 
     An item that `train` does not hold is 0 in validation's targets and absent from its histories;
-    likewise `known` and the test. Where the events are memory-mapped files, so are those of the
+    likewise `known` and the test; but the test keeps what the shop's own file of items offers: a
+    model may place it by its text. Where the events are memory-mapped files, so are those of the
     split, in folders beside them.
 
     1. By blocks of sequences, keep what may be learned from and note its items.
@@ -92,7 +94,7 @@ def split(
             known.append(block.events, parts.known_until)
 
     validation = QuestionsWriter(train.seen, folder and folder / protocol / "validation")
-    test = QuestionsWriter(known.seen, folder and folder / protocol / "test")
+    test = QuestionsWriter(known.seen | _offered(data), folder and folder / protocol / "test")
     for block in blocks(events, block_events):
         groups = group(block.events)
         parts = plan(block.events, groups)
@@ -104,6 +106,12 @@ def split(
     return _checked(
         data.name, Split(protocol, learned, validation.finish(), also_learned, test.finish())
     )
+
+
+def _offered(data: DataSet) -> Mask:
+    offered = np.zeros(len(data.items) + 1, bool)
+    offered[data.offered] = True
+    return offered
 
 
 def _folder_of(events: Interactions) -> Path | None:

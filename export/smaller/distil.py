@@ -16,6 +16,7 @@ from endcap.export.learn import LearnOptions
 from endcap.export.progress import Progress
 from endcap.export.smaller.quantise import contestant, some_of
 from endcap.export.smaller.side_by_side import Cost, side_by_side
+from endcap.export.text.make_words import words_as_in
 
 
 class Distilling(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ def distil(
 
     1. Load the teacher as `split.train` alone made it; it must be from this very division.
     2. Train the student's Transformer on both losses, then its blend, as `train` does.
-    3. Write the bundle; compare on the test's questions.
+    3. Write the bundle, with the teacher's words; compare on the test's questions.
 
     Raises:
         BundleError: there is no teacher beside the bundle, or it learned from other events.
@@ -66,7 +67,10 @@ def distil(
         "command": bundle.manifest.command,
         "how": f"distilled, {wished.share:g} of the loss at temperature {wished.temperature:g}",
     }
-    trained = train(data, split, smaller, out, command, progress, teacher, made_from)
+    trained = train(
+        *(data, split, smaller, out, command, progress, teacher, made_from),
+        make_words=words_as_in(source, bundle.manifest),
+    )
     return side_by_side(
         contestant(bundle, data, progress),
         contestant(trained.bundle, data, progress),

@@ -14,7 +14,8 @@ _SHARPNESS = 10.0
 _PRICE_WEIGHT = 0.3
 """Twice the price costs as much as 0.21 of the cosine. Of one text there are many sizes and brands,
 and their prices tell them apart: docs/decisions/0017 has what was measured without it."""
-_BLOCK = 1024
+_PAIRS = 1 << 23
+"""Of items, compared at once: 32 MB a table of them, whatever the size of the catalogue."""
 
 
 def place_cold_items(
@@ -35,8 +36,9 @@ def place_cold_items(
     placed = item_vectors.copy()
     if not known.size:
         return placed
-    for start in range(0, cold.size, _BLOCK):
-        rows = cold[start : start + _BLOCK]
+    at_once = max(1, _PAIRS // known.size)
+    for start in range(0, cold.size, at_once):
+        rows = cold[start : start + at_once]
         weights, nearest = _like(rows, known, text_vectors, prices)
         placed[rows] = np.einsum("nk,nkd->nd", weights, item_vectors[nearest])
     return placed

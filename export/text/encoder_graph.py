@@ -19,6 +19,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from endcap.errors import DataError, EndcapError
 from endcap.export.text.teacher import SentenceModel, Teacher
 
+ENCODER_FILES = ("encoder.onnx", "tokenizer.json")
 TOLERANCE = 1e-4
 _TRIAL = ("milk", "Fluid milk white only, 1 ga", "a laptop, a mouse, and a keyboard " * 4)
 

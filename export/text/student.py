@@ -34,13 +34,16 @@ _SPECIAL_PIECES = 1996
 class StudentPlan(NamedTuple):
     """`dim`: of the vectors, one coordinate of them for what is elsewhere. `rows`: how many word
     pieces keep a vector of their own. `phrases`: how many are made up to learn sums from.
-    `frequent`: how many words of the language are looked at for some that the pieces lack."""
+    `frequent`: how many words of the language are looked at for some that the pieces lack.
+    `texts`: how many of the catalogue's are learned from, drawn by chance where it has more: the
+    teacher reads about a thousand a second."""
 
     dim: int = 64
     rows: int = 8_000
     phrases: int = 12_000
     frequent: int = 40_000
     language: str = "en"
+    texts: int = 50_000
     seed: int = 7
 
 
@@ -66,7 +69,8 @@ def make_student(
     words = [piece.removeprefix("##") for piece in vocabulary]
     whole = np.flatnonzero([_WORD.fullmatch(piece) is not None for piece in vocabulary])
     phrases = _made_up(rng, [words[i] for i in whole], texts, plan.phrases)
-    of_words, of_texts = teacher.encode(words), teacher.encode(texts)
+    some = _some(rng, texts, plan.texts)
+    of_words, of_texts = teacher.encode(words), teacher.encode(some)
     known = np.concatenate([of_words[whole], of_texts, teacher.encode(phrases)])
     directions = _principal(known, plan.dim - 1)
     wanted = known @ directions
@@ -74,9 +78,10 @@ def make_student(
 
     start = (of_words @ directions) * _rarity(len(words))[:, None]
     id_of = {piece: number for number, piece in enumerate(vocabulary)}
-    held = [_pieces(text, id_of) for text in (*(words[i] for i in whole), *texts, *phrases)]
+    held = [_pieces(text, id_of) for text in (*(words[i] for i in whole), *some, *phrases)]
     fitted = _fit(start.astype(np.float32), held, wanted.astype(np.float32), rng)
-    rows = _rows_worth_keeping(held, of_words, of_texts, whole.size, len(texts), plan.rows)
+    own = np.unique(list(chain.from_iterable(_pieces(text, id_of) for text in texts)))
+    rows = _rows_worth_keeping(own, of_words, of_texts, plan.rows)
     return _table(vocabulary, rows, fitted)
 
 
@@ -98,6 +103,12 @@ def _frequent_words(known: Sequence[str], plan: StudentPlan) -> list[str]:
     return [
         word for word in frequent if len(word) > 2 and _WORD.fullmatch(word) and word not in had
     ]
+
+
+def _some(rng: np.random.Generator, texts: Sequence[str], most: int) -> Sequence[str]:
+    if len(texts) <= most:
+        return texts
+    return [texts[at] for at in np.sort(rng.choice(len(texts), most, replace=False))]
 
 
 def _made_up(
@@ -163,17 +174,11 @@ def _fit(
 
 
 def _rows_worth_keeping(
-    pieces: Sequence[Sequence[int]],
-    of_words: FloatArray,
-    of_texts: FloatArray,
-    n_words: int,
-    n_texts: int,
-    keep: int,
+    own: npt.NDArray[np.intp], of_words: FloatArray, of_texts: FloatArray, keep: int
 ) -> npt.NDArray[np.intp]:
     """The catalogue's own pieces, then those whose nearest text is nearest, by the teacher."""
-    own = np.unique(list(chain.from_iterable(pieces[n_words : n_words + n_texts])))
     nearness = np.concatenate(
-        [(of_words[at : at + 4096] @ of_texts.T).max(1) for at in range(0, len(of_words), 4096)]
+        [(of_words[at : at + 512] @ of_texts.T).max(1) for at in range(0, len(of_words), 512)]
     )
     nearness[own] = 2.0
     return np.sort(np.argsort(-nearness, kind="stable")[: max(keep, own.size)])

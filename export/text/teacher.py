@@ -45,9 +45,19 @@ class SentenceModel(nn.Module):
 
 
 class Teacher:
-    """Implements `TextEncoder` by torch. `vocabulary`: word pieces by number; `name`: as told."""
+    """Implements `TextEncoder` by torch. `vocabulary`: word pieces by number; `name`: as told.
+
+    Raises:
+        DataError: the folder holds no encoder.
+    """
 
     def __init__(self, folder: Path, name: str = "") -> None:
+        # `transformers` takes a folder that is not there for a name on its hub.
+        if not (folder / "config.json").is_file():
+            raise DataError(
+                f"{folder} holds no sentence encoder: it has no config.json. Give a folder as "
+                "`transformers` saves it, with its tokenizer."
+            )
         self.folder = folder
         self.name = name or folder.name
         self.model = SentenceModel(folder).eval()

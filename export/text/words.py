@@ -6,13 +6,15 @@ from pathlib import Path
 import msgspec
 import wordfreq
 
-from endcap.bundle import Manifest
+from endcap.bundle import Manifest, write_manifest
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
+from endcap.export.text.encoder_graph import ENCODER_FILES
 from endcap.export.text.student import DEFAULT_PLAN, StudentPlan, make_student
 from endcap.export.text.teacher import Teacher
 from endcap.text import (
     NO_TABLE,
+    STATIC,
     WORDS_FILE,
     StaticEncoder,
     TextEncoder,
@@ -39,7 +41,7 @@ def student_words(
     texts, _ = distinct_texts(items)
     table = make_student(teacher, texts, plan)
     about = WordsAbout(
-        encoder="static",
+        encoder=STATIC,
         teacher=teacher.name,
         least_similarity=LEAST_SIMILARITY,
         texts=fingerprint_of(texts),
@@ -88,12 +90,17 @@ def breaks_of(language: str, items: Sequence[CatalogueItem]) -> tuple[str, ...]:
 
 
 def add_words(folder: Path, words: Words) -> Manifest:
-    """Write the words into a bundle's folder, then the manifest that lists them; returns that."""
+    """Write the words into a bundle's folder, then the manifest that lists them; returns that.
+
+    What a transformer needs beside them lies there already, and is listed with them.
+    """
     raw = encode_words(words)
-    path = folder / "manifest.json"
-    manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
-    listed = manifest.files | {WORDS_FILE: words_entry(raw)}
-    complete = msgspec.structs.replace(manifest, files=listed)
+    manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=Manifest)
+    files = {name: e for name, e in manifest.files.items() if name not in ENCODER_FILES}
+    files[WORDS_FILE] = words_entry(raw)
+    if words.about.encoder != STATIC:
+        files |= {name: words_entry((folder / name).read_bytes()) for name in ENCODER_FILES}
+    complete = msgspec.structs.replace(manifest, files=files)
     (folder / WORDS_FILE).write_bytes(raw)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(complete), indent=2) + b"\n")
+    write_manifest(folder, complete)
     return complete

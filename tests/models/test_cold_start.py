@@ -13,7 +13,7 @@ from endcap.export.text.cold_items import place_cold_items, popularity_of_like
 from endcap.export.text.cold_start import cold_start
 from endcap.export.text.hidden_items import hide_items
 from endcap.export.text.shopper_space import svd_space
-from endcap.export.text.unseen_items import place_unseen
+from endcap.export.text.unseen_items import ItemTexts, place_unseen
 
 pytestmark = pytest.mark.models
 AISLES, OF_AISLE, SHOPPERS, VISITS = 10, 20, 300, 24
@@ -139,32 +139,21 @@ def test_text_finds_the_shopper_s_aisle_where_counts_know_nothing(
     assert found["random"]["hr_at_20_hidden"] == pytest.approx(20 / (0.4 * N_ITEMS), abs=0.001)
 
 
-class Letters:
-    """Encodes a text by its last letter."""
-
-    def encode(self, texts: list[str]) -> np.ndarray:
-        vectors = np.zeros((len(texts), AISLES), dtype=np.float32)
-        for row, text in enumerate(texts):
-            if text:
-                vectors[row, ord(text[-1]) - ord("a")] = 1.0
-        return vectors
-
-    def is_word(self, word: str) -> bool:
-        return True
+@pytest.fixture
+def encoder() -> SessionEncoder:
+    torch.manual_seed(1)
+    return SessionEncoder(N_ITEMS, EncoderOptions(dim=16, layers=1, length=10))
 
 
 def test_an_item_that_training_never_met_lies_in_its_aisle_of_the_transformer(
-    shop: DataSet, parts: Split
+    shop: DataSet, parts: Split, texts: np.ndarray, encoder: SessionEncoder
 ) -> None:
-    torch.manual_seed(1)
-    encoder = SessionEncoder(N_ITEMS, EncoderOptions(dim=16, layers=1, length=10))
     cold = hide_items(parts.known, parts.test, 0.1, seed=1)
     trained = encoder.items.weight.detach().clone()
-    named = [
-        CatalogueItem(i.item_id, f"aisle {chr(ord('a') + aisle_of(n))}")
-        for n, i in enumerate(shop.items, start=1)
-    ]
-    assert place_unseen(encoder, cold.known, named, Letters()) == cold.hidden.size
+    said = ItemTexts(texts, np.arange(N_ITEMS + 1) > 0)
+    counts = np.bincount(cold.known.items, minlength=N_ITEMS + 1)[:, None].astype(np.float32)
+    found = place_unseen(encoder, counts, cold.known, shop.items, said)
+    np.testing.assert_array_equal(found.rows, cold.hidden)
     now = encoder.items.weight.detach()
     kept = np.setdiff1d(np.arange(N_ITEMS + 1), cold.hidden)
     assert torch.equal(now[kept], trained[kept])
@@ -173,3 +162,19 @@ def test_an_item_that_training_never_met_lies_in_its_aisle_of_the_transformer(
         like = [n for n in kept[1:] if aisle_of(n) == aisle_of(item)]
         mean = vectors[like].mean(0)
         assert vectors[item] @ mean / np.linalg.norm(mean) > 0.99
+        assert found.shares[item, 0] == pytest.approx(counts[like].mean(), rel=0.01)
+    np.testing.assert_array_equal(found.shares[kept], counts[kept])
+
+
+def test_an_item_that_the_shop_does_not_offer_stays_where_it_was(
+    shop: DataSet, parts: Split, texts: np.ndarray, encoder: SessionEncoder
+) -> None:
+    cold = hide_items(parts.known, parts.test, 0.1, seed=1)
+    trained = encoder.items.weight.detach().clone()
+    offered = np.zeros(N_ITEMS + 1, dtype=bool)
+    offered[cold.hidden[0]] = True
+    shares = np.zeros((N_ITEMS + 1, 1), dtype=np.float32)
+    found = place_unseen(encoder, shares, cold.known, shop.items, ItemTexts(texts, offered))
+    assert found.rows.tolist() == [cold.hidden[0]]
+    moved = (encoder.items.weight.detach() != trained).any(dim=1)
+    assert moved.nonzero().flatten().tolist() == [cold.hidden[0]]

@@ -51,6 +51,16 @@ def test_pieces_unlike_the_catalogue_share_a_row_and_are_like_nothing(teacher: T
     assert np.abs(student.encode(SOLD) @ elsewhere.T).max() < 0.01
 
 
+def test_of_a_large_catalogue_some_texts_are_learned_from_and_all_words_are_kept(
+    teacher: Teacher,
+) -> None:
+    table = make_student(teacher, SOLD, SMALL._replace(rows=1, texts=3))
+    student = StaticEncoder(table)
+    own = {piece for text in SOLD for piece in student.tokenize(text)}
+    assert (table.rows[sorted(own)] > 0).all()
+    assert table.vectors.shape[0] == len(own) + 1
+
+
 def test_the_committed_student_agrees_with_minilm() -> None:
     bundle = load_bundle(COMMITTED)
     words = load_words(COMMITTED, bundle.manifest)

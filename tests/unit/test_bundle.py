@@ -3,11 +3,13 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from endcap.batches import make_batch
+from endcap.batches import ScoredRow, make_batch
 from endcap.bundle import FILES, load_bundle
 from endcap.candidates import CONTEXT, FEATURES, gather_candidates, shopper_from_session
+from endcap.catalogue import CatalogueItem
 from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
 from endcap.events import Event, EventItem, EventType
@@ -80,6 +82,20 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
     assert [item.score for item in slate] == sorted((i.score for i in slate), reverse=True)
     categories = [bundle.item(bundle.index_of[i]).category for i in ids]
     assert max(map(categories.count, categories)) <= policy.per_category
+
+
+def test_items_of_no_known_category_are_not_taken_for_one_category() -> None:
+    shopper = shopper_from_session(Session("new"), {}, 1)
+    found = gather_candidates(shopper, load_bundle(COMMITTED).generators)
+    scored = ScoredRow(
+        found.ids.astype(np.int64), np.arange(found.ids.size, 0, -1, dtype=np.float32)
+    )
+
+    def untold(index: int) -> CatalogueItem:
+        return CatalogueItem(str(index), str(index))
+
+    slate = make_slate(Session("new"), found, scored, untold, Policy(size=20), 1)
+    assert [item.id for item in slate] == [str(index) for index in found.ids[:20]]
 
 
 def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:

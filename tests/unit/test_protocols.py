@@ -288,6 +288,20 @@ def test_a_data_set_on_disk_is_divided_into_files_beside_it(tmp_path: Path) -> N
     assert_equal_splits(parts, split(in_memory, "time"))
 
 
+def test_an_item_that_the_shop_offers_may_be_asked_for_though_no_event_before_named_it() -> None:
+    shop = [
+        [Did(1, VIEW, time, 0) for time in (0, 9)] + [Did(2, VIEW, 15, 1), Did(3, VIEW, 16, 1)],
+        [Did(1, VIEW, time, 0) for time in (0, 9, 15)],
+    ]
+    data = data_set(shop)
+    parts = split(data, "time")
+    assert [question.targets for question in asked(parts.test)] == [[0], [0], [1]]
+    offered = split(data._replace(offered=np.array([2], np.int32)), "time")
+    first, second, _ = asked(offered.test)
+    assert (first.targets, second.history, second.targets) == ([2], [1, 1, 2], [0])
+    assert_equal_splits(parts, offered._replace(test=parts.test))
+
+
 def test_without_cuts_the_last_tenths_of_the_events_are_asked() -> None:
     shop = [[Did(1, VIEW, 10 * n + s, 0) for n in range(10)] for s in range(10)]
     parts = split(data_set(shop, None), "time")
