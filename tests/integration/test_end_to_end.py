@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from command_line import ENDCAP, settings_for
 
 from endcap.bundle import load_bundle
 from endcap.catalogue import encode_item
@@ -201,17 +201,15 @@ async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
         an_event(f"u{rng.randrange(200)}", number, rng.choice(kinds), f"i{rng.randrange(50)}")
         for number in range(6_000)
     ]
-    environment = os.environ | {
-        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        "ENDCAP_TOPIC_PREFIX": prefix,
+    environment = {
+        **os.environ,
+        **settings_for(stack, prefix),
         "ENDCAP_GROUP_INSTANCE_ID": "worker-1",
         "ENDCAP_DATA_DIR": str(tmp_path),
     }
 
     def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "endcap.deploy.cli", "stream"], env=environment
-        )
+        return subprocess.Popen([*ENDCAP, "stream"], env=environment)
 
     async def some_snapshots(more_than: int) -> int | None:
         consumer = await started_consumer(stack.bootstrap_servers)

@@ -1,10 +1,7 @@
 """A person asks to be forgotten: afterwards nothing on any topic and in no store names them."""
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 import redis
 from aiokafka import TopicPartition
+from command_line import ENDCAP, endcap, endcap_json, settings_for
 
 from endcap.deploy.bench.faults import StreamProcess
 from endcap.deploy.local_stack import LocalStack
@@ -47,25 +45,27 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
     bootstrap = stack.bootstrap_servers
     await create_topics(bootstrap, TOPICS, _PARTITIONS)
     client = redis.Redis.from_url(stack.redis_url)
+    settings = settings_for(stack, _PREFIX)
     with _processes(stack) as data_dir:
         await _send(bootstrap, _visits())
         await _handed_over(bootstrap)
         await _until(lambda: client.exists(rec_key(ANN)) and client.exists(rec_key(BEN)))
-        shown = _endcap(stack, "user", "show", ANN, "--json")
+        shown = endcap_json("user", "show", ANN, "--json", **settings)
         assert shown["devices"] == [PHONE]
         assert shown["events_folded"] == 4
         assert (shown["raw_events"], shown["dead_letters"]) == (6, 2)
-        exported = _endcap(stack, "user", "export", ANN)
+        exported = endcap_json("user", "export", ANN, **settings)
         assert {row["item_id"] for row in exported["session"]["interactions"]} == {"1029743"}
         assert exported["cart"] == ["1082185"]
         assert exported["list"]["items"]
 
-        said = _endcap(stack, "user", "erase", ANN, "--yes", "--purge-events", "--json")
+        said = endcap_json("user", "erase", ANN, "--yes", "--purge-events", "--json", **settings)
         assert said["missing"] == []
         assert said["removed"]["events"] == 4 + 3  # and what the device had handed over
         assert (said["removed"]["sessions"], said["removed"]["devices"]) == (2, 1)
         assert (said["removed"]["dead_letters"], said["raw_events_deleted"] > 4) == (2, True)
-        assert _endcap(stack, "user", "receipt", said["request_id"], "--json")["missing"] == []
+        receipt = endcap_json("user", "receipt", said["request_id"], "--json", **settings)
+        assert receipt["missing"] == []
         await _until(lambda: not client.exists(rec_key(ANN)))
         for name in (ANN, PHONE):
             assert [where async for where in _places_that_name(bootstrap, name)] == []
@@ -77,7 +77,7 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
         sessions = await _sessions(bootstrap)
         assert ANN not in sessions
         assert sessions[BEN].session.events_folded == 1
-        assert _endcap(stack, "user", "show", ANN, "--json")["dead_letters"] == 0
+        assert endcap_json("user", "show", ANN, "--json", **settings)["dead_letters"] == 0
     for number in range(_PARTITIONS):
         store = DiskSessions(data_dir / "sessions" / _PREFIX / str(number))
         assert (store.get(ANN), store.get(PHONE)) == (None, None)
@@ -87,16 +87,8 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
 
 def test_an_erasure_without_workers_says_who_has_not_answered(stack: LocalStack) -> None:
     asyncio.run(create_topics(stack.bootstrap_servers, topics_with_prefix("idle-shop"), 1))
-    done = _run(
-        stack,
-        "user",
-        "erase",
-        "nobody",
-        "--yes",
-        "--timeout-s",
-        "1",
-        ENDCAP_TOPIC_PREFIX="idle-shop",
-    )
+    settings = settings_for(stack, "idle-shop")
+    done = endcap("user", "erase", "nobody", "--yes", "--timeout-s", "1", **settings)
     assert done.returncode == 1
     assert "endcap stream" in done.stderr
     assert "endcap user receipt" in done.stderr
@@ -145,9 +137,9 @@ def _processes(stack: LocalStack) -> Iterator[Path]:
     (port,) = free_ports(1)
     rescore = Child(
         "endcap rescore",
-        [sys.executable, "-m", "endcap.deploy.cli", "rescore"],
+        [*ENDCAP, "rescore"],
         stack.log_dir / "erasure-rescore.log",
-        _environment(stack) | {"ENDCAP_METRICS_PORT": str(port)},
+        os.environ | settings_for(stack, _PREFIX) | {"ENDCAP_METRICS_PORT": str(port)},
     )
     try:
         rescore.wait_until(lambda: is_open(port), 60)
@@ -155,34 +147,6 @@ def _processes(stack: LocalStack) -> Iterator[Path]:
     finally:
         rescore.stop(30)
         stream.child.stop(30)
-
-
-def _environment(stack: LocalStack, **more: str) -> dict[str, str]:
-    return (
-        os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_REDIS_URL": stack.redis_url,
-            "ENDCAP_TOPIC_PREFIX": _PREFIX,
-        }
-        | more
-    )
-
-
-def _run(stack: LocalStack, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "endcap.deploy.cli", *words],
-        capture_output=True,
-        text=True,
-        env=_environment(stack, **more),
-        timeout=120,
-    )
-
-
-def _endcap(stack: LocalStack, *words: str) -> Any:
-    done = _run(stack, *words)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 async def _until(is_so: Any) -> None:

@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from command_line import endcap, settings_for
+from real_sets import real_set
 
 from endcap.adapters import translate
 from endcap.deploy.adapters import NamedAdapter, find_adapter
@@ -28,9 +27,6 @@ from endcap.topics import topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 FAR = 1 << 62
-DATA = Path(
-    os.environ.get("ENDCAP_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-)
 RETAILROCKET: dict[str, Any] = {
     "user": "user",
     "item": "item",
@@ -77,33 +73,13 @@ def events_of(path: Path, adapter: NamedAdapter) -> list[Event]:
 @pytest.mark.parametrize("name", SETS)
 async def test_every_row_of_a_real_file_is_accounted_for(name: str, stack: LocalStack) -> None:
     relative, mappings = SETS[name]
-    path = DATA / relative
-    if not path.exists():
-        pytest.skip(f"{path} is not there; set ENDCAP_DATA to the folder of the data sets")
+    path = real_set(relative)
     prefix = f"t{uuid4().hex[:8]}"
     topics = topics_with_prefix(prefix)
     await create_topics(stack.bootstrap_servers, topics, 4)
+    settings = settings_for(stack, prefix) | {"ENDCAP_ADAPTERS": json.dumps(mappings)}
     replayed = await asyncio.to_thread(
-        subprocess.run,
-        [
-            sys.executable,
-            "-m",
-            "endcap.deploy.cli",
-            "replay",
-            str(path),
-            "--adapter",
-            name,
-            "--json",
-        ],
-        env=os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_TOPIC_PREFIX": prefix,
-            "ENDCAP_ADAPTERS": json.dumps(mappings),
-        },
-        capture_output=True,
-        text=True,
-        timeout=200,
+        endcap, "replay", path, "--adapter", name, "--json", timeout_s=200, **settings
     )
     assert replayed.returncode == 0, replayed.stderr
     rows = json.loads(replayed.stdout)
