@@ -12,7 +12,7 @@ import redis
 from aiokafka import TopicPartition
 from command_line import ENDCAP, endcap, endcap_json, settings_for
 
-from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child

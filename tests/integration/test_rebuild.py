@@ -6,7 +6,7 @@ from typing import Any
 from command_line import endcap, endcap_json, settings_for
 from msgspec.structs import replace
 
-from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventItem, EventType
 from endcap.lists import GENERATION, ListItem, RecommendationList
