@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import redis
-from aiokafka import TopicPartition
 from command_line import ENDCAP, endcap, endcap_json, settings_for
+from stream_topics import sessions_in, until_committed
 
 from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
@@ -21,14 +21,12 @@ from endcap.lists import rec_key
 from endcap.streams.clients import (
     create_topics,
     read_whole,
-    started_consumer,
     started_producer,
     stop_producer,
 )
 from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.folded_batch import Partition
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 _PREFIX = "erasure"
@@ -73,10 +71,10 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
         assert client.exists(rec_key(BEN))
 
         await _send(bootstrap, _visits())  # a producer's replay
-        await _folded(bootstrap)
-        sessions = await _sessions(bootstrap)
+        await until_committed(bootstrap, f"{_PREFIX}-stream", TOPICS.events.name)
+        sessions = await sessions_in(bootstrap, TOPICS)
         assert ANN not in sessions
-        assert sessions[BEN].session.events_folded == 1
+        assert sessions[BEN].events_folded == 1
         assert endcap_json("user", "show", ANN, "--json", **settings)["dead_letters"] == 0
     for number in range(_PARTITIONS):
         store = DiskSessions(data_dir / "sessions" / _PREFIX / str(number))
@@ -161,32 +159,10 @@ async def _handed_over(bootstrap: str) -> None:
     """Returns when Ann's session holds what her phone did."""
     async with asyncio.timeout(60):
         while True:
-            ann = (await _sessions(bootstrap)).get(ANN)
-            if ann is not None and ann.session.events_folded == 4:
+            ann = (await sessions_in(bootstrap, TOPICS)).get(ANN)
+            if ann is not None and ann.events_folded == 4:
                 return
             await asyncio.sleep(0.1)
-
-
-async def _folded(bootstrap: str) -> None:
-    """Returns when the workers have committed all events that are there."""
-    watch = await started_consumer(bootstrap, group_id=f"{_PREFIX}-stream")
-    try:
-        sources = [TopicPartition(TOPICS.events.name, number) for number in range(_PARTITIONS)]
-        ends = await watch.end_offsets(sources)
-        async with asyncio.timeout(60):
-            while True:
-                if all([(await watch.committed(tp) or 0) >= end for tp, end in ends.items()]):
-                    return
-                await asyncio.sleep(0.1)
-    finally:
-        await watch.stop()
-
-
-async def _sessions(bootstrap: str) -> dict[str, Any]:
-    newest: dict[str, Any] = {}
-    async for record in read_whole(bootstrap, TOPICS.sessions.name):
-        newest[record.key.decode()] = record.value
-    return {user: decode_snapshot(raw) for user, raw in newest.items() if raw is not None}
 
 
 async def _places_that_name(bootstrap: str, name: str) -> Any:

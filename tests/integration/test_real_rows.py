@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from command_line import endcap, settings_for
 from real_sets import real_set
+from stream_topics import sessions_in
 
 from endcap.adapters import translate
 from endcap.deploy.adapters import NamedAdapter, find_adapter
@@ -17,12 +18,11 @@ from endcap.deploy.file_replay import read_rows
 from endcap.deploy.local_stack import LocalStack
 from endcap.errors import InvalidEventError
 from endcap.events import Event, parse_event
-from endcap.sessions import Session, fold_all
-from endcap.streams.clients import create_topics, read_whole
+from endcap.sessions import fold_all
+from endcap.streams.clients import create_topics
 from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -100,9 +100,7 @@ async def test_every_row_of_a_real_file_is_accounted_for(name: str, stack: Local
     assert worker.sums.total() == rows["sent"]
     assert worker.sums["dead_letter"] == worker.reasons.total() == late
     assert worker.sums["already_folded"] == 0
-    sessions: dict[str, Session] = {}
-    async for record in read_whole(stack.bootstrap_servers, topics.sessions.name):
-        sessions[record.key.decode()] = decode_snapshot(record.value).session
+    sessions = await sessions_in(stack.bootstrap_servers, topics)
     expected = fold_all(events_of(path, find_adapter(name, mappings)))
     assert worker.sums["folded"] == sum(s.events_folded for s in sessions.values())
     if late == 0:

@@ -5,23 +5,19 @@ from typing import Any
 
 from command_line import endcap, endcap_json, settings_for
 from msgspec.structs import replace
+from stream_topics import send_events, sessions_in
 
 from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventItem, EventType
 from endcap.lists import GENERATION, ListItem, RecommendationList
 from endcap.serving.redis_store import RedisStore
-from endcap.sessions import Session, fold_all
+from endcap.sessions import fold_all
 from endcap.streams.clients import (
     create_topics,
     partition_counts,
-    read_whole,
-    started_producer,
-    stop_producer,
 )
-from endcap.streams.event_producer import EventProducer
 from endcap.streams.person import request_erasure
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 _PREFIX = "rebuilt"
@@ -35,7 +31,7 @@ async def test_a_rebuild_folds_all_events_anew_by_todays_settings(
     settings = settings_for(stack, _PREFIX) | {"ENDCAP_DATA_DIR": str(tmp_path)}
     await create_topics(bootstrap, _OLD, 2)
     events = [_event(number) for number in range(300)]
-    await _send(bootstrap, [*events[150:], *events[:150]])
+    await send_events(bootstrap, _OLD, [*events[150:], *events[:150]])
     await request_erasure(bootstrap, _OLD, "u0", "r-1")
     # The running worker was set to no lateness at all: half of the events are dead letters.
     worker = StreamProcess(stack, _PREFIX, 800, {"ENDCAP_LATENESS_S": "0"})
@@ -46,11 +42,11 @@ async def test_a_rebuild_folds_all_events_anew_by_todays_settings(
     assert rebuilt["events"] == 300
     plain = fold_all(events)
     plain.pop("u0")
-    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
-    assert await _sessions(bootstrap, _OLD.sessions.name) != plain
+    assert await sessions_in(bootstrap, _NEW) == plain
+    assert await sessions_in(bootstrap, _OLD) != plain
     again = _rebuild(settings)
     assert again["events"] == 300
-    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
+    assert await sessions_in(bootstrap, _NEW) == plain
 
     of_new = settings | {"ENDCAP_GENERATION": "2"}
     deleted = endcap("topics", "delete-generation", "1", "--yes", **of_new)
@@ -80,22 +76,5 @@ def _event(number: int) -> Event:
     )
 
 
-async def _send(bootstrap: str, events: list[Event]) -> None:
-    producer = await started_producer(bootstrap)
-    try:
-        sink = EventProducer(producer, _OLD.events.name)
-        for waiting in [await sink.enqueue(event) for event in events]:
-            await waiting
-    finally:
-        await stop_producer(producer)
-
-
 def _rebuild(settings: dict[str, str]) -> Any:
     return endcap_json("rebuild", "--generation", "2", "--json", **settings)
-
-
-async def _sessions(bootstrap: str, topic: str) -> dict[str, Session]:
-    newest: dict[str, Any] = {}
-    async for record in read_whole(bootstrap, topic):
-        newest[record.key.decode()] = record.value
-    return {user: decode_snapshot(raw).session for user, raw in newest.items() if raw is not None}

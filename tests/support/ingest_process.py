@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click_records import ADAPTERS
 from command_line import ENDCAP, settings_for
@@ -16,7 +15,7 @@ from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.prometheus_text import scrape, total
 from endcap.events import Event, parse_event
-from endcap.streams.clients import read_whole, started_consumer
+from endcap.streams.clients import read_whole
 from endcap.topics import Topics
 
 
@@ -70,17 +69,3 @@ async def events_in(stack: LocalStack, topics: Topics) -> list[Event]:
         assert record.key == event.user_id.encode()
         found.append(event)
     return found
-
-
-async def until_all_is_read(stack: LocalStack, prefix: str, names: list[str]) -> None:
-    """Returns when the group has committed all of the topics."""
-    group = await started_consumer(stack.bootstrap_servers, group_id=f"{prefix}-ingest")
-    try:
-        ends = await group.end_offsets([TopicPartition(name, n) for name in names for n in (0, 1)])
-        async with asyncio.timeout(90):
-            while True:
-                if all([await group.committed(tp) == end for tp, end in ends.items() if end]):
-                    return
-                await asyncio.sleep(0.05)
-    finally:
-        await group.stop()
