@@ -23,6 +23,12 @@ from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
 
+MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics.")]
+StartFrom = Annotated[
+    str | None,
+    typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
+]
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -115,11 +121,8 @@ def demo(
 
 @app.command()
 def stream(
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
-    start_from: Annotated[
-        str | None,
-        typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
-    ] = None,
+    metrics_port: MetricsPort = None,
+    start_from: StartFrom = None,
 ) -> None:
     """The session worker: events to sessions.
 
@@ -157,11 +160,8 @@ def rebuild(
 
 @app.command()
 def ingest(
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
-    start_from: Annotated[
-        str | None,
-        typer.Option("--from", help="earliest, latest or 2026-11-24T06:00; for a new group."),
-    ] = None,
+    metrics_port: MetricsPort = None,
+    start_from: StartFrom = None,
 ) -> None:
     """Other systems' topics (the sources of endcap.toml) into events, each record once.
 
@@ -174,7 +174,7 @@ def ingest(
 
 @app.command()
 def trends(
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+    metrics_port: MetricsPort = None,
 ) -> None:
     """The item side (Faust): catalogue and trending windows.
 
@@ -187,7 +187,7 @@ def trends(
 
 @app.command()
 def rescore(
-    metrics_port: Annotated[int | None, typer.Option(help="Port of /metrics.")] = None,
+    metrics_port: MetricsPort = None,
     bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
 ) -> None:
     """The rescorer: sessions to lists in Redis.

@@ -1,9 +1,12 @@
 """The options that say what to read and how to divide it, for every command that takes a shop's
 events."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NamedTuple
 
 import typer
 
@@ -13,40 +16,58 @@ from endcap.errors import EndcapError
 if TYPE_CHECKING:
     from endcap.export.data.interactions import DataSet, Split
 
-Data = Annotated[
-    Path,
-    typer.Argument(help="An events file, a folder, or the word completejourney.", metavar="DATA"),
-]
-Format = Annotated[
-    str, typer.Option("--format", help="events, sr-gnn, s3rec or completejourney.", metavar="NAME")
-]
-Protocol = Annotated[
-    str | None,
-    typer.Option(help="time, next-item or leave-one-out; else what goes with the format."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option("--column", help="user_id=visitorid; event_type==view: one value for all rows."),
-]
-EventTypes = Annotated[
-    list[str] | None, typer.Option("--event-type", help="addtocart=add_to_cart; pdp=ignore.")
-]
-Items = Annotated[Path | None, typer.Option("--items", help="A file of items with their titles.")]
-ValidationFrom = Annotated[datetime | None, typer.Option(help="For time: where validation begins.")]
-TestFrom = Annotated[datetime | None, typer.Option(help="For time: where the test begins.")]
-
 
 class Source(NamedTuple):
-    """What to read and how to divide it."""
+    """What to read and how to divide it: each field is a parameter of the command line."""
 
-    path: Path
-    format_: str
-    protocol: str | None
-    columns: list[str] | None
-    event_types: list[str] | None
-    items: Path | None
-    validation_from: datetime | None
-    test_from: datetime | None
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="An events file, a folder, or the word completejourney.", metavar="DATA"
+        ),
+    ]
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="events, sr-gnn, s3rec or completejourney.", metavar="NAME"),
+    ] = "events"
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="time, next-item or leave-one-out; else what goes with the format."),
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="user_id=visitorid; event_type==view: one value for all rows."),
+    ] = None
+    event_type: Annotated[
+        list[str] | None, typer.Option(help="addtocart=add_to_cart; pdp=ignore.")
+    ] = None
+    items: Annotated[Path | None, typer.Option(help="A file of items with their titles.")] = None
+    validation_from: Annotated[
+        datetime | None, typer.Option(help="For time: where validation begins.")
+    ] = None
+    test_from: Annotated[
+        datetime | None,
+        typer.Option(help="For time: where the test begins."),
+    ] = None
+
+
+def reads_data(command: Callable[Concatenate[Source, ...], None]) -> Callable[..., None]:
+    """The command with the fields of a `Source` as its parameters, instead of its first one.
+
+    Those that must be given come before all others, as in any signature.
+    """
+    _, *own = inspect.signature(command).parameters.values()
+    parameters = [*inspect.signature(Source).parameters.values(), *own]
+    parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        source = Source(**{name: given.pop(name) for name in Source._fields})
+        command(source, **given)
+
+    # Typer asks `inspect`, which looks here first.
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return with_options
 
 
 class Asked(NamedTuple):
@@ -67,15 +88,15 @@ def read_data(source: Source, out: Path, bars: Bars) -> Asked:
     from endcap.export.data.reading import cuts_at, protocol_for, read
 
     format_ = source.format_
-    if str(source.path) == "completejourney" and not source.path.exists():
+    if str(source.data) == "completejourney" and not source.data.exists():
         format_ = "completejourney"
     form = EventForm(
-        _pairs("--column", source.columns),
-        _pairs("--event-type", source.event_types),
+        _pairs("--column", source.column),
+        _pairs("--event-type", source.event_type),
         source.items,
     )
     how = protocol_for(format_, source.protocol)
-    data = read(source.path, format_, form, out / "data")
+    data = read(source.data, format_, form, out / "data")
     parts = split(data, how, cuts_at(source.validation_from, source.test_from))
     bars.say(
         f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "

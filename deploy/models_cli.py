@@ -13,18 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from endcap.deploy.data_options import (
-    Columns,
-    Data,
-    EventTypes,
-    Format,
-    Items,
-    Protocol,
-    Source,
-    TestFrom,
-    ValidationFrom,
-    read_data,
-)
+from endcap.deploy.data_options import Source, read_data, reads_data
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.progress import Bars
 from endcap.deploy.words_options import Encoder, Language, WithWords, Wording, words_for
@@ -43,15 +32,9 @@ CheckpointEvery = Annotated[
 ]
 
 
+@reads_data
 def train(
-    data: Data,
-    format_: Format = "events",
-    protocol: Protocol = None,
-    column: Columns = None,
-    event_type: EventTypes = None,
-    items: Items = None,
-    validation_from: ValidationFrom = None,
-    test_from: TestFrom = None,
+    source: Source,
     out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/model"),
     options: Options = None,
     epochs: Epochs = None,
@@ -87,11 +70,7 @@ def train(
     where = needed.Where(device, checkpoint_every)
     ranks = needed.ranks_here(device)
     with Bars(screen if ranks.leads else _SILENT) as bars, working_folder(out, ranks.rank) as work:
-        asked = read_data(
-            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            work,
-            bars,
-        )
+        asked = read_data(source, work, bars)
         chosen = needed.options_for(
             asked.split.train,
             len(asked.data.items),
@@ -114,15 +93,9 @@ def train(
         screen.print(f"The bundle lies in {out}; serve it with: endcap rescore --bundle {out}")
 
 
+@reads_data
 def evaluate(
-    data: Data,
-    format_: Format = "events",
-    protocol: Protocol = None,
-    column: Columns = None,
-    event_type: EventTypes = None,
-    items: Items = None,
-    validation_from: ValidationFrom = None,
-    test_from: TestFrom = None,
+    source: Source,
     bundle: Annotated[Path | None, typer.Option(help="Evaluate this one; else train.")] = None,
     out: Annotated[Path, typer.Option(help="Where the trained bundle is kept.")] = Path(
         "runs/model"
@@ -168,11 +141,7 @@ def evaluate(
     if bundle is not None and ranks.size > 1:
         raise EndcapError("With --bundle nothing is trained: evaluate in one process.")
     with Bars(screen if ranks.leads else _SILENT) as bars, working_folder(out, ranks.rank) as work:
-        asked = read_data(
-            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            work,
-            bars,
-        )
+        asked = read_data(source, work, bars)
         learned = answers = None
         if bundle is None:
             chosen = needed.options_for(

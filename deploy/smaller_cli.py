@@ -5,18 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from endcap.deploy.data_options import (
-    Columns,
-    Data,
-    EventTypes,
-    Format,
-    Items,
-    Protocol,
-    Source,
-    TestFrom,
-    ValidationFrom,
-    read_data,
-)
+from endcap.deploy.data_options import Source, read_data, reads_data
 from endcap.deploy.models_cli import Epochs, Options, Seed, from_export, this_command
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.progress import Bars
@@ -30,17 +19,11 @@ Questions = Annotated[
 ]
 
 
+@reads_data
 def quantise(
-    data: Data,
+    source: Source,
     bundle: Annotated[Path, typer.Option(help="The bundle to make smaller.")],
     out: Annotated[Path, typer.Option(help="The folder of the bundle in int8.")],
-    format_: Format = "events",
-    protocol: Protocol = None,
-    column: Columns = None,
-    event_type: EventTypes = None,
-    items: Items = None,
-    validation_from: ValidationFrom = None,
-    test_from: TestFrom = None,
     static: Annotated[
         bool, typer.Option("--static", help="Ranges from validation, not anew in each call.")
     ] = False,
@@ -58,11 +41,7 @@ def quantise(
     """
     needed = from_export(_COMMANDS)
     with Bars(screen) as bars:
-        asked = read_data(
-            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            out,
-            bars,
-        )
+        asked = read_data(source, out, bars)
         options = needed.Quantising(
             is_static=static,
             may_lose=may_lose,
@@ -74,17 +53,11 @@ def quantise(
     _show_cost(cost, out, as_json)
 
 
+@reads_data
 def distil(
-    data: Data,
+    source: Source,
     bundle: Annotated[Path, typer.Option(help="The teacher, in the folder it was trained to.")],
     out: Annotated[Path, typer.Option(help="The student's folder.")],
-    format_: Format = "events",
-    protocol: Protocol = None,
-    column: Columns = None,
-    event_type: EventTypes = None,
-    items: Items = None,
-    validation_from: ValidationFrom = None,
-    test_from: TestFrom = None,
     dim: Annotated[int, typer.Option(help="The student's width.", min=2)] = 32,
     layers: Annotated[int, typer.Option(help="The student's layers.", min=1)] = 1,
     share: Annotated[
@@ -104,11 +77,7 @@ def distil(
     needed = from_export(_COMMANDS)
     given = needed.load_options(options) if options else None
     with Bars(screen) as bars:
-        asked = read_data(
-            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            out,
-            bars,
-        )
+        asked = read_data(source, out, bars)
         chosen = needed.options_for(
             asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs, options=given)
         )
@@ -126,16 +95,10 @@ def distil(
     _show_cost(cost, out, as_json)
 
 
+@reads_data
 def tune(
-    data: Data,
+    source: Source,
     out: Annotated[Path, typer.Option(help="The search's folder; the same one goes on.")],
-    format_: Format = "events",
-    protocol: Protocol = None,
-    column: Columns = None,
-    event_type: EventTypes = None,
-    items: Items = None,
-    validation_from: ValidationFrom = None,
-    test_from: TestFrom = None,
     trials: Annotated[
         int, typer.Option(help="In all, those of earlier runs included.", min=1)
     ] = 20,
@@ -151,11 +114,7 @@ def tune(
     """
     needed = from_export(_COMMANDS)
     with Bars(screen) as bars:
-        asked = read_data(
-            Source(data, format_, protocol, column, event_type, items, validation_from, test_from),
-            out,
-            bars,
-        )
+        asked = read_data(source, out, bars)
         begun = needed.options_for(
             asked.split.train, len(asked.data.items), needed.Wishes(seed, epochs)
         )

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from endcap.export.checkpoint import Checkpoint, read, restore, store
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
+from endcap.export.encoder_optimiser import adamw, set_rate
 from endcap.export.fit_state import Epoch, FitState, Part
-from endcap.export.imitation import Teacher, imitation
+from endcap.export.imitation import Teacher
 from endcap.export.progress import Progress
 from endcap.export.ranks import ALONE, Ranks
 from endcap.export.retrieval import hits_at
-from endcap.export.sampled_softmax import Negatives, sampled_softmax
+from endcap.export.sampled_softmax import Negatives
+from endcap.export.window_loss import window_loss
 from endcap.export.windows import EpochOfWindows, Window, n_batches
 
 
@@ -73,9 +75,8 @@ def fit_encoder(
     length = encoder.options.length + 1
     steps = n_batches(train, length, options.positions)
     negatives = Negatives(train.items, encoder.n_items, options.negatives, encoder.device)
-    run = _Run(
-        encoder, train, negatives, _optimiser(encoder, options), options, steps, teacher, ranks
-    )
+    optimiser = adamw(encoder, options.learning_rate, options.item_rate, options.weight_decay)
+    run = _Run(encoder, train, negatives, optimiser, options, steps, teacher, ranks)
     follow = _Follow(progress, checkpoint, task)
     state = _begin(run, follow)
     while not _is_over(state, options):
@@ -179,7 +180,7 @@ def _one_epoch(run: _Run, state: FitState, follow: _Follow) -> Part:
         number = epoch * run.steps + step
         rng = np.random.default_rng([options.seed, epoch, step])
         torch.manual_seed((options.seed + run.ranks.rank) * 1_000_003 + number)
-        _set_rate(run, number)
+        set_rate(run.optimiser, number, options.epochs * run.steps)
         window = windows.batch(step, rng)
         mine = Window(*(array[run.ranks.rank :: run.ranks.size] for array in window))
         run.optimiser.zero_grad()
@@ -198,74 +199,12 @@ def _one_epoch(run: _Run, state: FitState, follow: _Follow) -> Part:
     return part
 
 
-def _set_rate(run: _Run, number: int) -> None:
-    done = number / max(1, run.options.epochs * run.steps)
-    warm = min(1.0, (number + 1) / 200)
-    for group in run.optimiser.param_groups:
-        group["lr"] = group["full_rate"] * warm * max(0.03, 1.0 - 0.97 * done)
-
-
 def _slopes(run: _Run, window: Window, drawn: Tensor) -> tuple[float, int]:
     """The mean loss over how many answers; its gradients are in the weights."""
     asked = (window.items[:, :-1] != 0) & (window.items[:, 1:] != 0)
     if not asked.any():
         return 0.0, 0
     half = run.options.half_precision
-    loss, n = _loss(run.encoder, window, drawn, run.negatives, half, run.teacher)
+    loss, n = window_loss(run.encoder, window, drawn, run.negatives, half, run.teacher)
     loss.backward()  # type: ignore[no-untyped-call]
     return loss.item(), n
-
-
-def _loss(
-    encoder: SessionEncoder,
-    window: Window,
-    drawn: Tensor,
-    negatives: Negatives,
-    half: bool,
-    teacher: Teacher | None,
-) -> tuple[Tensor, int]:
-    device = encoder.device
-    items, types, gaps = (torch.from_numpy(array).to(device) for array in window)
-    inputs, wanted = items[:, :-1], items[:, 1:]
-    asked = (inputs != 0) & (wanted != 0)
-    with torch.autocast(device.type, torch.bfloat16, enabled=half):
-        states = encoder.states(inputs, types[:, :-1], gaps[:, :-1])[asked]
-    answers = wanted[asked]
-    loss = sampled_softmax(
-        states.float(),
-        encoder.item_vectors(answers),
-        encoder.item_vectors(drawn),
-        encoder.log_temperature.exp(),
-        answers,
-        drawn,
-        negatives.correction(drawn),
-    )
-    if teacher is not None:
-        inputs_of_teacher = (inputs, types[:, :-1], gaps[:, :-1])
-        taught = imitation(
-            encoder, states.float(), teacher, inputs_of_teacher, asked, answers, drawn
-        )
-        loss = (1.0 - teacher.share) * loss + teacher.share * taught
-    return loss, int(answers.shape[0])
-
-
-def _optimiser(encoder: SessionEncoder, options: FitOptions) -> torch.optim.Optimizer:
-    """AdamW; tables and biases do not decay, and the item table learns faster."""
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in encoder.named_parameters():
-        if name == "items.weight":
-            continue
-        is_matrix = parameter.dim() > 1 and not name.startswith(("types", "gaps"))
-        (matrices if is_matrix else others).append(parameter)
-    rate = options.learning_rate
-    groups = [
-        {"params": matrices, "weight_decay": options.weight_decay, "full_rate": rate},
-        {"params": others, "weight_decay": 0.0, "full_rate": rate},
-        {
-            "params": [encoder.items.weight],
-            "weight_decay": 0.0,
-            "full_rate": rate * options.item_rate,
-        },
-    ]
-    return torch.optim.AdamW(groups, lr=rate, fused=True)

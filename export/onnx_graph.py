@@ -1,16 +1,11 @@
 """Export the rescorer by Optimum and hold the ONNX graph against torch."""
 
-import logging
-import tempfile
-import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
 import torch
 from optimum.exporters.onnx import OnnxConfig
-from optimum.exporters.onnx.convert import export
 from optimum.utils import DummyInputGenerator, NormalizedConfig
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
@@ -20,6 +15,7 @@ from endcap.candidates import CONTEXT, FEATURES
 from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer
 from endcap.export.encoder import N_GAPS, N_TYPES
+from endcap.export.optimum_export import optimum_export
 
 TOLERANCE = 1e-3
 """Of a score. Logarithms of probabilities over a catalogue lose three digits of the seven."""
@@ -111,14 +107,7 @@ def export_onnx(model: BlendedRescorer) -> bytes:
     # The exporter cannot follow the fused attention that training uses.
     model.encoder.blocks.config._attn_implementation = "eager"
     wrapped = ExportableRescorer(config, model).eval()
-    logging.getLogger("optimum").setLevel(logging.ERROR)
-    # The exporter warns of what it traced as constants and of negative indexes: whether the graph
-    # is right is not left to its opinion, `largest_difference` compares it with torch.
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = Path(folder) / "model.onnx"
-        export(wrapped, RescorerOnnxConfig(config, task="feature-extraction"), path, opset=18)
-        return path.read_bytes()
+    return optimum_export(wrapped, RescorerOnnxConfig(config, task="feature-extraction"))
 
 
 def largest_difference(model: BlendedRescorer, graph: bytes, batches: Sequence[Batch]) -> float:

@@ -101,3 +101,12 @@ def event_of(record: Record, arrived_ms: int) -> Event:
     """
     event = parse_event(record.value, arrived_ms)
     return with_cloud_event_id(event, record.headers) if record.headers else event
+
+
+def late(lateness_ms: int) -> InvalidEventError:
+    """Why an event is refused that came after more than the lateness."""
+    return InvalidEventError(
+        "late",
+        f"timestamp_ms lies more than {lateness_ms // 1000} s behind the shopper's newest "
+        "event. Raise ENDCAP_LATENESS_S, or send it sooner.",
+    )

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.arrays import IntArray
 from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
+from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
 from endcap.export.progress import Progress
@@ -136,20 +136,6 @@ def opponent_named(name: str) -> Opponent:
     raise SettingsError(f"There is no opponent {name!r}; known: {known}.")
 
 
-def hit_and_rank(slates: IntArray, cases: Cases) -> tuple[float, float]:
-    """HR@20 and MRR@20 of slates [n, 20]: any target is a hit, the first one has the rank."""
-    width = int(slates.max(initial=0)) + 1
-    counts = np.diff(cases.target_offsets)
-    known = (cases.targets > 0) & (cases.targets < width)
-    case = np.repeat(np.arange(cases.size, dtype=np.int64), counts)[known]
-    wanted = case * width + cases.targets[known]
-    shown = np.arange(cases.size, dtype=np.int64)[:, None] * width + slates
-    hits = np.isin(shown, wanted) & (slates > 0)
-    any_hit = hits.any(axis=1)
-    ranks = hits.argmax(axis=1) + 1
-    return float(any_hit.mean()), float(np.where(any_hit, 1.0 / ranks, 0.0).mean())
-
-
 def _grid(opponent: Opponent, train: Interactions) -> Grid:
     """The opponent's own; where a sequence is a session, that choice is none."""
     filled = int((np.diff(train.offsets) > 0).sum())
@@ -205,9 +191,10 @@ def _try(
     rounds = opponent.rounds(task, settings)
 
     def measured(number: int, ranker: Ranker) -> _Done:
-        found = hit_and_rank(ranker.slates(asked), asked)
+        found = means(accuracy_per_case(ranker.slates(asked), asked))
         of_round = {**settings, ROUNDS: number} if opponent.costly else settings
-        return _Done(Trial(of_round, *found, seconds=time.perf_counter() - started), ranker)
+        seconds = time.perf_counter() - started
+        return _Done(Trial(of_round, found["hr_at_20"], found["mrr_at_20"], seconds), ranker)
 
     best, waited = measured(1, next(rounds)), 0
     for number, ranker in enumerate(islice(rounds, most - 1), start=2):

@@ -1,9 +1,6 @@
 """A sentence encoder as one ONNX graph by Optimum: pooling and normalisation inside."""
 
-import logging
 import shutil
-import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +8,12 @@ import numpy as np
 import onnxruntime
 import torch
 from optimum.exporters.onnx import OnnxConfig
-from optimum.exporters.onnx.convert import export
 from optimum.utils import DummyInputGenerator, NormalizedConfig
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel
 
 from endcap.errors import DataError, EndcapError
+from endcap.export.optimum_export import optimum_export
 from endcap.export.text.teacher import SentenceModel, Teacher
 
 ENCODER_FILES = ("encoder.onnx", "tokenizer.json")
@@ -100,13 +97,7 @@ def export_encoder(teacher: Teacher, out: Path) -> float:
 def _graph(teacher: Teacher) -> bytes:
     config = _Config(len(teacher.vocabulary))
     wrapped = _Exportable(config, teacher.model).eval()
-    logging.getLogger("optimum").setLevel(logging.ERROR)
-    # Whether the graph is right is not left to the exporter's warnings: it is compared with torch.
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        path = Path(folder) / "encoder.onnx"
-        export(wrapped, _OnnxConfig(config, task="feature-extraction"), path, opset=18)
-        return path.read_bytes()
+    return optimum_export(wrapped, _OnnxConfig(config, task="feature-extraction"))
 
 
 def _largest_difference(teacher: Teacher, graph: bytes) -> float:

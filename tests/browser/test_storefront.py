@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from command_line import ENDCAP, settings_for
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports
@@ -28,17 +28,15 @@ pytestmark = [
 def storefront(stack: LocalStack, tmp_path: Path) -> Iterator[str]:
     """The four processes as an operator starts them, on topics of their own."""
     port = free_ports(1)[0]
-    environment = os.environ | {
-        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        "ENDCAP_REDIS_URL": stack.redis_url,
-        "ENDCAP_TOPIC_PREFIX": f"t{uuid4().hex[:8]}",
+    environment = {
+        **os.environ,
+        **settings_for(stack, f"t{uuid4().hex[:8]}"),
         "ENDCAP_HTTP_PORT": str(port),
         "ENDCAP_DATA_DIR": str(tmp_path),
     }
-    endcap = [sys.executable, "-m", "endcap.deploy.cli"]
-    subprocess.run([*endcap, "topics", "create"], env=environment, check=True)
+    subprocess.run([*ENDCAP, "topics", "create"], env=environment, check=True)
     running = [
-        subprocess.Popen([*endcap, name], env=environment)
+        subprocess.Popen([*ENDCAP, name], env=environment)
         for name in ("stream", "trends", "rescore", "serve")
     ]
     url = f"http://127.0.0.1:{port}"

@@ -1,13 +1,10 @@
 """A dead letter is listed, shown, and goes back once, to where it came from."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from command_line import endcap, endcap_json, settings_for
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.errors import InvalidEventError
@@ -23,22 +20,6 @@ from endcap.streams.dead_letters import (
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = pytest.mark.integration
-
-
-def endcap(
-    stack: LocalStack, topics: Topics, *arguments: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "endcap.deploy.cli", *arguments],
-        env=os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_TOPIC_PREFIX": topics.events.name.removesuffix(".events"),
-        },
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 class Record:
@@ -75,32 +56,31 @@ async def test_letters_are_listed_shown_and_replayed_once(
         (Record(topics, 7, b'{"a": 1}'), "late"),
         (Record(topics, 8, b"rubbish"), "not_json"),
     )
-    listed = endcap(stack, topics, "dead-letters", "list", "--json")
-    assert listed.returncode == 0, listed.stderr
-    said = json.loads(listed.stdout)
+    settings = settings_for(stack, topics.events.name.removesuffix(".events"))
+    said = endcap_json("dead-letters", "list", "--json", **settings)
     assert said["by_reason"] == {"late": 1, "not_json": 1}
     assert said["newest"][0]["offset"] == 7
 
-    shown = endcap(stack, topics, "dead-letters", "show", "0:1")
+    shown = endcap("dead-letters", "show", "0:1", **settings)
     assert "rubbish" in shown.stdout
     assert "Why: not_json." in shown.stderr
 
-    nothing = endcap(stack, topics, "dead-letters", "replay")
+    nothing = endcap("dead-letters", "replay", **settings)
     assert nothing.returncode == 1
     assert "Say which" in nothing.stderr
-    planned = endcap(stack, topics, "dead-letters", "replay", "--reason", "late", "--dry-run")
+    planned = endcap("dead-letters", "replay", "--reason", "late", "--dry-run", **settings)
     assert planned.returncode == 0
     assert [
         record async for record in read_whole(stack.bootstrap_servers, topics.events.name)
     ] == []
 
     for expected in (1, 0):  # the second time there is nothing left to replay
-        sent = endcap(stack, topics, "dead-letters", "replay", "--reason", "late", "--json")
-        assert json.loads(sent.stdout) == {"replayed": expected, "matched": expected}
+        sent = endcap_json("dead-letters", "replay", "--reason", "late", "--json", **settings)
+        assert sent == {"replayed": expected, "matched": expected}
     back = [record async for record in read_whole(stack.bootstrap_servers, topics.events.name)]
     assert [(record.key, record.value) for record in back] == [(b"ann", b'{"a": 1}')]
     assert back[0].headers == (("traceparent", b"00-1"),)
-    left = json.loads(endcap(stack, topics, "dead-letters", "list", "--json").stdout)
+    left = endcap_json("dead-letters", "list", "--json", **settings)
     assert left["by_reason"] == {"not_json": 1}
 
 
@@ -127,12 +107,12 @@ async def test_a_letter_of_a_file_and_a_cut_one_say_where_the_whole_is(
 
 
 def test_a_file_that_is_not_there_or_not_known_is_named(stack: LocalStack, tmp_path: Path) -> None:
-    topics = topics_with_prefix("none")
-    missing = endcap(stack, topics, "replay", str(tmp_path / "no.csv"))
+    settings = settings_for(stack, "none")
+    missing = endcap("replay", tmp_path / "no.csv", **settings)
     assert missing.returncode == 1
     assert "no.csv cannot be read" in missing.stderr
     wrong = tmp_path / "rows.xlsx"
     wrong.write_bytes(b"")
-    assert "neither .csv nor .jsonl" in endcap(stack, topics, "replay", str(wrong)).stderr
-    unknown = endcap(stack, topics, "replay", str(wrong), "--adapter", "rees64")
+    assert "neither .csv nor .jsonl" in endcap("replay", wrong, **settings).stderr
+    unknown = endcap("replay", wrong, "--adapter", "rees64", **settings)
     assert "There is no adapter rees64" in unknown.stderr

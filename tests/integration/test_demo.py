@@ -1,24 +1,15 @@
 """`endcap demo` as its users run it, on a short replay."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+from command_line import endcap
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 def test_the_demo_prints_one_object_and_beats_popularity() -> None:
-    ended = subprocess.run(
-        [
-            *(sys.executable, "-m", "endcap.deploy.cli", "demo"),
-            *("--exit-when-done", "--json", "--baskets", "600"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=390,
-    )
+    ended = endcap("demo", "--exit-when-done", "--json", "--baskets", "600", timeout_s=390)
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert list(found) == [

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -15,6 +14,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from command_line import ENDCAP, settings_for
+from stream_topics import send_events, sessions_in, until_committed
 
 from endcap.bundle import load_bundle
 from endcap.catalogue import encode_item
@@ -25,13 +26,12 @@ from endcap.lists import RecommendationList
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
-from endcap.sessions import Session, fold_all
+from endcap.sessions import fold_all
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.topic_view import catalogue_view
-from endcap.timeline import decode_snapshot
-from endcap.topics import Topics, topics_with_prefix
+from endcap.topics import topics_with_prefix
 
 pytestmark = pytest.mark.integration
 T = TypeVar("T")
@@ -55,46 +55,6 @@ async def send(stack: LocalStack, topic: str, values: list[tuple[bytes, bytes]])
         await asyncio.gather(*waiting)
     finally:
         await producer.stop()
-
-
-async def committed_everything(stack: LocalStack, group: str, topic: str, partitions: int) -> bool:
-    """Whether the group's committed offsets have reached the ends of the topic."""
-    from aiokafka import TopicPartition
-    from aiokafka.admin import AIOKafkaAdminClient
-
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
-    await admin.start()
-    consumer = await started_consumer(stack.bootstrap_servers)
-    try:
-        committed = await admin.list_consumer_group_offsets(group)
-        tps = [TopicPartition(topic, p) for p in range(partitions)]
-        ends = await consumer.end_offsets(tps)
-        return all(
-            ends[tp] == 0 or (tp in committed and committed[tp].offset >= ends[tp]) for tp in tps
-        )
-    finally:
-        await consumer.stop()
-        await admin.close()
-
-
-async def read_sessions(stack: LocalStack, topics: Topics, partitions: int) -> dict[str, Session]:
-    """The sessions topic read back from its beginning, the newest of each user."""
-    from aiokafka import TopicPartition
-
-    consumer = await started_consumer(stack.bootstrap_servers)
-    sessions: dict[str, Session] = {}
-    try:
-        tps = [TopicPartition(topics.sessions.name, p) for p in range(partitions)]
-        consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
-        await consumer.seek_to_beginning(*tps)
-        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-            for records in (await consumer.getmany(timeout_ms=200)).values():
-                for record in records:
-                    sessions[record.key.decode()] = decode_snapshot(record.value).session
-    finally:
-        await consumer.stop()
-    return sessions
 
 
 def an_event(user: str, number: int, kind: EventType, *items: str) -> Event:
@@ -201,17 +161,15 @@ async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
         an_event(f"u{rng.randrange(200)}", number, rng.choice(kinds), f"i{rng.randrange(50)}")
         for number in range(6_000)
     ]
-    environment = os.environ | {
-        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        "ENDCAP_TOPIC_PREFIX": prefix,
+    environment = {
+        **os.environ,
+        **settings_for(stack, prefix),
         "ENDCAP_GROUP_INSTANCE_ID": "worker-1",
         "ENDCAP_DATA_DIR": str(tmp_path),
     }
 
     def start() -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "endcap.deploy.cli", "stream"], env=environment
-        )
+        return subprocess.Popen([*ENDCAP, "stream"], env=environment)
 
     async def some_snapshots(more_than: int) -> int | None:
         consumer = await started_consumer(stack.bootstrap_servers)
@@ -228,12 +186,7 @@ async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
     kills, written = 0, 0
     try:
         for first in range(0, len(events), 1_500):
-            chunk = events[first : first + 1_500]
-            await send(
-                stack,
-                topics.events.name,
-                [(event.user_id.encode(), encode_event(event)) for event in chunk],
-            )
+            await send_events(stack.bootstrap_servers, topics, events[first : first + 1_500])
             mark = written
 
             async def more(mark: int = mark) -> int | None:
@@ -245,14 +198,9 @@ async def test_sigkill_in_mid_stream_leaves_sessions_equal_to_a_plain_fold(
             kills += 1
             worker = start()
 
-        async def done() -> bool | None:
-            return await committed_everything(
-                stack, f"{prefix}-stream", topics.events.name, partitions
-            )
-
-        await until(done, "committing all events")
+        await until_committed(stack.bootstrap_servers, f"{prefix}-stream", topics.events.name)
     finally:
         worker.terminate()
         worker.wait(timeout=30)
     assert kills == 4
-    assert await read_sessions(stack, topics, partitions) == fold_all(events)
+    assert await sessions_in(stack.bootstrap_servers, topics) == fold_all(events)

@@ -1,10 +1,7 @@
 """A person asks to be forgotten: afterwards nothing on any topic and in no store names them."""
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +9,10 @@ from typing import Any
 
 import pytest
 import redis
-from aiokafka import TopicPartition
+from command_line import ENDCAP, endcap, endcap_json, settings_for
+from stream_topics import sessions_in, until_committed
 
-from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
@@ -23,14 +21,12 @@ from endcap.lists import rec_key
 from endcap.streams.clients import (
     create_topics,
     read_whole,
-    started_consumer,
     started_producer,
     stop_producer,
 )
 from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.folded_batch import Partition
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 _PREFIX = "erasure"
@@ -47,25 +43,27 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
     bootstrap = stack.bootstrap_servers
     await create_topics(bootstrap, TOPICS, _PARTITIONS)
     client = redis.Redis.from_url(stack.redis_url)
+    settings = settings_for(stack, _PREFIX)
     with _processes(stack) as data_dir:
         await _send(bootstrap, _visits())
         await _handed_over(bootstrap)
         await _until(lambda: client.exists(rec_key(ANN)) and client.exists(rec_key(BEN)))
-        shown = _endcap(stack, "user", "show", ANN, "--json")
+        shown = endcap_json("user", "show", ANN, "--json", **settings)
         assert shown["devices"] == [PHONE]
         assert shown["events_folded"] == 4
         assert (shown["raw_events"], shown["dead_letters"]) == (6, 2)
-        exported = _endcap(stack, "user", "export", ANN)
+        exported = endcap_json("user", "export", ANN, **settings)
         assert {row["item_id"] for row in exported["session"]["interactions"]} == {"1029743"}
         assert exported["cart"] == ["1082185"]
         assert exported["list"]["items"]
 
-        said = _endcap(stack, "user", "erase", ANN, "--yes", "--purge-events", "--json")
+        said = endcap_json("user", "erase", ANN, "--yes", "--purge-events", "--json", **settings)
         assert said["missing"] == []
         assert said["removed"]["events"] == 4 + 3  # and what the device had handed over
         assert (said["removed"]["sessions"], said["removed"]["devices"]) == (2, 1)
         assert (said["removed"]["dead_letters"], said["raw_events_deleted"] > 4) == (2, True)
-        assert _endcap(stack, "user", "receipt", said["request_id"], "--json")["missing"] == []
+        receipt = endcap_json("user", "receipt", said["request_id"], "--json", **settings)
+        assert receipt["missing"] == []
         await _until(lambda: not client.exists(rec_key(ANN)))
         for name in (ANN, PHONE):
             assert [where async for where in _places_that_name(bootstrap, name)] == []
@@ -73,11 +71,11 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
         assert client.exists(rec_key(BEN))
 
         await _send(bootstrap, _visits())  # a producer's replay
-        await _folded(bootstrap)
-        sessions = await _sessions(bootstrap)
+        await until_committed(bootstrap, f"{_PREFIX}-stream", TOPICS.events.name)
+        sessions = await sessions_in(bootstrap, TOPICS)
         assert ANN not in sessions
-        assert sessions[BEN].session.events_folded == 1
-        assert _endcap(stack, "user", "show", ANN, "--json")["dead_letters"] == 0
+        assert sessions[BEN].events_folded == 1
+        assert endcap_json("user", "show", ANN, "--json", **settings)["dead_letters"] == 0
     for number in range(_PARTITIONS):
         store = DiskSessions(data_dir / "sessions" / _PREFIX / str(number))
         assert (store.get(ANN), store.get(PHONE)) == (None, None)
@@ -87,16 +85,8 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
 
 def test_an_erasure_without_workers_says_who_has_not_answered(stack: LocalStack) -> None:
     asyncio.run(create_topics(stack.bootstrap_servers, topics_with_prefix("idle-shop"), 1))
-    done = _run(
-        stack,
-        "user",
-        "erase",
-        "nobody",
-        "--yes",
-        "--timeout-s",
-        "1",
-        ENDCAP_TOPIC_PREFIX="idle-shop",
-    )
+    settings = settings_for(stack, "idle-shop")
+    done = endcap("user", "erase", "nobody", "--yes", "--timeout-s", "1", **settings)
     assert done.returncode == 1
     assert "endcap stream" in done.stderr
     assert "endcap user receipt" in done.stderr
@@ -145,9 +135,9 @@ def _processes(stack: LocalStack) -> Iterator[Path]:
     (port,) = free_ports(1)
     rescore = Child(
         "endcap rescore",
-        [sys.executable, "-m", "endcap.deploy.cli", "rescore"],
+        [*ENDCAP, "rescore"],
         stack.log_dir / "erasure-rescore.log",
-        _environment(stack) | {"ENDCAP_METRICS_PORT": str(port)},
+        os.environ | settings_for(stack, _PREFIX) | {"ENDCAP_METRICS_PORT": str(port)},
     )
     try:
         rescore.wait_until(lambda: is_open(port), 60)
@@ -155,34 +145,6 @@ def _processes(stack: LocalStack) -> Iterator[Path]:
     finally:
         rescore.stop(30)
         stream.child.stop(30)
-
-
-def _environment(stack: LocalStack, **more: str) -> dict[str, str]:
-    return (
-        os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_REDIS_URL": stack.redis_url,
-            "ENDCAP_TOPIC_PREFIX": _PREFIX,
-        }
-        | more
-    )
-
-
-def _run(stack: LocalStack, *words: str, **more: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "endcap.deploy.cli", *words],
-        capture_output=True,
-        text=True,
-        env=_environment(stack, **more),
-        timeout=120,
-    )
-
-
-def _endcap(stack: LocalStack, *words: str) -> Any:
-    done = _run(stack, *words)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 async def _until(is_so: Any) -> None:
@@ -197,32 +159,10 @@ async def _handed_over(bootstrap: str) -> None:
     """Returns when Ann's session holds what her phone did."""
     async with asyncio.timeout(60):
         while True:
-            ann = (await _sessions(bootstrap)).get(ANN)
-            if ann is not None and ann.session.events_folded == 4:
+            ann = (await sessions_in(bootstrap, TOPICS)).get(ANN)
+            if ann is not None and ann.events_folded == 4:
                 return
             await asyncio.sleep(0.1)
-
-
-async def _folded(bootstrap: str) -> None:
-    """Returns when the workers have committed all events that are there."""
-    watch = await started_consumer(bootstrap, group_id=f"{_PREFIX}-stream")
-    try:
-        sources = [TopicPartition(TOPICS.events.name, number) for number in range(_PARTITIONS)]
-        ends = await watch.end_offsets(sources)
-        async with asyncio.timeout(60):
-            while True:
-                if all([(await watch.committed(tp) or 0) >= end for tp, end in ends.items()]):
-                    return
-                await asyncio.sleep(0.1)
-    finally:
-        await watch.stop()
-
-
-async def _sessions(bootstrap: str) -> dict[str, Any]:
-    newest: dict[str, Any] = {}
-    async for record in read_whole(bootstrap, TOPICS.sessions.name):
-        newest[record.key.decode()] = record.value
-    return {user: decode_snapshot(raw) for user, raw in newest.items() if raw is not None}
 
 
 async def _places_that_name(bootstrap: str, name: str) -> Any:

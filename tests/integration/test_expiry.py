@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
+from stream_topics import sessions_in
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventItem, EventType
 from endcap.streams import disk_sessions
 from endcap.streams.clients import (
     create_topics,
-    read_whole,
     started_consumer,
     started_producer,
     stop_producer,
@@ -19,8 +19,7 @@ from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.timeline import decode_snapshot
-from endcap.topics import topics_with_prefix
+from endcap.topics import Topics, topics_with_prefix
 
 _DAY_MS = 86_400_000
 _START_MS = 1_600_000_000_000
@@ -62,9 +61,9 @@ async def test_a_shopper_not_seen_for_long_is_forgotten_and_starts_anew(
         assert (await visit("other", 31)).expired == 0
         assert (await visit("other", 32)).expired == 1
         assert store.get("gone") is None
-        assert set(await _live(stack, topics.sessions.name)) == {"regular", "other"}
+        assert set(await _live(stack, topics)) == {"regular", "other"}
         await visit("gone", 33)
-        assert await _live(stack, topics.sessions.name) == {
+        assert await _live(stack, topics) == {
             "regular": ["regular-0", "regular-20"],
             "other": ["other-31", "other-32"],
             "gone": ["gone-33"],
@@ -76,13 +75,7 @@ async def test_a_shopper_not_seen_for_long_is_forgotten_and_starts_anew(
         store.close()
 
 
-async def _live(stack: LocalStack, topic: str) -> dict[str, list[str]]:
+async def _live(stack: LocalStack, topics: Topics) -> dict[str, list[str]]:
     """The items of each session that a reader of the whole topic ends with."""
-    found: dict[str, list[str]] = {}
-    async for record in read_whole(stack.bootstrap_servers, topic):
-        user_id = record.key.decode()
-        found.pop(user_id, None)
-        if record.value is not None:
-            session = decode_snapshot(record.value).session
-            found[user_id] = [past.item_id for past in session.history]
-    return found
+    found = await sessions_in(stack.bootstrap_servers, topics)
+    return {user: [past.item_id for past in session.history] for user, session in found.items()}

@@ -1,34 +1,21 @@
 """What a person reads when something is wrong: the command's exit code and message."""
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from command_line import ENDCAP, endcap
 
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.settings import BUNDLES
 
-ENDCAP = [sys.executable, "-m", "endcap.deploy.cli"]
-
-
-def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*ENDCAP, *arguments],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
 
 def test_a_missing_broker_is_named_with_what_to_do() -> None:
-    ended = run("stream", ENDCAP_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_ports(1)[0]}")
+    ended = endcap("stream", ENDCAP_KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{free_ports(1)[0]}")
     assert ended.returncode == 1
     assert "No Kafka broker answers at 127.0.0.1:" in ended.stderr
     assert "ENDCAP_KAFKA_BOOTSTRAP_SERVERS" in ended.stderr
@@ -38,10 +25,10 @@ def test_a_missing_broker_is_named_with_what_to_do() -> None:
 def test_a_busy_port_is_named_before_anything_starts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run("demo", "--http-port", port)
+        ended = endcap("demo", "--http-port", port)
         assert ended.returncode == 1
         assert f"Port {port} on 127.0.0.1 is taken" in ended.stderr
-        ended = run("stream", "--metrics-port", port)
+        ended = endcap("stream", "--metrics-port", port)
         assert f"Port {port} on 127.0.0.1 is taken" in ended.stderr
 
 
@@ -51,13 +38,13 @@ def test_a_flipped_byte_stops_the_rescorer(tmp_path: Path) -> None:
     raw = bytearray((folder / "model.onnx").read_bytes())
     raw[1000] ^= 1
     (folder / "model.onnx").write_bytes(raw)
-    ended = run("rescore", "--bundle", str(folder))
+    ended = endcap("rescore", "--bundle", folder)
     assert ended.returncode == 1
     assert "model.onnx is not the file its manifest describes" in ended.stderr
 
 
 def test_an_unknown_setting_is_named() -> None:
-    ended = run("stream", ENDCAP_BROKER="x")
+    ended = endcap("stream", ENDCAP_BROKER="x")
     assert ended.returncode == 1
     assert "The setting ENDCAP_BROKER is unknown" in ended.stderr
 
@@ -66,7 +53,7 @@ def test_both_onnxruntime_packages_at_once_are_refused(tmp_path: Path) -> None:
     second = tmp_path / "onnxruntime_gpu-1.31.1.dist-info"
     second.mkdir()
     (second / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1\n")
-    ended = run("rescore", PYTHONPATH=str(tmp_path))
+    ended = endcap("rescore", PYTHONPATH=str(tmp_path))
     assert ended.returncode == 1
     assert "Both onnxruntime and onnxruntime-gpu are installed" in ended.stderr
     assert "pip uninstall -y onnxruntime onnxruntime-gpu" in ended.stderr

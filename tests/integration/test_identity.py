@@ -5,23 +5,19 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from stream_topics import send_events, sessions_in
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventItem, EventType
-from endcap.sessions import Session, fold_all
+from endcap.sessions import fold_all
 from endcap.streams.clients import (
     create_topics,
-    read_whole,
     started_consumer,
-    started_producer,
-    stop_producer,
 )
-from endcap.streams.event_producer import EventProducer
 from endcap.streams.folded_batch import Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.session_store import MemorySessions
-from endcap.timeline import decode_snapshot
-from endcap.topics import Topics, topics_with_prefix
+from endcap.topics import topics_with_prefix
 
 _PARTITIONS = 2
 _STEPS = ("begin_transaction", "send_batch", "send", "send_offsets_to_transaction")
@@ -69,7 +65,7 @@ async def test_a_login_survives_a_crash_at_each_step(stack: LocalStack, dies: st
     for number, (step, is_after) in enumerate(_CRASHES):
         device, person = _apart(number)
         events += (visit := _visit(device, person))
-        await _send(stack.bootstrap_servers, topics, visit)
+        await send_events(stack.bootstrap_servers, topics, visit)
         home = Partition(0, _PARTITIONS).of(device)
         crash = (step, is_after)
         # The device's partition first: its parcel is the other's work.
@@ -78,7 +74,7 @@ async def test_a_login_survives_a_crash_at_each_step(stack: LocalStack, dies: st
             await _work(place, 1 - home, crash if dies == "the person's worker" else None),
         ]
         assert any(found), crash
-    sessions = await _sessions(stack.bootstrap_servers, topics)
+    sessions = await sessions_in(stack.bootstrap_servers, topics)
     plain = fold_all(events)
     for user_id, expected in plain.items():
         assert sessions[user_id] == expected
@@ -150,19 +146,3 @@ def _visit(device: str, person: str) -> list[Event]:
         event(4, person, EventType.IDENTIFY, anonymous_id=device),
         event(5, person, EventType.VIEW_ITEM, items=(EventItem("tea"),)),
     ]
-
-
-async def _send(bootstrap_servers: str, topics: Topics, events: list[Event]) -> None:
-    producer = await started_producer(bootstrap_servers)
-    try:
-        for event in events:
-            await EventProducer(producer, topics.events.name).send(event)
-    finally:
-        await stop_producer(producer)
-
-
-async def _sessions(bootstrap_servers: str, topics: Topics) -> dict[str, Session]:
-    return {
-        record.key.decode(): decode_snapshot(record.value).session
-        async for record in read_whole(bootstrap_servers, topics.sessions.name)
-    }

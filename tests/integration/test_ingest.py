@@ -19,7 +19,8 @@ from click_records import (
     rees46_line,
     segment_call,
 )
-from ingest_process import Ingest, create_sources, events_in, until_all_is_read
+from ingest_process import Ingest, create_sources, events_in
+from stream_topics import until_committed
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.streams.clients import create_topics
@@ -109,7 +110,7 @@ async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed
         frozen.child.resume()
         killed.set()
         await feeding
-        await until_all_is_read(stack, prefix, list(topic.values()))
+        await until_committed(stack.bootstrap_servers, f"{prefix}-ingest", *topic.values())
     finally:
         if frozen:
             frozen.child.resume()

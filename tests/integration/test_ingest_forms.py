@@ -1,5 +1,6 @@
 """What a source may look like, and what is said of one that is not there."""
 
+import asyncio
 import json
 from pathlib import Path
 from uuid import uuid4
@@ -14,8 +15,9 @@ from click_records import (
     avro_record,
     proto_record,
 )
+from command_line import endcap
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from ingest_process import Ingest, create_sources, endcap, environment, events_in
+from ingest_process import Ingest, create_sources, events_in, settings_of
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports
@@ -111,11 +113,11 @@ async def test_ingest_and_doctor_name_what_is_missing(stack: LocalStack) -> None
         "web": {"topic": f"{prefix}.web", "adapter": "segment"},
         "app": {"topic": f"{prefix}.gone", "format": "avro", "registry": nowhere},
     }
-    environ = environment(stack, prefix, sources)
-    started = await endcap(environ, "ingest")
+    settings = settings_of(stack, prefix, sources)
+    started = await asyncio.to_thread(endcap, "ingest", **settings)
     assert started.returncode == 1
     assert f"has no {prefix}.gone" in started.stderr
-    examined = await endcap(environ, "doctor", "--json")
+    examined = await asyncio.to_thread(endcap, "doctor", "--json", **settings)
     found = {each["part"]: each for each in json.loads(examined.stdout)}
     assert found["Source web"]["says"] == f"{prefix}.web has 3 partitions"
     assert not found["Source app"]["ok"]

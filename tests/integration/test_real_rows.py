@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from command_line import endcap, settings_for
+from real_sets import real_set
+from stream_topics import sessions_in
 
 from endcap.adapters import translate
 from endcap.deploy.adapters import NamedAdapter, find_adapter
@@ -18,19 +18,15 @@ from endcap.deploy.file_replay import read_rows
 from endcap.deploy.local_stack import LocalStack
 from endcap.errors import InvalidEventError
 from endcap.events import Event, parse_event
-from endcap.sessions import Session, fold_all
-from endcap.streams.clients import create_topics, read_whole
+from endcap.sessions import fold_all
+from endcap.streams.clients import create_topics
 from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 FAR = 1 << 62
-DATA = Path(
-    os.environ.get("ENDCAP_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-)
 RETAILROCKET: dict[str, Any] = {
     "user": "user",
     "item": "item",
@@ -77,33 +73,13 @@ def events_of(path: Path, adapter: NamedAdapter) -> list[Event]:
 @pytest.mark.parametrize("name", SETS)
 async def test_every_row_of_a_real_file_is_accounted_for(name: str, stack: LocalStack) -> None:
     relative, mappings = SETS[name]
-    path = DATA / relative
-    if not path.exists():
-        pytest.skip(f"{path} is not there; set ENDCAP_DATA to the folder of the data sets")
+    path = real_set(relative)
     prefix = f"t{uuid4().hex[:8]}"
     topics = topics_with_prefix(prefix)
     await create_topics(stack.bootstrap_servers, topics, 4)
+    settings = settings_for(stack, prefix) | {"ENDCAP_ADAPTERS": json.dumps(mappings)}
     replayed = await asyncio.to_thread(
-        subprocess.run,
-        [
-            sys.executable,
-            "-m",
-            "endcap.deploy.cli",
-            "replay",
-            str(path),
-            "--adapter",
-            name,
-            "--json",
-        ],
-        env=os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_TOPIC_PREFIX": prefix,
-            "ENDCAP_ADAPTERS": json.dumps(mappings),
-        },
-        capture_output=True,
-        text=True,
-        timeout=200,
+        endcap, "replay", path, "--adapter", name, "--json", timeout_s=200, **settings
     )
     assert replayed.returncode == 0, replayed.stderr
     rows = json.loads(replayed.stdout)
@@ -124,9 +100,7 @@ async def test_every_row_of_a_real_file_is_accounted_for(name: str, stack: Local
     assert worker.sums.total() == rows["sent"]
     assert worker.sums["dead_letter"] == worker.reasons.total() == late
     assert worker.sums["already_folded"] == 0
-    sessions: dict[str, Session] = {}
-    async for record in read_whole(stack.bootstrap_servers, topics.sessions.name):
-        sessions[record.key.decode()] = decode_snapshot(record.value).session
+    sessions = await sessions_in(stack.bootstrap_servers, topics)
     expected = fold_all(events_of(path, find_adapter(name, mappings)))
     assert worker.sums["folded"] == sum(s.events_folded for s in sessions.values())
     if late == 0:

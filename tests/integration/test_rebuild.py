@@ -1,30 +1,23 @@
 """Sessions folded anew from the raw events, beside those that are in use."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from command_line import endcap, endcap_json, settings_for
 from msgspec.structs import replace
+from stream_topics import send_events, sessions_in
 
-from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventItem, EventType
 from endcap.lists import GENERATION, ListItem, RecommendationList
 from endcap.serving.redis_store import RedisStore
-from endcap.sessions import Session, fold_all
+from endcap.sessions import fold_all
 from endcap.streams.clients import (
     create_topics,
     partition_counts,
-    read_whole,
-    started_producer,
-    stop_producer,
 )
-from endcap.streams.event_producer import EventProducer
 from endcap.streams.person import request_erasure
-from endcap.timeline import decode_snapshot
 from endcap.topics import topics_with_prefix
 
 _PREFIX = "rebuilt"
@@ -35,26 +28,29 @@ async def test_a_rebuild_folds_all_events_anew_by_todays_settings(
     stack: LocalStack, tmp_path: Path
 ) -> None:
     bootstrap = stack.bootstrap_servers
+    settings = settings_for(stack, _PREFIX) | {"ENDCAP_DATA_DIR": str(tmp_path)}
     await create_topics(bootstrap, _OLD, 2)
     events = [_event(number) for number in range(300)]
-    await _send(bootstrap, [*events[150:], *events[:150]])
+    await send_events(bootstrap, _OLD, [*events[150:], *events[:150]])
     await request_erasure(bootstrap, _OLD, "u0", "r-1")
     # The running worker was set to no lateness at all: half of the events are dead letters.
     worker = StreamProcess(stack, _PREFIX, 800, {"ENDCAP_LATENESS_S": "0"})
     try:
-        rebuilt = _rebuild(stack, tmp_path)
+        rebuilt = _rebuild(settings)
     finally:
         worker.child.stop(30)
     assert rebuilt["events"] == 300
     plain = fold_all(events)
     plain.pop("u0")
-    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
-    assert await _sessions(bootstrap, _OLD.sessions.name) != plain
-    again = _rebuild(stack, tmp_path)
+    assert await sessions_in(bootstrap, _NEW) == plain
+    assert await sessions_in(bootstrap, _OLD) != plain
+    again = _rebuild(settings)
     assert again["events"] == 300
-    assert await _sessions(bootstrap, _NEW.sessions.name) == plain
+    assert await sessions_in(bootstrap, _NEW) == plain
 
-    _endcap(stack, tmp_path, "topics", "delete-generation", "1", "--yes", generation=2)
+    of_new = settings | {"ENDCAP_GENERATION": "2"}
+    deleted = endcap("topics", "delete-generation", "1", "--yes", **of_new)
+    assert deleted.returncode == 0, deleted.stderr
     there = await partition_counts(bootstrap, (_OLD.sessions, _NEW.sessions, _OLD.events))
     assert list(there.values()) == [0, 2, 2]
 
@@ -80,40 +76,5 @@ def _event(number: int) -> Event:
     )
 
 
-async def _send(bootstrap: str, events: list[Event]) -> None:
-    producer = await started_producer(bootstrap)
-    try:
-        sink = EventProducer(producer, _OLD.events.name)
-        for waiting in [await sink.enqueue(event) for event in events]:
-            await waiting
-    finally:
-        await stop_producer(producer)
-
-
-def _rebuild(stack: LocalStack, folder: Path) -> Any:
-    return json.loads(_endcap(stack, folder, "rebuild", "--generation", "2", "--json"))
-
-
-def _endcap(stack: LocalStack, folder: Path, *words: str, generation: int = 1) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "endcap.deploy.cli", *words],
-        capture_output=True,
-        text=True,
-        env=os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_TOPIC_PREFIX": _PREFIX,
-            "ENDCAP_DATA_DIR": str(folder),
-            "ENDCAP_GENERATION": str(generation),
-        },
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-async def _sessions(bootstrap: str, topic: str) -> dict[str, Session]:
-    newest: dict[str, Any] = {}
-    async for record in read_whole(bootstrap, topic):
-        newest[record.key.decode()] = record.value
-    return {user: decode_snapshot(raw).session for user, raw in newest.items() if raw is not None}
+def _rebuild(settings: dict[str, str]) -> Any:
+    return endcap_json("rebuild", "--generation", "2", "--json", **settings)

@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from endcap.deploy.bench.faults import StreamProcess
+from endcap.deploy.bench.stream_process import StreamProcess
 from endcap.deploy.local_stack import LocalStack
 from endcap.events import Event, EventType
 from endcap.streams.clients import (

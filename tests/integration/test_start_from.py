@@ -4,17 +4,18 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from stream_topics import send_events, sessions_in
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.settings import load_settings
 from endcap.errors import SettingsError
-from endcap.events import Event, EventType, encode_event
-from endcap.streams.clients import create_topics, read_whole, started_producer
+from endcap.events import Event, EventType
+from endcap.streams.clients import create_topics, read_whole
 from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.start import Start
-from endcap.topics import Topic, Topics, topics_with_prefix
+from endcap.topics import Topic, topics_with_prefix
 
 
 class Until(SessionWorker):
@@ -30,27 +31,16 @@ class Until(SessionWorker):
             self.stop()
 
 
-async def send(stack: LocalStack, topics: Topics, *users: str) -> None:
-    producer = await started_producer(stack.bootstrap_servers)
-    for user in users:
-        event = Event(event_id=user, user_id=user, event_name=EventType.SEARCH, timestamp_ms=1_000)
-        await producer.send_and_wait(topics.events.name, encode_event(event), user.encode())
-    await producer.stop()
-
-
-async def folded(stack: LocalStack, topics: Topics) -> set[str]:
-    return {
-        record.key.decode()
-        async for record in read_whole(stack.bootstrap_servers, topics.sessions.name)
-    }
+def event(user: str) -> Event:
+    return Event(event_id=user, user_id=user, event_name=EventType.SEARCH, timestamp_ms=1_000)
 
 
 @pytest.mark.integration
 async def test_a_new_group_begins_where_it_is_told(stack: LocalStack) -> None:
     topics = topics_with_prefix(f"t{uuid4().hex[:8]}")
     await create_topics(stack.bootstrap_servers, topics, 1)
-    await send(stack, topics, "ann")
-    await send(stack, topics, "ben")
+    await send_events(stack.bootstrap_servers, topics, [event("ann")])
+    await send_events(stack.bootstrap_servers, topics, [event("ben")])
     stamps = [r.timestamp async for r in read_whole(stack.bootstrap_servers, topics.events.name)]
     assert stamps[0] < stamps[1], "a producer's start takes longer than the broker's millisecond"
     starts = {
@@ -62,7 +52,7 @@ async def test_a_new_group_begins_where_it_is_told(stack: LocalStack) -> None:
         await create_topics(stack.bootstrap_servers, own, 1)
         place = Place(stack.bootstrap_servers, own, f"{topics.events.name}-{name}", start=start)
         await asyncio.wait_for(Until(place, "ben").run(), 60)
-        assert await folded(stack, own) == expected
+        assert set(await sessions_in(stack.bootstrap_servers, own)) == expected
 
 
 def test_a_start_that_is_no_time_is_named() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import sys
 import time
 from collections import Counter
 from collections.abc import (
@@ -22,6 +21,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from command_line import ENDCAP, settings_for
 
 from endcap.catalogue import CatalogueItem, decode_change, encode_item
 from endcap.deploy.local_stack import LocalStack
@@ -180,13 +180,11 @@ async def test_everything_is_exact_after_kill_9_in_mid_stream(
     def start(number: int) -> Child:
         return Child(
             "endcap trends",
-            [sys.executable, "-m", "endcap.deploy.cli", "trends"],
+            [*ENDCAP, "trends"],
             tmp_path / f"trends-{number}.log",
             os.environ
+            | settings_for(servers, prefix)
             | {
-                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": servers.bootstrap_servers,
-                "ENDCAP_REDIS_URL": servers.redis_url,
-                "ENDCAP_TOPIC_PREFIX": prefix,
                 "ENDCAP_DATA_DIR": str(tmp_path),
                 # Killed between two checkpoints, and amid them.
                 "ENDCAP_TRENDS_CHECKPOINT_S": ("60", "0.1", "1")[number % 3],

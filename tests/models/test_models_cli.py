@@ -1,13 +1,11 @@
 """`endcap train` and `endcap evaluate` as a person types them."""
 
-import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
+from aisle_clicks import write_clicks
+from command_line import endcap
 
 from endcap.bundle import load_bundle
 
@@ -17,31 +15,17 @@ pytestmark = pytest.mark.models
 
 @pytest.fixture(scope="module")
 def clicks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty shoppers who go round one of ten aisles of twelve items, with a shop's own names."""
-    rng = np.random.default_rng(11)
+    """An events file with a shop's own names of the columns."""
     file = tmp_path_factory.mktemp("shop") / "clicks.csv"
-    with file.open("w", newline="") as opened:
-        rows = csv.writer(opened)
-        rows.writerow(["visitor", "sku", "event_type", "ts"])
-        for visitor in range(60):
-            at, place = 1_700_000_000 + visitor * 5000, int(rng.integers(12))
-            for _ in range(40):
-                place = (place + int(rng.integers(1, 3))) % 12
-                at += int(rng.integers(60, 90_000))
-                rows.writerow([f"v{visitor}", f"sku-{visitor % 10}-{place}", "view", at])
+    write_clicks(file, seed=11, columns=("visitor", "sku", "event_type", "ts"))
     return file
-
-
-def _endcap(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "endcap.deploy.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=170)
 
 
 def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     clicks: Path, tmp_path: Path
 ) -> None:
     mapped = [f"--column={pair}" for pair in ("user_id=visitor", "item_id=sku", "timestamp=ts")]
-    done = _endcap(
+    done = endcap(
         *("evaluate", str(clicks), *mapped, "--epochs", "3", "--trials", "2", "--json"),
         *("--opponents", "pop,co-visitation", "--out", "kept", "--report", "page"),
         cwd=tmp_path,
@@ -59,7 +43,7 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     assert json.loads((tmp_path / "page" / "report.json").read_text()) == found
     assert "co-visitation" in (tmp_path / "page" / "report.html").read_text()
 
-    again = _endcap(
+    again = endcap(
         *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--out", "kept", "--json"),
         *("--opponents", "co-visitation,pop", "--trials", "2"),
         cwd=tmp_path,
@@ -70,7 +54,7 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     assert table["metrics"] == found["metrics"]
     assert table["opponents"] == found["opponents"]
 
-    tuned_more = _endcap(
+    tuned_more = endcap(
         *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--out", "kept", "--json"),
         *("--opponents", "pop", "--trials", "3"),
         cwd=tmp_path,
@@ -80,7 +64,7 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
 
 
 def test_a_file_with_other_columns_is_refused_with_what_to_do(clicks: Path, tmp_path: Path) -> None:
-    done = _endcap("train", str(clicks), cwd=tmp_path)
+    done = endcap("train", str(clicks), cwd=tmp_path)
     assert done.returncode == 1
     assert "user_id" in done.stderr
     assert "--column" in done.stderr
@@ -88,7 +72,7 @@ def test_a_file_with_other_columns_is_refused_with_what_to_do(clicks: Path, tmp_
 
 
 def test_an_unknown_opponent_is_named_before_anything_is_read(tmp_path: Path) -> None:
-    done = _endcap("evaluate", "nowhere.csv", "--opponents", "popp", cwd=tmp_path)
+    done = endcap("evaluate", "nowhere.csv", "--opponents", "popp", cwd=tmp_path)
     assert done.returncode == 1
     assert "popp" in done.stderr
     assert "vmis-knn" in done.stderr

@@ -1,49 +1,29 @@
 """Every opponent on a shop whose habits are known, and on real sessions of Diginetica."""
 
 import gzip
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from real_sets import real_set
 from small_shop import interactions, last_of_each
 
 from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Split
 from endcap.export.data.protocols import split
-from endcap.export.data.slates import SLATE
+from endcap.export.data.slates import SLATE, Ranker
 from endcap.export.data.sr_gnn import read_sr_gnn
+from endcap.export.measures import accuracy_per_case, means
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 
+from aisle_shop import Quiet
+
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import Choice, Opponent, Task
-from endcap.export.opponents.tuning import (
-    Budget,
-    fit,
-    hit_and_rank,
-    opponent_named,
-    tune,
-)
+from endcap.export.opponents.tuning import Budget, fit, opponent_named, tune
 
 pytestmark = pytest.mark.models
-DATA = Path(
-    os.environ.get("ENDCAP_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-)
 N_ITEMS = 40
-
-
-class Quiet:
-    """Keeps what tuning says."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, sentence: str) -> None:
-        self.said.append(sentence)
-
-    def advance(self, what: str, done: int, of: int) -> None:
-        assert done <= of
 
 
 def walks(n: int, seed: int) -> list[list[int]]:
@@ -119,26 +99,9 @@ def test_questions_in_another_order_have_the_same_answers(opponent: Opponent) ->
 def test_a_trained_opponent_learns_what_follows_what_with_either_loss(name: str, loss: int) -> None:
     opponent = opponent_named(name)
     choices = {**small(opponent), "loss": opponent.grid["loss"][loss], "rounds": 12}
-    _, mrr = hit_and_rank(opponent.fit(TASK, choices).slates(ASKED), ASKED)
+    _, mrr = _hit_and_rank(opponent.fit(TASK, choices), ASKED)
     # Nine of ten steps lead to the next item. Chance has an MRR@20 of 0.09 over 40 items.
     assert mrr > 0.6
-
-
-def test_the_measures_count_any_target_and_rank_the_first() -> None:
-    # Targets 3 and 8; 0, which nobody can answer; 5.
-    cases = Cases(
-        interactions=interactions([[1], [1], [1]]),
-        sequences=np.arange(3, dtype=np.int32),
-        ends=np.array([1, 2, 3]),
-        now_ms=np.zeros(3, dtype=np.int64),
-        target_offsets=np.array([0, 2, 3, 4]),
-        targets=np.array([3, 8, 0, 5], dtype=np.int32),
-    )
-    slates = np.zeros((3, SLATE), dtype=np.int32)
-    slates[0, :4] = [7, 8, 2, 3]
-    slates[1, :2] = [1, 2]
-    slates[2, 9] = 5
-    assert hit_and_rank(slates, cases) == pytest.approx((2 / 3, (1 / 2 + 0 + 1 / 10) / 3))
 
 
 def test_tuning_starts_from_the_defaults_and_keeps_the_best_of_all_trials() -> None:
@@ -182,7 +145,7 @@ def test_a_trained_opponent_stops_when_validation_stops_rising_and_is_fitted_as_
     tuned = tune("gru4rec", TASK.train, ASKED, N_ITEMS, budget, 7, Quiet())
     assert 1 <= int(tuned.best.choices["rounds"]) <= 6
     for ranker in (fit("gru4rec", TASK.train, N_ITEMS, tuned.best.choices, 7), tuned.ranker):
-        found = hit_and_rank(ranker.slates(ASKED), ASKED)
+        found = _hit_and_rank(ranker, ASKED)
         assert found == pytest.approx((tuned.best.hr_at_20, tuned.best.mrr_at_20))
 
 
@@ -204,9 +167,7 @@ def test_an_unknown_name_says_which_there_are() -> None:
 @pytest.fixture(scope="module")
 def diginetica(tmp_path_factory: pytest.TempPathFactory) -> tuple[Split, int]:
     """The newest 11,000 training sessions; prefixes of the last 1,000 are the test."""
-    source = DATA / "diginetica_gcegnn" / "train_sessions.txt.gz"
-    if not source.exists():
-        pytest.skip(f"{source} is not there; set ENDCAP_DATA to the folder of the data sets")
+    source = real_set("diginetica_gcegnn/train_sessions.txt.gz")
     sessions = gzip.decompress(source.read_bytes()).decode().split("\n")[-11_001:-1]
     folder = tmp_path_factory.mktemp("diginetica")
     (folder / "train_sessions.txt").write_text("\n".join(sessions[:-1000]) + "\n")
@@ -241,7 +202,7 @@ def reached(diginetica: tuple[Split, int]) -> dict[str, tuple[float, float]]:
     for opponent in LINE_UP:
         choices = {**opponent.defaults(), "rounds": 2 if opponent.costly else 1}
         ranker = fit(opponent.name, parts.known, n_items, choices, 1)
-        found[opponent.name] = hit_and_rank(ranker.slates(parts.test), parts.test)
+        found[opponent.name] = _hit_and_rank(ranker, parts.test)
     return found
 
 
@@ -259,3 +220,8 @@ def test_on_real_sessions_neighbours_beat_items_and_items_beat_what_is_popular(
 ) -> None:
     assert reached["vmis-knn"] > reached["item-knn"] > reached["pop"]
     assert reached["vmis-knn"][1] > reached["item-knn"][1] > reached["pop"][1]
+
+
+def _hit_and_rank(ranker: Ranker, cases: Cases) -> tuple[float, float]:
+    found = means(accuracy_per_case(ranker.slates(cases), cases))
+    return found["hr_at_20"], found["mrr_at_20"]

@@ -1,13 +1,11 @@
 """The static student against its teacher, and words by a transformer of one's own."""
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import endcap, endcap_json
 from tiny_encoder import tiny_bert, tiny_xlm_roberta
 
 from endcap.bundle import load_bundle
@@ -131,22 +129,11 @@ def test_a_student_s_words_serve_a_new_catalogue(teacher: Teacher) -> None:
 def test_a_bundle_may_take_an_encoder_of_one_s_own(teacher: Teacher, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(COMMITTED, folder)
-    made = _endcap("words", "--bundle", str(folder), "--encoder", str(teacher.folder), "--json")
-    assert made.returncode == 0, made.stderr
-    told = json.loads(made.stdout)
-    assert told["words.npz"] == (folder / "words.npz").stat().st_size
-    found = _endcap("recommend", "milk", "--bundle", str(folder), "--json")
-    assert json.loads(found.stdout)["understood"] or json.loads(found.stdout)["nothing_like"]
+    made = endcap_json("words", "--bundle", folder, "--encoder", teacher.folder, "--json")
+    assert made["words.npz"] == (folder / "words.npz").stat().st_size
+    found = endcap_json("recommend", "milk", "--bundle", folder, "--json")
+    assert found["understood"] or found["nothing_like"]
     (folder / "encoder.onnx").unlink()
-    gone = _endcap("recommend", "milk", "--bundle", str(folder))
+    gone = endcap("recommend", "milk", "--bundle", folder)
     assert gone.returncode == 1
     assert "no text encoder" in " ".join(gone.stderr.split())
-
-
-def _endcap(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "endcap.deploy.cli", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )

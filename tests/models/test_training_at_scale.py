@@ -1,6 +1,5 @@
 """Killed, shared among processes, larger than memory: training ends as it would have."""
 
-import csv
 import hashlib
 import json
 import os
@@ -14,6 +13,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from aisle_clicks import write_clicks
+from command_line import ENDCAP, Ended, endcap
 
 from endcap.bundle import load_bundle
 from endcap.errors import SettingsError
@@ -34,6 +35,7 @@ from endcap.export.ranks import ranks_here  # noqa: E402
 pytestmark = pytest.mark.models
 
 _LONG_S = 150
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 _EPOCH = re.compile(r"epoch (\d)/3: loss ([\d.]+), validation HR@20 ([\d.]+)")
 
 
@@ -41,14 +43,14 @@ _EPOCH = re.compile(r"epoch (\d)/3: loss ([\d.]+), validation HR@20 ([\d.]+)")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clicks of sixty shoppers, each along one of ten aisles, and options of many small steps."""
     found = tmp_path_factory.mktemp("scale")
-    _write_clicks(found / "clicks.csv", seed=11)
+    write_clicks(found / "clicks.csv", seed=11)
     fit = msgspec.structs.replace(OPTIONS.fit, positions=64)
     store_options(found / "options.json", msgspec.structs.replace(OPTIONS, fit=fit))
     return found
 
 
 @pytest.fixture(scope="module")
-def whole(folder: Path) -> subprocess.CompletedProcess[str]:
+def whole(folder: Path) -> Ended:
     """A run that nobody interrupted."""
     done = _run(folder, "whole")
     assert done.returncode == 0, done.stderr
@@ -56,13 +58,13 @@ def whole(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_training_killed_in_mid_epoch_ends_with_the_weights_of_a_run_that_was_not(
-    folder: Path, whole: subprocess.CompletedProcess[str]
+    folder: Path, whole: Ended
 ) -> None:
     checkpoint = folder / "killed" / "checkpoint.pt"
     with subprocess.Popen(
-        [sys.executable, "-m", "endcap.deploy.cli", *_train("killed", "--checkpoint-every", "0")],
+        [*ENDCAP, *_train("killed", "--checkpoint-every", "0")],
         cwd=folder,
-        env=_environment(),
+        env=os.environ | _ENVIRONMENT,
         stderr=subprocess.DEVNULL,
     ) as process:
         _wait_for_a_step_of_the_second_epoch(checkpoint, process)
@@ -118,7 +120,7 @@ def test_a_fit_that_ended_early_is_not_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_two_processes_share_the_steps_and_learn_what_one_learns(
-    folder: Path, whole: subprocess.CompletedProcess[str]
+    folder: Path, whole: Ended
 ) -> None:
     done = _torchrun(folder, "-m", "endcap.deploy.cli", *_train("shared"))
     assert done.returncode == 0, done.stderr
@@ -138,7 +140,7 @@ def test_two_processes_share_the_steps_and_learn_what_one_learns(
 
 
 def test_a_process_that_fails_ends_all_and_says_why(folder: Path) -> None:
-    _write_clicks(folder / "another.csv", seed=13)
+    write_clicks(folder / "another.csv", seed=13)
     (folder / "one_differs.py").write_text(
         "import os, sys\n"
         "from endcap.deploy.cli import main\n"
@@ -224,46 +226,22 @@ def _epoch(events: Interactions, positions: int = 512) -> EpochOfWindows:
     return EpochOfWindows(events, 51, positions, np.random.default_rng(5))
 
 
-def _write_clicks(path: Path, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    with path.open("w", newline="") as opened:
-        rows = csv.writer(opened)
-        rows.writerow(["user_id", "item_id", "event_type", "timestamp"])
-        for visitor in range(60):
-            at, place = 1_700_000_000 + visitor * 5000, int(rng.integers(12))
-            for _ in range(40):
-                place = (place + int(rng.integers(1, 3))) % 12
-                at += int(rng.integers(60, 90_000))
-                rows.writerow([f"v{visitor}", f"sku-{visitor % 10}-{place}", "view", at])
-
-
 def _train(out: str, *more: str) -> list[str]:
     return ["train", "clicks.csv", "--options", "options.json", "--out", out, "--json", *more]
 
 
-def _environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+def _run(folder: Path, out: str) -> Ended:
+    return endcap(*_train(out), cwd=folder, timeout_s=_LONG_S, **_ENVIRONMENT)
 
 
-def _endcap(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "endcap.deploy.cli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=_environment(), timeout=_LONG_S
-    )
-
-
-def _run(folder: Path, out: str) -> subprocess.CompletedProcess[str]:
-    return _endcap(folder, *_train(out))
-
-
-def _torchrun(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _torchrun(folder: Path, *arguments: str) -> Ended:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
         [*command, "--nproc-per-node", "2", *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
-        env=_environment(),
+        env=os.environ | _ENVIRONMENT,
         timeout=_LONG_S,
     )
 

@@ -3,21 +3,19 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from click_records import ADAPTERS
+from command_line import ENDCAP, settings_for
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.prometheus_text import scrape, total
 from endcap.events import Event, parse_event
-from endcap.streams.clients import read_whole, started_consumer
+from endcap.streams.clients import read_whole
 from endcap.topics import Topics
 
 
@@ -28,9 +26,10 @@ class Ingest:
         (self._port,) = free_ports(1)
         self.child = Child(
             "endcap ingest",
-            [sys.executable, "-m", "endcap.deploy.cli", "ingest"],
+            [*ENDCAP, "ingest"],
             stack.log_dir / f"ingest-{self._port}.log",
-            environment(stack, prefix, sources)
+            os.environ
+            | settings_of(stack, prefix, sources)
             | {
                 "ENDCAP_METRICS_PORT": str(self._port),
                 "ENDCAP_SESSION_TIMEOUT_S": "2",
@@ -49,10 +48,8 @@ class Ingest:
                 await asyncio.sleep(0.05)
 
 
-def environment(stack: LocalStack, prefix: str, sources: Mapping[str, Any]) -> dict[str, str]:
-    return os.environ | {
-        "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-        "ENDCAP_TOPIC_PREFIX": prefix,
+def settings_of(stack: LocalStack, prefix: str, sources: Mapping[str, Any]) -> dict[str, str]:
+    return settings_for(stack, prefix) | {
         "ENDCAP_SOURCES": json.dumps(sources),
         "ENDCAP_ADAPTERS": json.dumps(ADAPTERS),
     }
@@ -72,28 +69,3 @@ async def events_in(stack: LocalStack, topics: Topics) -> list[Event]:
         assert record.key == event.user_id.encode()
         found.append(event)
     return found
-
-
-async def endcap(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "endcap.deploy.cli", *arguments],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
-async def until_all_is_read(stack: LocalStack, prefix: str, names: list[str]) -> None:
-    """Returns when the group has committed all of the topics."""
-    group = await started_consumer(stack.bootstrap_servers, group_id=f"{prefix}-ingest")
-    try:
-        ends = await group.end_offsets([TopicPartition(name, n) for name in names for n in (0, 1)])
-        async with asyncio.timeout(90):
-            while True:
-                if all([await group.committed(tp) == end for tp, end in ends.items() if end]):
-                    return
-                await asyncio.sleep(0.05)
-    finally:
-        await group.stop()
