@@ -15,7 +15,8 @@ _MONTH_S = 30 * 86_400
 class Batch(NamedTuple):
     """The graph's inputs: `item_ids`, `event_types`, `time_gaps` [B, L]; `candidate_ids` [B, C];
     `features` [B, C, F]; `context` [B, len(CONTEXT)]. Sessions are padded on the left, candidates
-    on the right, with 0."""
+    on the right, with 0. Sessions hold known items alone, candidates a shopper's strange ones too
+    (`Shopper`): of these the graph goes by the features."""
 
     item_ids: npt.NDArray[np.int64]
     event_types: npt.NDArray[np.int64]
@@ -49,7 +50,8 @@ def make_batch(
 ) -> Batch:
     """Pad to the longest session and the longest candidate set of this batch, no further."""
     rows = len(shoppers)
-    length = max(1, min(max_length, max(s.history.size for s in shoppers)))
+    told = [shopper.history <= shopper.n_items for shopper in shoppers]
+    length = max(1, min(max_length, max(int(known.sum()) for known in told)))
     width = max(1, *(c.ids.size for c in candidates))
     batch = Batch(
         np.zeros((rows, length), dtype=np.int64),
@@ -59,12 +61,12 @@ def make_batch(
         np.zeros((rows, width, len(FEATURES)), dtype=np.float32),
         np.zeros((rows, len(CONTEXT)), dtype=np.float32),
     )
-    for row, (shopper, found) in enumerate(zip(shoppers, candidates, strict=True)):
-        kept = min(length, shopper.history.size)
+    for row, (shopper, known, found) in enumerate(zip(shoppers, told, candidates, strict=True)):
+        kept = min(length, int(known.sum()))
         if kept:
-            batch.item_ids[row, -kept:] = shopper.history[-kept:]
-            batch.event_types[row, -kept:] = shopper.types[-kept:]
-            gaps = gap_steps(np.diff(shopper.times_ms[-kept:]))
+            batch.item_ids[row, -kept:] = shopper.history[known][-kept:]
+            batch.event_types[row, -kept:] = shopper.types[known][-kept:]
+            gaps = gap_steps(np.diff(shopper.times_ms[known][-kept:]))
             batch.time_gaps[row, length - kept + 1 :] = gaps
         batch.candidate_ids[row, : found.ids.size] = found.ids
         batch.features[row, : found.ids.size] = found.features

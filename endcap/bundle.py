@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from endcap.candidates import Shopper, shopper_from_session
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
+from endcap.sessions import Session
 
 SCHEMA_VERSION = 2
 FILES = ("model.onnx", "items.json", "generators.npz")
@@ -49,17 +51,25 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundle(NamedTuple):
-    """A verified bundle in memory; `model` holds the bytes of the ONNX graph."""
+    """A verified bundle in memory; `model` holds the bytes of the ONNX graph.
+
+    `index_of`: every item that the bundle lists; `met`: those that it knows anything of.
+    """
 
     manifest: Manifest
     items: tuple[CatalogueItem, ...]
     index_of: dict[str, int]
+    met: dict[str, int]
     generators: Generators
     model: bytes
 
     def item(self, index: int) -> CatalogueItem:
         """The item at an index from 1."""
         return self.items[index - 1]
+
+    def shopper(self, session: Session, now_ms: int) -> Shopper:
+        """The session in this bundle's item indexes."""
+        return shopper_from_session(session, self.met, now_ms, len(self.items))
 
 
 def write_bundle(
@@ -114,7 +124,8 @@ def load_bundle(folder: Path) -> Bundle:
             "Train the bundle again with this version."
         ) from error
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
-    return Bundle(manifest, items, index_of, generators, raw["model.onnx"])
+    met = {item: index for item, index in index_of.items() if generators.met[index]}
+    return Bundle(manifest, items, index_of, met, generators, raw["model.onnx"])
 
 
 def _read_manifest(folder: Path) -> Manifest:

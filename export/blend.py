@@ -24,6 +24,8 @@ INPUTS = (
 )
 """What the network is told of each candidate."""
 _LOWEST = -1e9
+_LEAST = -30.0
+"""Of a log probability: what the model knows nothing of has none."""
 
 
 class BlendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,22 +119,25 @@ class BlendedRescorer(nn.Module):
         highest, own = torch.topk(logits, self.options.own, dim=1)
         shifted = logits - highest[:, :1]
         probability = shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+        # What the model knows nothing of has an index behind the catalogue, and the row of nothing.
+        known_ids = candidate_ids.masked_fill(candidate_ids > self.encoder.n_items, 0)
         is_candidate = torch.zeros_like(logits).scatter(
-            1, candidate_ids, torch.ones_like(candidate_ids, dtype=logits.dtype)
+            1, known_ids, torch.ones_like(known_ids, dtype=logits.dtype)
         )
         is_double = is_candidate.gather(1, own) > 0
-        ids = torch.cat([candidate_ids, own.masked_fill(is_double, 0)], dim=1)
+        added = own.masked_fill(is_double, 0)
+        ids, rows = (torch.cat([each, added], dim=1) for each in (candidate_ids, known_ids))
         nothing = torch.zeros_like(features[:, :1, :]).expand(-1, self.options.own, -1)
         told = torch.cat([features, nothing], dim=1)
         scores = told[:, :, GENERATED:]
         shares = scores / scores.amax(dim=1, keepdim=True).clamp(min=1e-6)
         inputs = torch.cat(
             [
-                probability.gather(1, ids).unsqueeze(2),
-                cosine.gather(1, ids).unsqueeze(2),
+                probability.gather(1, rows).unsqueeze(2).clamp(min=_LEAST),
+                cosine.gather(1, rows).unsqueeze(2),
                 told,
                 shares,
-                self.facts[ids],
+                self.facts[rows],
                 context.unsqueeze(1).expand(-1, ids.shape[1], -1),
             ],
             dim=2,

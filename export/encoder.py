@@ -3,6 +3,8 @@
 import math
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2Model
@@ -80,6 +82,14 @@ class SessionEncoder(nn.Module):
     def device(self) -> torch.device:
         """Where the weights lie, and where inputs must."""
         return self.items.weight.device
+
+    def keep_only(self, met: npt.NDArray[np.integer]) -> None:
+        """Make the vectors of all items but `met` zero: what is never trained would lie somewhere
+        by chance."""
+        with torch.no_grad():
+            kept = torch.zeros_like(self.items.weight[:, :1])
+            kept[torch.from_numpy(met).to(self.device)] = 1.0
+            self.items.weight *= kept
 
     def item_vectors(self, ids: Tensor) -> Tensor:
         """Normalised item vectors [..., d]; zero for padding."""

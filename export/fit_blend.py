@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from endcap.arrays import IntArray
 from endcap.candidates.generators import Generators
 from endcap.catalogue import CatalogueItem
 from endcap.export.blend import BlendedRescorer
@@ -122,21 +123,20 @@ def tell(
     progress: Progress,
 ) -> tuple[list[Told], list[Told]]:
     """Questions with an answer among their candidates, to learn from and held back."""
-    asked, generators = stage.asked.take(drawn), stage.generators
-    model.answer_with(stage.weights, generators)
+    cases = stage.asked.take(drawn)
+    model.answer_with(stage.weights, stage.generators)
     model.eval()
     learned: list[Told] = []
     held: list[Told] = []
     done = 0
-    for rows, batch in batches(
-        asked, Vocabulary(items, items), generators, model.encoder.options.length
-    ):
+    vocabulary, length = Vocabulary(items, items), model.encoder.options.length
+    for asked in batches(cases, vocabulary, stage.generators, length):
         with torch.no_grad():
-            told = (torch.from_numpy(array).to(model.encoder.device) for array in batch)
+            told = (torch.from_numpy(array).to(model.encoder.device) for array in asked.batch)
             ids, inputs = (tensor.cpu() for tensor in model.inputs(*told))
-        wanted = torch.from_numpy(_answers(asked, rows, ids.numpy()))
+        wanted = torch.from_numpy(_answers(cases, asked.rows, asked.as_asked(ids.numpy())))
         answered = wanted.any(dim=1)
-        is_held = torch.from_numpy(asked.sequences[rows] % _HELD_BACK == 0)
+        is_held = torch.from_numpy(cases.sequences[asked.rows] % _HELD_BACK == 0)
         for into, chosen in ((learned, answered & ~is_held), (held, answered & is_held)):
             places = torch.nonzero(chosen).squeeze(1)
             for start in range(0, places.shape[0], _ROWS):
@@ -145,14 +145,12 @@ def tell(
                 into.append(
                     Told(ids[part, :width], inputs[part, :width], wanted[part, :width].float())
                 )
-        done += rows.size
-        progress.advance("Gathering", done, asked.size)
+        done += asked.rows.size
+        progress.advance("Gathering", done, cases.size)
     return learned, held
 
 
-def _answers(
-    asked: Cases, rows: npt.NDArray[np.intp], ids: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
+def _answers(asked: Cases, rows: npt.NDArray[np.intp], ids: IntArray) -> npt.NDArray[np.bool_]:
     span = int(max(ids.max(), asked.targets.max(initial=0))) + 1
     taken = asked.take(rows)
     row = np.repeat(np.arange(rows.size), np.diff(taken.target_offsets))

@@ -75,6 +75,7 @@ def fit_encoder(
     length = encoder.options.length + 1
     steps = n_batches(train, length, options.positions)
     negatives = Negatives(train.items, encoder.n_items, options.negatives, encoder.device)
+    encoder.keep_only(negatives.met)
     optimiser = adamw(encoder, options.learning_rate, options.item_rate, options.weight_decay)
     run = _Run(encoder, train, negatives, optimiser, options, steps, teacher, ranks)
     follow = _Follow(progress, checkpoint, task)

@@ -31,14 +31,12 @@ class GraphRanker(NamedTuple):
         them. An item that the data set does not know takes no place."""
         score = onnx_scorer(self.graph)
         vocabulary = Vocabulary(self.items, self.bundle_items)
-        number_of = vocabulary.numbers()
         slates = np.zeros((cases.size, SLATE), dtype=np.int32)
         done = 0
-        for rows, batch in batches(cases, vocabulary, self.generators, self.length):
-            scored = score(batch)
-            known = np.where(scored.ids > 0, number_of[scored.ids], 0)
-            slates[rows] = _best(known, scored.scores)
-            done += rows.size
+        for asked in batches(cases, vocabulary, self.generators, self.length):
+            scored = score(asked.batch)
+            slates[asked.rows] = _best(asked.as_asked(scored.ids), scored.scores)
+            done += asked.rows.size
             self.progress.advance("Answering", done, cases.size)
         return slates
 

@@ -202,6 +202,8 @@ def learn(
         seen = split.known if options.refit else split.train
         placed = place_unseen(fitted.encoder, popularity_of(generators), seen, items, texts)
         model.know_popularity(placed.shares)
+        everything, now = np.ascontiguousarray(placed.shares.T, dtype=np.float32)
+        generators = generators._replace(popularity=everything, popularity_now=now)
         progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
     graph = export_onnx(model)
     compared = _compared(split.validation, items, generators, options.encoder.length)
@@ -257,4 +259,4 @@ def _compared(
     validation: Cases, items: tuple[CatalogueItem, ...], generators: Generators, length: int
 ) -> list[Batch]:
     some = validation.take(np.arange(min(_COMPARED, validation.size)))
-    return [batch for _, batch in batches(some, Vocabulary(items, items), generators, length)]
+    return [each.batch for each in batches(some, Vocabulary(items, items), generators, length)]

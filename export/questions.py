@@ -1,6 +1,7 @@
 """Questions as the graph takes them: the same fold, the same candidates as in serving."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -30,14 +31,39 @@ class Vocabulary(NamedTuple):
         return np.array([0, *(number_of.get(item.item_id, 0) for item in self.known)], np.int32)
 
 
-def shoppers(cases: Cases, vocabulary: Vocabulary) -> Iterator[tuple[int, Shopper]]:
+class Asked(NamedTuple):
+    """Which cases [B], and the graph's inputs. `numbers` [V + 1 + k], of the model's items in the
+    cases; `strange` [B, k]: of each shopper's own ones, 0 for none."""
+
+    rows: npt.NDArray[np.intp]
+    batch: Batch
+    numbers: IntArray
+    strange: IntArray
+
+    def as_asked(self, ids: npt.NDArray[np.integer]) -> IntArray:
+        """The model's item indexes [B, N] as the cases number them; 0 for what they do not."""
+        known = self.numbers.size - 1
+        width = self.strange.shape[1]
+        own = np.take_along_axis(
+            np.pad(self.strange, ((0, 0), (0, 1))), (ids - known - 1).clip(0, width), axis=1
+        )
+        found: IntArray = np.where(ids > known, own, self.numbers[np.minimum(ids, known)])
+        return found
+
+
+def shoppers(
+    cases: Cases, vocabulary: Vocabulary, met: npt.NDArray[np.bool_]
+) -> Iterator[tuple[int, Shopper]]:
     """(which case, the shopper as of its question), sequence by sequence.
 
     Events are folded as the session worker folds them: what is known of a shopper at a question is
-    what a snapshot would hold.
+    what a snapshot would hold. `met` [V + 1]: what the model knows of.
     """
     events = cases.interactions
-    index_of = {item.item_id: index for index, item in enumerate(vocabulary.known, start=1)}
+    n_items = len(vocabulary.known)
+    index_of = {
+        item.item_id: index for index, item in enumerate(vocabulary.known, start=1) if met[index]
+    }
     names = ["", *(item.item_id for item in vocabulary.asked)]
     order = np.lexsort((cases.ends, cases.sequences))
     sequence, session, at = -1, Session(""), 0
@@ -48,33 +74,44 @@ def shoppers(cases: Cases, vocabulary: Vocabulary) -> Iterator[tuple[int, Shoppe
         end = int(cases.ends[row])
         session = fold_acts(session, _acts(cases, names, at, end))
         at = end
-        yield row, shopper_from_session(session, index_of, int(cases.now_ms[row]))
+        yield row, shopper_from_session(session, index_of, int(cases.now_ms[row]), n_items)
 
 
 def batches(
     cases: Cases, vocabulary: Vocabulary, generators: Generators, length: int
-) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
-    """(which cases, the graph's inputs), shoppers with near-equal histories together."""
-    waiting: list[tuple[int, Shopper]] = []
-    for each in shoppers(cases, vocabulary):
-        waiting.append(each)
-        if len(waiting) == 32 * _ROWS:
-            yield from _by_length(waiting, generators, length)
-            waiting = []
-    if waiting:
-        yield from _by_length(waiting, generators, length)
+) -> Iterator[Asked]:
+    """Shoppers with near-equal histories together."""
+    number_of = {item.item_id: number for number, item in enumerate(vocabulary.asked, start=1)}
+    numbers = vocabulary.numbers()
+    waiting = shoppers(cases, vocabulary, generators.met)
+    while some := list(islice(waiting, 32 * _ROWS)):
+        for rows, asked in _by_length(some):
+            batch = _batch(asked, generators, length)
+            yield Asked(rows, batch, numbers, _strange(asked, number_of))
 
 
 def _by_length(
-    waiting: list[tuple[int, Shopper]], generators: Generators, length: int
-) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
+    waiting: list[tuple[int, Shopper]],
+) -> Iterator[tuple[npt.NDArray[np.intp], list[Shopper]]]:
     waiting.sort(key=lambda each: each[1].history.size)
     for start in range(0, len(waiting), _ROWS):
         chosen = waiting[start : start + _ROWS]
-        asked = [shopper for _, shopper in chosen]
-        found = [gather_candidates(shopper, generators) for shopper in asked]
-        rows = np.array([row for row, _ in chosen], dtype=np.intp)
-        yield rows, make_batch(asked, found, length)
+        yield (
+            np.array([row for row, _ in chosen], dtype=np.intp),
+            [shopper for _, shopper in chosen],
+        )
+
+
+def _batch(asked: list[Shopper], generators: Generators, length: int) -> Batch:
+    return make_batch(asked, [gather_candidates(each, generators) for each in asked], length)
+
+
+def _strange(asked: list[Shopper], number_of: dict[str, int]) -> IntArray:
+    """What each shopper has met and the model has not, as the cases number it."""
+    strange = np.zeros((len(asked), max(len(each.strange) for each in asked)), np.int32)
+    for row, shopper in enumerate(asked):
+        strange[row, : len(shopper.strange)] = [number_of[item] for item in shopper.strange]
+    return strange
 
 
 def _acts(cases: Cases, names: list[str], start: int, end: int) -> Iterator[Act]:

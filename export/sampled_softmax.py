@@ -19,31 +19,33 @@ _BLOCK = 1 << 20
 class Negatives:
     """Draws items half by how often they are answers, half evenly, and knows each one's chance.
 
-    Training's own items alone: `items` [N] come from what may be learned from, 0 for unknown ones.
-    They are counted block by block: they may be memory-mapped.
+    Training's own items alone, of all `n_items` that have a number: `items` [N] come from what may
+    be learned from, 0 for unknown ones.
+    They are counted block by block: they may be memory-mapped. `met` [m]: those, ascending.
     """
 
     def __init__(self, items: IntArray, n_items: int, n: int, device: torch.device) -> None:
-        self._n_items, self._device = n_items, device
-        self.n = min(n, n_items)
+        self._device = device
         counts = np.zeros(n_items + 1, dtype=np.int64)
         for begin in range(0, items.size, _BLOCK):
             counts += np.bincount(items[begin : begin + _BLOCK], minlength=n_items + 1)
         counts[0] = 0
         self._counted = np.cumsum(counts)
+        self.met = np.flatnonzero(counts)
         shares = counts / max(1, self._counted[-1])
-        chance = (1 - UNIFORM_SHARE) * shares + UNIFORM_SHARE / n_items
+        chance = (1 - UNIFORM_SHARE) * shares + UNIFORM_SHARE / max(1, self.met.size)
         self._log_chance = torch.tensor(np.log(chance), dtype=torch.float32, device=device)
-        self.everything = self.n == n_items
+        self.n = min(n, self.met.size)
+        self.everything = self.n == self.met.size
 
     def draw(self, rng: np.random.Generator) -> Tensor:
         """`n` items, ascending, with repeats; all of them once where the catalogue is no larger."""
         if self.everything:
-            return torch.arange(1, self._n_items + 1, device=self._device)
+            return torch.from_numpy(self.met).to(self._device)
         evenly = int(self.n * UNIFORM_SHARE)
         events = rng.integers(0, self._counted[-1], self.n - evenly)
         by_frequency = np.searchsorted(self._counted, events, side="right")
-        drawn = np.concatenate([by_frequency, rng.integers(1, self._n_items + 1, evenly)])
+        drawn = np.concatenate([by_frequency, self.met[rng.integers(0, self.met.size, evenly)]])
         return torch.from_numpy(np.sort(drawn.astype(np.int64))).to(self._device)
 
     def correction(self, drawn: Tensor) -> Tensor:

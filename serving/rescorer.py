@@ -13,7 +13,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import gather_candidates, shopper_from_session
+from endcap.candidates import Shopper, gather_candidates
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import GENERATION, ListItem, RecommendationList
@@ -68,26 +68,27 @@ def rescore(
     """
     shoppers = [
         # "Now" is the session's own newest event: a replay of last year gives last year's lists.
-        shopper_from_session(session, bundle.index_of, session.updated_ms)
+        bundle.shopper(session, session.updated_ms)
         for session in sessions
     ]
     found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
     scored = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
     generated_at = int(time.time() * 1000)
 
-    def item_at(index: int) -> CatalogueItem:
-        trained_with = bundle.item(index)
+    def item_at(shopper: Shopper, index: int) -> CatalogueItem:
+        trained_with = _trained_with(bundle, shopper, index)
         if not catalogue:
             return trained_with
         now = catalogue.get(trained_with.item_id)
         return now or msgspec.structs.replace(trained_with, in_stock=False)
 
     lists: dict[str, RecommendationList] = {}
-    for row, (session, candidates) in enumerate(zip(sessions, found, strict=True)):
+    for row, (session, shopper, candidates) in enumerate(
+        zip(sessions, shoppers, found, strict=True)
+    ):
         metrics.CANDIDATES.observe(candidates.ids.size)
-        items = make_slate(
-            session, candidates, scored.row(row), item_at, policy, session.updated_ms
-        )
+        named = partial(item_at, shopper)
+        items = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
             (generation - 1) * GENERATION + session.events_folded,
             bundle.manifest.name,
@@ -95,6 +96,15 @@ def rescore(
             items,
         )
     return lists
+
+
+def _trained_with(bundle: Bundle, shopper: Shopper, index: int) -> CatalogueItem:
+    """Of what the model knows nothing of the shopper has named the id."""
+    if index <= len(bundle.items):
+        return bundle.item(index)
+    item_id = shopper.strange[index - len(bundle.items) - 1]
+    listed = bundle.index_of.get(item_id)
+    return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
 
 
 def _rescore_snapshots(snapshots: Sequence[Snapshot], *parts: Any) -> dict[str, RecommendationList]:

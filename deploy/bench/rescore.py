@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import gather_candidates, shopper_from_session
+from endcap.candidates import gather_candidates
 from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
@@ -36,9 +36,7 @@ def bench_rescore(
     """
     groups = [sessions[at : at + batch] for at in range(0, len(sessions), batch)]
     policy = Policy()
-    shoppers = [
-        [shopper_from_session(s, bundle.index_of, s.updated_ms) for s in group] for group in groups
-    ]
+    shoppers = [[bundle.shopper(s, s.updated_ms) for s in group] for group in groups]
     found = [[gather_candidates(shopper, bundle.generators) for shopper in row] for row in shoppers]
     length = bundle.manifest.max_length
     batches = [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]

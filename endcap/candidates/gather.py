@@ -63,7 +63,8 @@ _ALIKE_FADE = 0.9
 
 
 class Candidates(NamedTuple):
-    """`ids` [n] item indexes, ascending; `features` [n, len(FEATURES)].
+    """`ids` [n] item indexes, ascending, the shopper's strange ones at the end; `features`
+    [n, len(FEATURES)].
 
     `following_because` and `together_because` [n]: the item that spoke loudest; 0 for none.
     """
@@ -77,13 +78,15 @@ class Candidates(NamedTuple):
 def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     """Candidates of all generators, without double, at most `MAX_CANDIDATES`.
 
-    1. What was bought before, most of all lately; what stands in the history.
+    1. What was bought before, most of all lately; what stands in the history: also items that the
+       model knows nothing of.
     2. What the sessions like this one hold, what follows, what goes together.
     3. What is popular now, for whom there is nothing else.
     """
-    history = shopper.history
+    n_items = generators.popularity.size - 1
+    history = np.where(shopper.history > n_items, 0, shopper.history)
     habit = np.argsort(-_habit(shopper), kind="stable")[:MAX_BOUGHT]
-    seen = recent_items(history, history.size)
+    seen = recent_items(shopper.history, history.size)
     by_sessions = stan(history, generators.sessions, _STAN)
     by_near = stan(history, generators.sessions, _STAN_NEAR)
     by_vmis = vmis_knn(history, generators.sessions, _VMIS)
@@ -183,13 +186,15 @@ def _describe_seen(
 def _describe_returns(
     features: FloatArray, ids: IntArray, shopper: Shopper, generators: Generators
 ) -> None:
-    features[:, _AT["returns"]] = generators.returns.share[ids]
+    # Row 0 is what is thought of an item that nobody has met.
+    row = np.where(ids < generators.popularity.size, ids, 0)
+    features[:, _AT["returns"]] = generators.returns.share[row]
     last_ms = np.full(ids.size, -np.inf)
     at, own = _positions(ids, shopper.history)
     np.maximum.at(last_ms, at, shopper.times_ms[own])
     at, own = _positions(ids, shopper.bought)
     last_ms[at] = shopper.bought_ms[own]
-    days = (shopper.now_ms - last_ms).clip(0) / _DAY_MS / generators.returns.gap_days[ids]
+    days = (shopper.now_ms - last_ms).clip(0) / _DAY_MS / generators.returns.gap_days[row]
     features[:, _AT["due_as_others"]] = np.where(np.isfinite(days), days.clip(max=4.0), 0.0)
 
 

@@ -39,6 +39,11 @@ class Generators(NamedTuple):
     together: Neighbours
     alike: Neighbours
 
+    @property
+    def met(self) -> npt.NDArray[np.bool_]:
+        """What is known of at all [V+1]: by events, or by a text that is like others'."""
+        return np.asarray(self.popularity > 0)
+
 
 class GeneratorOptions(NamedTuple):
     """`most_recent`: sessions kept an item; `newest_sessions`: sessions kept in all; `keep`:

@@ -30,9 +30,12 @@ class Shopper(NamedTuple):
     """A session in item indexes as of `now_ms`.
 
     `history`, `types`, `times_ms` [n] oldest first; `cart` [c]; `bought*` [m]; `context`
-    [len(CONTEXT)].
+    [len(CONTEXT)]. An item that the model knows nothing of has an index of its own for this shopper
+    alone: `n_items + 1 + k` is `strange[k]`.
     """
 
+    n_items: int
+    strange: tuple[str, ...]
     now_ms: int
     history: IntArray
     types: IntArray
@@ -47,20 +50,26 @@ class Shopper(NamedTuple):
     context: FloatArray
 
 
-def shopper_from_session(session: Session, index_of: Mapping[str, int], now_ms: int) -> Shopper:
-    """Translate a session to item indexes; items outside the vocabulary are left out."""
-    known = [
-        (index_of[past.item_id], past.type_code, past.timestamp_ms)
-        for past in session.history
-        if past.item_id in index_of
-    ]
-    events = np.array(known, dtype=np.int64).reshape(-1, 3)
-    cart = [index_of[item] for item in session.cart if item in index_of]
+def shopper_from_session(
+    session: Session, index_of: Mapping[str, int], now_ms: int, n_items: int
+) -> Shopper:
+    """Translate a session to item indexes. `index_of`: what the model knows, of `n_items` in all;
+    what it does not know is told apart, for it may be wanted again."""
+    strange: dict[str, int] = {}
+
+    def number(item_id: str) -> int:
+        known = index_of.get(item_id)
+        if known is not None:
+            return known
+        return strange.setdefault(item_id, n_items + 1 + len(strange))
+
+    seen = [(number(past.item_id), past.type_code, past.timestamp_ms) for past in session.history]
+    events = np.array(seen, dtype=np.int64).reshape(-1, 3)
+    cart = [number(item) for item in session.cart]
     bought = np.array(
         [
-            (index_of[past.item_id], past.times, past.first_ms, past.last_ms, past.decayed)
+            (number(past.item_id), past.times, past.first_ms, past.last_ms, past.decayed)
             for past in session.purchased
-            if past.item_id in index_of
         ],
         dtype=np.float64,
     ).reshape(-1, 5)
@@ -81,6 +90,8 @@ def shopper_from_session(session: Session, index_of: Mapping[str, int], now_ms: 
         float(last == _PURCHASE),
     )
     return Shopper(
+        n_items=n_items,
+        strange=tuple(strange),
         now_ms=now_ms,
         history=history,
         types=events[:, 1].astype(np.int32),

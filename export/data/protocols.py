@@ -68,10 +68,11 @@ def split(
     - `leave-one-out`: of each sequence of 3 groups or more the last is the test and the one
       before it validation; `known` is `train`.
 
-    An item that `train` does not hold is 0 in validation's targets and absent from its histories;
-    likewise `known` and the test; but the test keeps what the shop's own file of items offers: a
-    model may place it by its text. Where the events are memory-mapped files, so are those of the
-    split, in folders beside them.
+    In `time` histories and targets hold what `train` or `known` never met: a shopper comes back to
+    what is new in the shop. In the others, as their authors have it, such an item is 0 in
+    validation's targets and absent from its histories, likewise in the test; but the test keeps
+    what the shop's own file of items offers: a model may place it by its text. Where the events are
+    memory-mapped files, so are those of the split, in folders beside them.
 
     1. By blocks of sequences, keep what may be learned from and note its items.
     2. Only then, by the same blocks, keep the histories and targets that those items allow.
@@ -93,8 +94,11 @@ def split(
         if known is not train:
             known.append(block.events, parts.known_until)
 
-    validation = QuestionsWriter(train.seen, folder and folder / protocol / "validation")
-    test = QuestionsWriter(known.seen | _offered(data), folder and folder / protocol / "test")
+    validated, tested = train.seen, known.seen | _offered(data)
+    if protocol == "time":
+        validated = tested = np.arange(len(data.items) + 1) > 0
+    validation = QuestionsWriter(validated, folder and folder / protocol / "validation")
+    test = QuestionsWriter(tested, folder and folder / protocol / "test")
     for block in blocks(events, block_events):
         groups = group(block.events)
         parts = plan(block.events, groups)

@@ -96,7 +96,7 @@ def _in_int8(bundle: Bundle, data: DataSet, split: Split, options: Quantising) -
 def _batches(bundle: Bundle, data: DataSet, cases: Cases) -> list[Batch]:
     vocabulary = Vocabulary(data.items, bundle.items)
     length = bundle.manifest.max_length
-    return [batch for _, batch in batches(cases, vocabulary, bundle.generators, length)]
+    return [each.batch for each in batches(cases, vocabulary, bundle.generators, length)]
 
 
 def _write(

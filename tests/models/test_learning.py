@@ -178,7 +178,7 @@ def test_no_item_comes_twice_and_padding_never_comes() -> None:
 
 def _some_batches(data: DataSet, parts: Split, bundle: Bundle) -> list[Batch]:
     vocabulary = Vocabulary(data.items, bundle.items)
-    return [b for _, b in batches(parts.test, vocabulary, bundle.generators, 20)]
+    return [each.batch for each in batches(parts.test, vocabulary, bundle.generators, 20)]
 
 
 def _encoder(n_items: int) -> SessionEncoder:
@@ -207,7 +207,8 @@ def _noise(rows: int, length: int, width: int) -> Batch:
     for row in range(rows):
         items[row, : rng.integers(0, length)] = 0
         n = int(rng.integers(1, width + 1))
-        candidates[row, :n] = np.sort(rng.permutation(N_ITEMS)[:n] + 1)
+        # Some are behind the catalogue: what the shopper has met and the model has not.
+        candidates[row, :n] = np.sort(rng.permutation(N_ITEMS + 10)[:n] + 1)
     real = items > 0
     return Batch(
         items,

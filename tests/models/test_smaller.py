@@ -93,7 +93,7 @@ def test_the_item_table_is_kept_once_and_in_int8_and_ids_stay_int64(
     as_large = [t for t in model.graph.initializer if int(np.prod(t.dims)) == table_size]
     assert [t.data_type for t in as_large] == [onnx.TensorProto.INT8]
     vocabulary = Vocabulary(data.items, bundle.items)
-    _, batch = next(batches(parts.test, vocabulary, bundle.generators, 20))
+    batch = next(batches(parts.test, vocabulary, bundle.generators, 20)).batch
     scored = OnnxScorer(bundle, threads=1).score(batch)
     assert scored.ids.dtype == np.int64
     assert scored.scores.dtype == np.float32

@@ -8,7 +8,7 @@ import pytest
 
 from endcap.batches import ScoredRow, make_batch
 from endcap.bundle import FILES, load_bundle
-from endcap.candidates import CONTEXT, FEATURES, gather_candidates, shopper_from_session
+from endcap.candidates import CONTEXT, FEATURES, gather_candidates
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
@@ -69,7 +69,7 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
                 )
             ),
         )
-    shopper = shopper_from_session(session, bundle.index_of, 2)
+    shopper = bundle.shopper(session, 2)
     found = gather_candidates(shopper, bundle.generators)
     scored = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length)).row(0)
     policy = Policy()
@@ -85,8 +85,8 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
 
 
 def test_items_of_no_known_category_are_not_taken_for_one_category() -> None:
-    shopper = shopper_from_session(Session("new"), {}, 1)
-    found = gather_candidates(shopper, load_bundle(COMMITTED).generators)
+    bundle = load_bundle(COMMITTED)
+    found = gather_candidates(bundle.shopper(Session("new"), 1), bundle.generators)
     scored = ScoredRow(
         found.ids.astype(np.int64), np.arange(found.ids.size, 0, -1, dtype=np.float32)
     )
@@ -111,7 +111,7 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
             items=(EventItem(bundle.items[number * 7].item_id),),
         )
         sessions.append(fold(sessions[-1], act_of(event)))
-    shoppers = [shopper_from_session(s, bundle.index_of, 100) for s in sessions]
+    shoppers = [bundle.shopper(s, 100) for s in sessions]
     found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
     together = scorer.score(make_batch(shoppers, found, 50))
     for row, (shopper, candidates) in enumerate(zip(shoppers, found, strict=True)):

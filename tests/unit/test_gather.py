@@ -33,7 +33,7 @@ def session_of(*acts: tuple[int, int, str]) -> Session:
 
 
 def told(session: Session, generators: Generators, now_ms: int) -> dict[int, dict[str, float]]:
-    found = gather_candidates(shopper_from_session(session, INDEX_OF, now_ms), generators)
+    found = gather_candidates(shopper_from_session(session, INDEX_OF, now_ms, N_ITEMS), generators)
     rows = found.features.tolist()
     assert found.ids.tolist() == sorted(set(found.ids.tolist()))
     return {
@@ -103,6 +103,29 @@ def test_an_item_is_due_by_how_long_others_wait_before_they_come_back() -> None:
     assert later[1]["due_as_others"] == 4.0
 
 
+def test_an_item_that_the_model_never_met_may_be_wanted_again(generators: Generators) -> None:
+    """Put on sale this morning: no event of it was known when the model learned."""
+    session = session_of((0, VIEW, "fresh"), (5, VIEW, "i2"), (9, ADD, "fresh"))
+    shopper = shopper_from_session(session, INDEX_OF, HOUR_MS, N_ITEMS)
+    assert shopper.strange == ("fresh",)
+    found = gather_candidates(shopper, generators)
+    assert found.ids[-1] == N_ITEMS + 1
+    of_it = dict(zip(FEATURES, found.features[-1].tolist(), strict=True))
+    assert (of_it["views"], of_it["in_cart"], of_it["last_carted"]) == (
+        pytest.approx(np.log(2)),
+        1,
+        1,
+    )
+    assert not found.features[-1, GENERATED:].any()
+    # It says nothing of others, and takes no place where the Transformer looks.
+    without = gather_candidates(
+        shopper_from_session(session_of((5, VIEW, "i2")), INDEX_OF, HOUR_MS, N_ITEMS), generators
+    )
+    assert found.ids[:-1].tolist() == without.ids.tolist()
+    batch = make_batch([shopper], [found], max_length=5)
+    assert batch.item_ids.tolist() == [[2]]
+
+
 def test_what_no_generator_names_is_no_candidate_but_what_was_seen_is(
     generators: Generators,
 ) -> None:
@@ -122,7 +145,7 @@ def test_candidates_are_capped_and_each_source_keeps_its_best() -> None:
     index_of = {str(item): item for item in range(1, n + 1)}
     acts = [Act(at, VIEW, b"", (str(int(items[at])),)) for at in range(60)]
     session = fold_acts(Session("u"), acts)
-    found = gather_candidates(shopper_from_session(session, index_of, 60), generators)
+    found = gather_candidates(shopper_from_session(session, index_of, 60, n), generators)
     assert found.ids.size == MAX_CANDIDATES
     assert np.isin(generators.popular[:5], found.ids).all()
     assert int(items[59]) in found.ids
@@ -148,7 +171,7 @@ def test_a_batch_is_padded_on_the_left_and_knows_the_gaps(generators: Generators
         session_of((5, VIEW, "i4")),
         Session("nobody"),
     ]
-    shoppers = [shopper_from_session(each, INDEX_OF, DAY_MS) for each in sessions]
+    shoppers = [shopper_from_session(each, INDEX_OF, DAY_MS, N_ITEMS) for each in sessions]
     found = [gather_candidates(shopper, generators) for shopper in shoppers]
     batch = make_batch(shoppers, found, max_length=2)
     assert batch.item_ids.tolist() == [[2, 3], [0, 4], [0, 0]]
