@@ -18,6 +18,7 @@ from endcap.topics import Topic, Topics
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 CONNECT_TIMEOUT_S = 15.0
+LISTED_S = 30.0
 COMPRESSION = "zstd"
 """aiokafka's lz4 runs at level 9: 43 MB/s on snapshots, where zstd does 250 and packs closer."""
 STOP_S = 5.0
@@ -157,7 +158,7 @@ async def create_topics(
     replication: int = 1,
     retention_days: int = 0,
 ) -> list[str]:
-    """Create the topics that are missing; returns their names.
+    """Create the topics that are missing; returns their names once the broker lists them all.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
     So has the catalogue: the trends app reads both as one worker; so have its price changes. Where
@@ -165,7 +166,8 @@ async def create_topics(
     is that of raw events and impressions, by the broker's clock; 0: for ever.
 
     Raises:
-        BrokerUnavailableError: no broker answered.
+        BrokerUnavailableError: no broker answered, or it knew nothing of the new topics for
+            `LISTED_S`.
     """
     admin = await started_admin(bootstrap_servers)
     try:
@@ -185,6 +187,7 @@ async def create_topics(
             ]
             with contextlib.suppress(TopicAlreadyExistsError):  # between our look and our call
                 await admin.create_topics(wanted, timeout_ms=30_000)
+            await _until_listed(admin, topics, bootstrap_servers)
         return [topic.name for topic in missing]
     finally:
         await admin.close()
@@ -213,6 +216,19 @@ async def _partition_counts(
     described = await admin.describe_topics(there) if there else []
     sizes = {each["topic"]: len(each["partitions"]) for each in described}
     return {topic: sizes.get(topic.name, 0) for topic in counts}
+
+
+async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_servers: str) -> None:
+    """The controller answers when they are decided; a busy broker hears of it later, and a worker
+    that starts in between finds no topic."""
+    try:
+        async with asyncio.timeout(LISTED_S):
+            while True:
+                if all((await _partition_counts(admin, topics)).values()):
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise unavailable(bootstrap_servers, error) from error
 
 
 def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:

@@ -4,20 +4,20 @@ The consumer group says whose a partition is; the partition's transactional id m
 One task a partition reads, translates, writes and commits by itself.
 """
 
-import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from endcap.errors import TopicsDifferError
 from endcap.streams import metrics
-from endcap.streams.clients import partition_counts, started_consumer
+from endcap.streams.clients import partition_counts
+from endcap.streams.group_member import GroupMember
 from endcap.streams.ingest_batch import IngestedBatch, Source
 from endcap.streams.ingest_partition import IngestPartition
-from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
+from endcap.streams.partition_tasks import PartitionTask
 from endcap.streams.start import Start, resume
 from endcap.topics import Topic, Topics
 
@@ -41,21 +41,16 @@ class IngestPlace(NamedTuple):
         return self.session_timeout_ms // 4
 
 
-class IngestWorker:
+class IngestWorker(GroupMember):
     """One member of the consumer group. `run()` returns after `stop()`."""
 
     def __init__(
         self, place: IngestPlace, sources: Sequence[Source], instance_id: str | None = None
     ) -> None:
+        super().__init__()
         self._place = place
         self._sources = {source.topic: source for source in sources}
         self._instance_id = instance_id
-        self._ended = asyncio.Event()
-        self._tasks = PartitionTasks(self._ended)
-
-    def stop(self) -> None:
-        """Finish the batches in hand, then return from `run()`."""
-        self._ended.set()
 
     async def run(self) -> None:
         """Work until stopped.
@@ -66,37 +61,27 @@ class IngestWorker:
             Exception: what one partition's task failed of and cannot mend by itself.
         """
         await _all_there(self._place, list(self._sources))
-        consumer = await started_consumer(
+        await self.take_part(
             self._place.bootstrap_servers,
+            list(self._sources),
             group_id=self._place.group_id,
             group_instance_id=self._instance_id,
             session_timeout_ms=self._place.session_timeout_ms,
             heartbeat_interval_ms=self._place.heartbeat_ms,
-            isolation_level="read_committed",
         )
-        try:
-            consumer.subscribe(list(self._sources), listener=_Assignment(self, consumer))
-            await self._ended.wait()
-        finally:
-            failures = await self.release()
-            await consumer.stop()
-        if failures:
-            raise failures[0]
 
-    def own(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
-        """Start working on partitions."""
-        for tp in sorted(assigned):
-            self._tasks.start(
-                PartitionTask(
-                    f"{tp.topic}, partition {tp.partition},",
-                    self._place.heartbeat_ms,
-                    partial(self._hold, consumer, tp),
-                )
+    def tasks_of(
+        self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]
+    ) -> list[PartitionTask]:
+        """One for each partition of each source."""
+        return [
+            PartitionTask(
+                f"{tp.topic}, partition {tp.partition},",
+                self._place.heartbeat_ms,
+                partial(self._hold, consumer, tp),
             )
-
-    async def release(self) -> list[BaseException]:
-        """Let the batches in hand end; returns what tasks had failed of."""
-        return await self._tasks.release()
+            for tp in sorted(assigned)
+        ]
 
     async def _hold(
         self, consumer: AIOKafkaConsumer, tp: TopicPartition, task: PartitionTask
@@ -123,18 +108,6 @@ class IngestWorker:
             metrics.INGESTED.labels(source.name, outcome).inc(times)
         for letter in batch.dead_letters:
             metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
-
-
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, worker: IngestWorker, consumer: AIOKafkaConsumer) -> None:
-        self._worker = worker
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        await self._worker.release()
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._worker.own(self._consumer, assigned)
 
 
 async def _all_there(place: IngestPlace, sources: Sequence[str]) -> None:

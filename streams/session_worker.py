@@ -4,21 +4,21 @@ The consumer group says whose a partition is; the partition's transactional id m
 (`owned_partition`). One task a partition reads, folds, writes and commits by itself.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from functools import partial
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from endcap.errors import TopicsDifferError
 from endcap.streams import metrics, native
-from endcap.streams.clients import partition_counts, started_consumer
+from endcap.streams.clients import partition_counts
 from endcap.streams.folded_batch import FoldedBatch, Partition
+from endcap.streams.group_member import GroupMember
 from endcap.streams.owned_partition import OwnedPartition, Place
-from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
+from endcap.streams.partition_tasks import PartitionTask
 from endcap.streams.session_store import SessionStore, memory_store
 from endcap.streams.start import Start, resume
 
@@ -29,7 +29,7 @@ _POLL_MS = 200
 _FETCH_WAIT_MS = 50
 
 
-class SessionWorker:
+class SessionWorker(GroupMember):
     """One member of the consumer group. `run()` returns after `stop()`."""
 
     def __init__(
@@ -38,17 +38,12 @@ class SessionWorker:
         instance_id: str | None = None,
         open_store: Callable[[int], SessionStore] = memory_store,
     ) -> None:
+        super().__init__()
         self._place = place
         self._instance_id = instance_id
         self._open_store = open_store
         self._stores: dict[int, SessionStore] = {}
-        self._ended = asyncio.Event()
-        self._tasks = PartitionTasks(self._ended)
         self._said_misplaced = False
-
-    def stop(self) -> None:
-        """Finish the batches in hand, then return from `run()`."""
-        self._ended.set()
 
     async def run(self) -> None:
         """Work until stopped.
@@ -62,51 +57,40 @@ class SessionWorker:
         log.log(logging.INFO if natively else logging.WARNING, native.describe(natively))
         metrics.NATIVE_FOLD.set(natively)
         self._partitions = await _equal_partitions(self._place)
-        consumer = await started_consumer(
-            self._place.bootstrap_servers,
-            group_id=self._place.group_id,
-            group_instance_id=self._instance_id,
-            session_timeout_ms=self._place.session_timeout_ms,
-            heartbeat_interval_ms=self._place.heartbeat_ms,
-            isolation_level="read_committed",
-            # While events wait unread, a request for the quiet topics alone holds up all others.
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            # Partition n of each topic goes to the same worker: a shopper's records meet.
-            partition_assignment_strategy=(RangePartitionAssignor,),
-        )
         topics = self._place.topics
         try:
-            consumer.subscribe(
+            await self.take_part(
+                self._place.bootstrap_servers,
                 [topics.events.name, topics.handovers.name, topics.erasures.name],
-                listener=_Assignment(self, consumer),
+                group_id=self._place.group_id,
+                group_instance_id=self._instance_id,
+                session_timeout_ms=self._place.session_timeout_ms,
+                heartbeat_interval_ms=self._place.heartbeat_ms,
+                # While events wait unread, a request for the quiet topics alone holds up all
+                # others.
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+                # Partition n of each topic goes to the same worker: a shopper's records meet.
+                partition_assignment_strategy=(RangePartitionAssignor,),
             )
-            await self._ended.wait()
         finally:
-            failures = await self.release()
-            await consumer.stop()
             for store in self._stores.values():
                 store.close()
-        if failures:
-            raise failures[0]
 
-    def own(self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]) -> None:
-        """Start working on partitions. Stores of others are of no use any more."""
+    def tasks_of(
+        self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]
+    ) -> list[PartitionTask]:
+        """One for each number of a partition. Stores of others are of no use any more."""
         numbers = {tp.partition for tp in assigned}
         for number in self._stores.keys() - numbers:
             self._stores.pop(number).close()
-        for number in sorted(numbers):
-            sources = [tp for tp in assigned if tp.partition == number]
-            self._tasks.start(
-                PartitionTask(
-                    f"partition {number}",
-                    self._place.heartbeat_ms,
-                    partial(self._hold, consumer, sources),
-                )
+        return [
+            PartitionTask(
+                f"partition {number}",
+                self._place.heartbeat_ms,
+                partial(self._hold, consumer, [tp for tp in assigned if tp.partition == number]),
             )
-
-    async def release(self) -> list[BaseException]:
-        """Let the batches in hand end; returns what tasks had failed of."""
-        return await self._tasks.release()
+            for number in sorted(numbers)
+        ]
 
     async def _hold(
         self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], task: PartitionTask
@@ -163,18 +147,6 @@ class SessionWorker:
                     "erasures will miss sessions. Key events by user id, and set "
                     "partitioner=murmur2_random in producers built on librdkafka."
                 )
-
-
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, worker: SessionWorker, consumer: AIOKafkaConsumer) -> None:
-        self._worker = worker
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, _revoked: set[TopicPartition]) -> None:
-        await self._worker.release()
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        self._worker.own(self._consumer, assigned)
 
 
 async def _equal_partitions(place: Place) -> int:

@@ -115,12 +115,7 @@ def start_formatted_kafka(
     command = _java_command(folder, jars, jvm_flags)
     arguments = [*command, "kafka.Kafka", str(folder / "server.properties")]
     broker = Child("Apache Kafka", arguments, folder / "kafka.log")
-    try:
-        broker.wait_until(lambda: knows_itself(port), _START_TIMEOUT_S)
-    except BaseException:
-        broker.stop()
-        raise
-    return broker
+    return broker.once(lambda: knows_itself(port), _START_TIMEOUT_S)
 
 
 def _java_command(folder: Path, jars: list[Path], jvm_flags: tuple[str, ...] = ()) -> list[str]:

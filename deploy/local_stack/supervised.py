@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Self
 
 from endcap.errors import EndcapError
 
@@ -93,6 +94,15 @@ class Child:
             # The pause between two questions ends at once if the process does.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_POLL_S)
+
+    def once(self, answers: Callable[[], bool], timeout_s: float) -> Self:
+        """Itself, when `wait_until` is through; stopped where that raises."""
+        try:
+            self.wait_until(answers, timeout_s)
+        except BaseException:
+            self.stop()
+            raise
+        return self
 
     def check(self) -> None:
         """Raise `LocalStackError` with the end of the log if it has ended by itself."""

@@ -18,12 +18,7 @@ def start_valkey(port: int, folder: Path) -> Child:
         *("--save", "", "--appendonly", "no", "--daemonize", "no"),
     ]
     child = Child("Valkey", command, folder / "valkey.log")
-    try:
-        child.wait_until(lambda: answers_ping(port), _START_TIMEOUT_S)
-    except BaseException:
-        child.stop()
-        raise
-    return child
+    return child.once(lambda: answers_ping(port), _START_TIMEOUT_S)
 
 
 def answers_ping(port: int, timeout_s: float = 0.5) -> bool:
