@@ -15,7 +15,8 @@ from endcap.errors import BundleError
 from endcap.events import Event, EventItem, EventType
 from endcap.policy import Policy, make_slate
 from endcap.serving.onnx_session import OnnxScorer
-from endcap.sessions import Session, act_of, fold
+from endcap.serving.rescorer import rescore
+from endcap.sessions import Act, Session, act_of, fold, fold_acts
 
 COMMITTED = BUNDLES / "completejourney"
 
@@ -82,6 +83,26 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
     assert [item.score for item in slate] == sorted((i.score for i in slate), reverse=True)
     categories = [bundle.item(bundle.index_of[i]).category for i in ids]
     assert max(map(categories.count, categories)) <= policy.per_category
+
+
+def test_what_the_bundle_never_met_is_shown_to_the_shopper_who_did_while_it_is_sold() -> None:
+    bundle = load_bundle(COMMITTED)
+    scorer = OnnxScorer(bundle, threads=1)
+    acts = [Act(at, EventType.VIEW_ITEM.code, b"", ("new-this-morning",)) for at in (1, 2)]
+    session = fold_acts(Session("u"), acts)
+    everything = Policy(size=1000, per_category=1000)
+
+    def shown(catalogue: dict[str, CatalogueItem] | None) -> dict[str, str]:
+        lists = rescore([session], bundle, scorer, everything, catalogue)
+        return {item.id: item.reason for item in lists["u"].items}
+
+    assert shown(None)["new-this-morning"] == "you looked at this before"
+    sold = {item.item_id: item for item in bundle.items}
+    assert "new-this-morning" not in shown(sold)
+    new = CatalogueItem("new-this-morning", "Oat milk")
+    assert "new-this-morning" in shown(sold | {new.item_id: new})
+    gone = CatalogueItem("new-this-morning", "Oat milk", in_stock=False)
+    assert "new-this-morning" not in shown(sold | {gone.item_id: gone})
 
 
 def test_items_of_no_known_category_are_not_taken_for_one_category() -> None:
