@@ -33,6 +33,7 @@ from endcap.export.onnx_graph import (  # noqa: E402
 )
 from endcap.export.opponents.tuning import Budget  # noqa: E402
 from endcap.export.questions import Vocabulary, batches  # noqa: E402
+from endcap.export.sampled_softmax import Negatives  # noqa: E402
 from endcap.serving.onnx_session import OnnxScorer  # noqa: E402
 
 pytestmark = pytest.mark.models
@@ -174,6 +175,23 @@ def test_no_item_comes_twice_and_padding_never_comes() -> None:
         real = [item for item in row if item]
         assert len(real) == len(set(real))
         assert all(score < -1e8 for item, score in zip(row, its_scores, strict=True) if not item)
+
+
+def test_what_training_never_met_is_no_negative_and_lies_nowhere(
+    data: DataSet, parts: Split
+) -> None:
+    met = np.arange(1, N_ITEMS + 1, 2)
+    events = parts.train._replace(
+        items=np.where(parts.train.items % 2, parts.train.items, parts.train.items - 1)
+    )
+    for n in (40, N_ITEMS):
+        negatives = Negatives(events.items, N_ITEMS, n, torch.device("cpu"))
+        drawn = negatives.draw(np.random.default_rng(1)).numpy()
+        assert np.isin(drawn, met).all()
+        assert negatives.everything == (n > met.size)
+    encoder = _fitted(events, len(data.items))
+    lengths = encoder.items.weight.norm(dim=1)
+    assert torch.nonzero(lengths).squeeze(1).tolist() == met.tolist()
 
 
 def _some_batches(data: DataSet, parts: Split, bundle: Bundle) -> list[Batch]:
