@@ -10,6 +10,7 @@ import torch
 
 from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
+from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer, BlendOptions, popularity_of
@@ -205,6 +206,8 @@ def learn(
         everything, now = np.ascontiguousarray(placed.shares.T, dtype=np.float32)
         generators = generators._replace(popularity=everything, popularity_now=now)
         progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
+    # As a bundle gives them back: what is evaluated is what is served, to the last digit.
+    generators = decode_generators(encode_generators(generators))
     graph = export_onnx(model)
     compared = _compared(split.validation, items, generators, options.encoder.length)
     difference = largest_difference(model, graph, compared)
