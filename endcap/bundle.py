@@ -19,6 +19,7 @@ from endcap.errors import BundleError
 from endcap.sessions import Session
 
 SCHEMA_VERSION = 2
+MANIFEST_FILE = "manifest.json"
 FILES = ("model.onnx", "items.json", "generators.npz")
 
 
@@ -93,7 +94,7 @@ def write_bundle(
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """The manifest as it is, for people to read too."""
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
-    (folder / "manifest.json").write_bytes(text + b"\n")
+    (folder / MANIFEST_FILE).write_bytes(text + b"\n")
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -130,7 +131,7 @@ def load_bundle(folder: Path) -> Bundle:
 
 def _read_manifest(folder: Path) -> Manifest:
     try:
-        manifest = msgspec.json.decode(_read(folder / "manifest.json"), type=Manifest)
+        manifest = msgspec.json.decode(_read(folder / MANIFEST_FILE), type=Manifest)
     except msgspec.DecodeError as error:
         raise BundleError(
             f"{folder / 'manifest.json'} is not a bundle's manifest: {error}."

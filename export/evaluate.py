@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.arrays import IntArray
-from endcap.bundle import Bundle, load_bundle
+from endcap.bundle import MANIFEST_FILE, Bundle, load_bundle
 from endcap.errors import EndcapError
 from endcap.export.bundling import bundle_learned
 from endcap.export.checkpoint import EVERY_S, Halfway
@@ -29,6 +29,7 @@ from endcap.export.report.found import OURS, About, Epoch, Found, Published
 from endcap.export.text.make_words import WordsMaker
 from endcap.export.text.unseen_items import item_texts
 from endcap.export.text.words import add_words
+from endcap.text import WORDS_FILE
 
 BASELINES = ("pop", "personal-pop")
 
@@ -75,6 +76,11 @@ def train(
     ranks = ranks_here(where.device)
     if not ranks.leads:
         raise EndcapError("torchrun can share `endcap train` and `endcap evaluate` alone.")
+    if (out / MANIFEST_FILE).exists():
+        progress.say(
+            f"{out} holds a finished bundle: this one replaces it when it is whole. "
+            f"`endcap evaluate --bundle {out}` takes it as it is"
+        )
     halfway = Halfway(out, where.checkpoint_every_s)
     with joined(ranks):
         fitted = fit_transformer(split, data.items, options, progress, halfway, teacher, ranks)
@@ -89,7 +95,9 @@ def train(
     metrics = {OURS: means(accuracy_per_case(answers.slates, split.test))}
     metrics |= baselines(split, len(data.items), options.fit.seed)
     bundle_learned(out, learned, data, command, metrics, length, made_from or {})
-    if words is not None:
+    if words is None:
+        (out / WORDS_FILE).unlink(missing_ok=True)
+    else:
         add_words(out, words)
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)

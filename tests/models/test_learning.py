@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from endcap.batches import Batch
-from endcap.bundle import Bundle
+from endcap.bundle import Bundle, write_bundle
 from endcap.candidates import CONTEXT, FEATURES
 from endcap.errors import EndcapError
 
@@ -80,6 +80,18 @@ def test_what_is_learned_is_ahead_of_popularity_and_its_figures_are_in_the_manif
     keys = {"hr_at_10", "hr_at_20", "ndcg_at_10", "precision_at_20", "mrr_at_20"}
     assert keys | {"precision", "recall", "f1", "coverage"} <= found.metrics.keys()
     assert found.users_per_s > 0
+
+
+def test_a_finished_bundle_is_replaced_with_a_word_and_without_the_words_of_before(
+    data: DataSet, parts: Split, bundle: Bundle, tmp_path: Path
+) -> None:
+    write_bundle(tmp_path, bundle.manifest, bundle.items, bundle.generators, bundle.model)
+    (tmp_path / "words.npz").write_bytes(b"of another catalogue")
+    progress = Quiet()
+    trained = train(data, parts, OPTIONS, tmp_path, "endcap train again", progress)
+    assert any("this one replaces it" in sentence for sentence in progress.said)
+    assert trained.bundle.manifest.command == "endcap train again"
+    assert not (tmp_path / "words.npz").exists()
 
 
 def test_what_is_evaluated_is_what_is_served(data: DataSet, parts: Split, bundle: Bundle) -> None:
