@@ -55,9 +55,9 @@ def place_unseen(
     """Overwrite, in place, the vectors of items that no event of `known` names.
 
     `shares` [V+1, k]: how popular each item is. Call it after training and before the export: until
-    then such a vector is the random one that it began as. From then on the graph adds the item to a
-    shopper's candidates where it lies near, and a session that names it says something. What is not
-    `placeable` stays as it is.
+    then such a vector is zero (`SessionEncoder.keep_only`). From then on the graph adds the item to
+    a shopper's candidates where it lies near, and a session that names it says something. What is
+    not `placeable` stays as it is.
     """
     seen = np.bincount(known.items, minlength=encoder.n_items + 1) > 0
     seen[0] = False
@@ -71,7 +71,7 @@ def place_unseen(
     dim = vectors.shape[1]
     with torch.no_grad():
         # As long as what was trained: the next step of an optimiser would else turn it too fast.
-        length = encoder.items.weight[1:].norm(dim=1).median()
+        length = encoder.items.weight[torch.from_numpy(seen)].norm(dim=1).median()
         directions = torch.nn.functional.normalize(torch.from_numpy(placed[:, :dim]), dim=1)
         encoder.items.weight[torch.from_numpy(unseen)] = directions * length
     of_like = shares.copy()

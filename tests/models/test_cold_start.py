@@ -178,3 +178,17 @@ def test_an_item_that_the_shop_does_not_offer_stays_where_it_was(
     assert found.rows.tolist() == [cold.hidden[0]]
     moved = (encoder.items.weight.detach() != trained).any(dim=1)
     assert moved.nonzero().flatten().tolist() == [cold.hidden[0]]
+
+
+def test_where_most_of_the_catalogue_is_new_it_is_placed_all_the_same(
+    shop: DataSet, parts: Split, texts: np.ndarray, encoder: SessionEncoder
+) -> None:
+    cold = hide_items(parts.known, parts.test, 0.6, seed=1)
+    met = np.setdiff1d(np.arange(1, N_ITEMS + 1), cold.hidden)
+    assert met.size < N_ITEMS / 2
+    encoder.keep_only(met)
+    shares = np.zeros((N_ITEMS + 1, 1), dtype=np.float32)
+    said = ItemTexts(texts, np.arange(N_ITEMS + 1) > 0)
+    place_unseen(encoder, shares, cold.known, shop.items, said)
+    lengths = encoder.items.weight.detach().norm(dim=1)
+    torch.testing.assert_close(lengths[cold.hidden], lengths[met].median().expand(cold.hidden.size))
