@@ -125,7 +125,8 @@ def load_bundle(folder: Path) -> Bundle:
             "Train the bundle again with this version."
         ) from error
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
-    met = {item: index for item, index in index_of.items() if generators.met[index]}
+    is_met = generators.met
+    met = {item: index for item, index in index_of.items() if is_met[index]}
     return Bundle(manifest, items, index_of, met, generators, raw["model.onnx"])
 
 

@@ -3,12 +3,12 @@ knows only what had happened before them."""
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
 from endcap.export.data.interactions import Cuts, DataSet, Split
+from endcap.export.data.protocols import cuts_after
 from endcap.export.data.protocols import split as split_by
 from endcap.export.progress import Progress
 
@@ -43,6 +43,4 @@ def earlier_split(
 def _cuts(split: Split) -> Cuts | None:
     if split.protocol == "leave-one-out":
         return None
-    times = np.sort(split.train.times_ms)
-    first, later = (int(times[int(times.size * s)]) for s in (_KNOWN_SHARE, _ASKED_LATER_SHARE))
-    return Cuts(first, later)
+    return cuts_after(split.train.times_ms, _KNOWN_SHARE, _ASKED_LATER_SHARE)

@@ -10,7 +10,8 @@ import numpy as np
 
 from endcap import __version__
 from endcap.arrays import IntArray
-from endcap.export.data.interactions import Cases, Split
+from endcap.export.data.interactions import Split
+from endcap.export.fingerprint import add_arrays
 from endcap.export.opponents.tuning import Budget, Tuned, opponent_named
 
 
@@ -53,14 +54,8 @@ def kept_slates(folder: Path, split: Split, n_items: int, budget: Budget, seed: 
     """Of this split, budget and seed, by this version of endcap."""
     digest = hashlib.sha256()
     for events in (split.train, split.known):
-        for array in events:
-            digest.update(np.ascontiguousarray(array).data)
+        add_arrays(digest, events)
     for cases in (split.validation, split.test):
-        _add(digest, cases)
+        add_arrays(digest, (*cases.interactions, *cases[1:]))
     settings = msgspec.json.encode([__version__, n_items, budget, seed]).decode()
     return KeptSlates(folder, f"{digest.hexdigest()} {settings}")
-
-
-def _add(digest: "hashlib._Hash", cases: Cases) -> None:
-    for array in (*cases.interactions, *cases[1:]):
-        digest.update(np.ascontiguousarray(array).data)

@@ -120,8 +120,7 @@ def fit_transformer(
         EndcapError: another of the `ranks` has ended, or it read other data.
     """
     begun = time.monotonic()
-    torch.manual_seed(options.fit.seed)
-    encoder = SessionEncoder(len(items), options.encoder).to(ranks.device)
+    encoder = _untrained(len(items), options.encoder, options.fit.seed, ranks)
     if teacher is not None:
         teacher.encoder.to(ranks.device)
     of = _what_it_is_of(split, items, options, teacher, ranks)
@@ -141,12 +140,13 @@ def fit_transformer(
     inner = earlier_split(split, items, options.blend_fit.enough, progress)
     if inner is not None:
         progress.say("training another on the first of these events, to be asked what came after")
-        torch.manual_seed(options.fit.seed)
-        asked_before = SessionEncoder(len(items), options.encoder).to(ranks.device)
+        asked_before = _untrained(len(items), options.encoder, options.fit.seed, ranks)
         stopping = stopping_questions(inner.validation, options.fit.seed)
         fit_encoder(
-            *(asked_before, inner.train, stopping, options.fit, progress, before),
-            *(None, None, ranks, "Earlier"),
+            *(asked_before, inner.train, stopping, options.fit, progress),
+            checkpoint=before,
+            ranks=ranks,
+            task="Earlier",
         )
         earlier = Earlier(inner, _weights(asked_before))
     if split.known is not split.train and options.refit:
@@ -155,8 +155,7 @@ def fit_transformer(
             options.fit, epochs=best + 1, patience=best + 1, seed=options.fit.seed + 1
         )
         progress.say(f"training anew on all that is known before the test: {best + 1} epochs")
-        torch.manual_seed(refit.seed)
-        encoder = SessionEncoder(len(items), options.encoder).to(ranks.device)
+        encoder = _untrained(len(items), options.encoder, refit.seed, ranks)
         fit_encoder(
             encoder, split.known, None, refit, progress, last, None, teacher, ranks, "Refit"
         )
@@ -214,6 +213,11 @@ def learn(
     progress.say(f"ONNX against torch: largest difference {difference:.1e}")
     seconds = fitted.seconds + time.monotonic() - begun
     return Learned(graph, generators, fitted.curve, importance, difference, seconds, fitted.first)
+
+
+def _untrained(n_items: int, options: EncoderOptions, seed: int, ranks: Ranks) -> SessionEncoder:
+    torch.manual_seed(seed)
+    return SessionEncoder(n_items, options).to(ranks.device)
 
 
 def stopping_questions(validation: Cases, seed: int) -> Cases:

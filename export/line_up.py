@@ -23,6 +23,8 @@ def opponents_slates(
     rivals: Rivals, split: Split, n_items: int, progress: Progress
 ) -> dict[str, IntArray]:
     """Slates of the test [n, 20] by opponent; what an earlier run left in the folder stands."""
+    if not rivals.names:
+        return {}
     kept = kept_slates(rivals.folder, split, n_items, rivals.budget, rivals.seed)
     slates: dict[str, IntArray] = {}
     for name in rivals.names:

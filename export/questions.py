@@ -25,15 +25,14 @@ class Vocabulary(NamedTuple):
     asked: tuple[CatalogueItem, ...]
     known: tuple[CatalogueItem, ...]
 
-    def numbers(self) -> IntArray:
-        """For each of the model's items its number in the cases [V + 1]; 0 where it has none."""
-        number_of = {item.item_id: number for number, item in enumerate(self.asked, start=1)}
-        return np.array([0, *(number_of.get(item.item_id, 0) for item in self.known)], np.int32)
+    def number_of(self) -> dict[str, int]:
+        """The number of each item in the cases."""
+        return {item.item_id: number for number, item in enumerate(self.asked, start=1)}
 
 
 class Asked(NamedTuple):
-    """Which cases [B], and the graph's inputs. `numbers` [V + 1 + k], of the model's items in the
-    cases; `strange` [B, k]: of each shopper's own ones, 0 for none."""
+    """Which cases [B], and the graph's inputs. `numbers` [V + 1]: of the model's items in the
+    cases, 0 where they have none; `strange` [B, k]: of each shopper's own ones, 0 for none."""
 
     rows: npt.NDArray[np.intp]
     batch: Batch
@@ -81,8 +80,9 @@ def batches(
     cases: Cases, vocabulary: Vocabulary, generators: Generators, length: int
 ) -> Iterator[Asked]:
     """Shoppers with near-equal histories together."""
-    number_of = {item.item_id: number for number, item in enumerate(vocabulary.asked, start=1)}
-    numbers = vocabulary.numbers()
+    number_of = vocabulary.number_of()
+    known = (number_of.get(item.item_id, 0) for item in vocabulary.known)
+    numbers = np.array([0, *known], np.int32)
     waiting = shoppers(cases, vocabulary, generators.met)
     while some := list(islice(waiting, 32 * _ROWS)):
         for rows, asked in _by_length(some):

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from endcap.arrays import FloatArray, IntArray
 from endcap.candidates.generators import Generators
-from endcap.candidates.neighbours import Spoken, neighbour_scores
-from endcap.candidates.scored import Scored, recent_items
+from endcap.candidates.neighbours import Neighbours, Spoken, neighbour_scores
+from endcap.candidates.scored import Recent, Scored, recent_items
 from endcap.candidates.shopper import Shopper
 from endcap.candidates.stan import Stan, stan
 from endcap.candidates.vmis_knn import VmisKnn, vmis_knn
@@ -83,21 +83,16 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     2. What the sessions like this one hold, what follows, what goes together.
     3. What is popular now, for whom there is nothing else.
     """
-    n_items = generators.popularity.size - 1
-    history = np.where(shopper.history > n_items, 0, shopper.history)
+    history = np.where(shopper.history > shopper.n_items, 0, shopper.history)
     habit = np.argsort(-_habit(shopper), kind="stable")[:MAX_BOUGHT]
     seen = recent_items(shopper.history, history.size)
     by_sessions = stan(history, generators.sessions, _STAN)
     by_near = stan(history, generators.sessions, _STAN_NEAR)
     by_vmis = vmis_knn(history, generators.sessions, _VMIS)
     recent = recent_items(history, _RECENT)
-    fade = (_FADE**recent.steps).astype(np.float32)[:, None]
-    follow_ids = generators.following.ids[recent.items].ravel()
-    follow_scores = (generators.following.scores[recent.items] * fade).ravel()
-    preceding_ids = generators.preceding.ids[recent.items].ravel()
-    preceding_scores = (generators.preceding.scores[recent.items] * fade).ravel()
-    together_ids = generators.together.ids[recent.items].ravel()
-    together_scores = (generators.together.scores[recent.items] * fade).ravel()
+    following = _spoken_of(generators.following, recent)
+    preceding = _spoken_of(generators.preceding, recent)
+    together = _spoken_of(generators.together, recent)
     alike = neighbour_scores(history, generators.alike, Spoken(_ALIKE_RECENT, _ALIKE_FADE))
     ids = _first_of_each_source(
         shopper.bought[habit],
@@ -105,9 +100,9 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
         _best(by_sessions.ids, by_sessions.scores),
         _best(by_near.ids, by_near.scores),
         _best(by_vmis.ids, by_vmis.scores),
-        _best(follow_ids, follow_scores),
-        _best(preceding_ids, preceding_scores),
-        _best(together_ids, together_scores),
+        _best(following.ids, following.scores),
+        _best(preceding.ids, preceding.scores),
+        _best(together.ids, together.scores),
         _best(alike.ids, alike.scores),
         generators.popular,
     )
@@ -119,14 +114,26 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     _describe_named(features[:, _AT["stan_near"]], ids, by_near)
     _describe_named(features[:, _AT["vmis_knn"]], ids, by_vmis)
     _describe_named(features[:, _AT["alike"]], ids, alike)
-    speakers = recent.items
-    _spread(features[:, _AT["preceding"]], ids, preceding_ids, preceding_scores, speakers)
+    _spread(features[:, _AT["preceding"]], ids, preceding, recent.items)
     return Candidates(
         ids,
         features,
-        _spread(features[:, _AT["following"]], ids, follow_ids, follow_scores, speakers),
-        _spread(features[:, _AT["together"]], ids, together_ids, together_scores, speakers),
+        _spread(features[:, _AT["following"]], ids, following, recent.items),
+        _spread(features[:, _AT["together"]], ids, together, recent.items),
     )
+
+
+class _Named(NamedTuple):
+    """`ids` and `scores` [n * K]: what n items name, an item as often as it is named."""
+
+    ids: IntArray
+    scores: FloatArray
+
+
+def _spoken_of(neighbours: Neighbours, recent: Recent) -> _Named:
+    fade = (_FADE**recent.steps).astype(np.float32)[:, None]
+    scores = neighbours.scores[recent.items] * fade
+    return _Named(neighbours.ids[recent.items].ravel(), scores.ravel())
 
 
 def _habit(shopper: Shopper) -> FloatArray:
@@ -187,7 +194,7 @@ def _describe_returns(
     features: FloatArray, ids: IntArray, shopper: Shopper, generators: Generators
 ) -> None:
     # Row 0 is what is thought of an item that nobody has met.
-    row = np.where(ids < generators.popularity.size, ids, 0)
+    row = np.where(ids > shopper.n_items, 0, ids)
     features[:, _AT["returns"]] = generators.returns.share[row]
     last_ms = np.full(ids.size, -np.inf)
     at, own = _positions(ids, shopper.history)
@@ -224,20 +231,14 @@ def _positions(ids: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
     return at[own].astype(np.int32), own.astype(np.int32)
 
 
-def _spread(
-    column: FloatArray,
-    ids: IntArray,
-    neighbours: IntArray,
-    scores: FloatArray,
-    recent: IntArray,
-) -> IntArray:
+def _spread(column: FloatArray, ids: IntArray, named: _Named, recent: IntArray) -> IntArray:
     """Sum each neighbour's score into its candidate; returns the loudest recent item of each."""
     because = np.zeros(ids.size, dtype=np.int32)
-    if not neighbours.size or not ids.size:
+    if not named.ids.size or not ids.size:
         return because
-    spoken_by = np.repeat(recent, neighbours.size // recent.size)
-    at, own = _positions(ids, neighbours)
-    np.add.at(column, at, scores[own])
-    quiet_first = np.argsort(scores[own], kind="stable")
+    spoken_by = np.repeat(recent, named.ids.size // recent.size)
+    at, own = _positions(ids, named.ids)
+    np.add.at(column, at, named.scores[own])
+    quiet_first = np.argsort(named.scores[own], kind="stable")
     because[at[quiet_first]] = spoken_by[own][quiet_first]
     return because

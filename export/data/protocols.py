@@ -141,7 +141,7 @@ def _planner(data: DataSet, protocol: str, cuts: Cuts | None, block_events: int)
     events = data.interactions
     match protocol:
         case "time":
-            cuts = cuts or _last_tenths(events.times_ms)
+            cuts = cuts or cuts_after(events.times_ms, 1 - 2 * TEST_SHARE, 1 - TEST_SHARE)
             if cuts.validation_from >= cuts.test_from:
                 raise DataError(
                     "Validation must begin before the test: give --validation-from an earlier "
@@ -218,12 +218,17 @@ def _by_last(events: Interactions, groups: Groups) -> _Plan:
     )
 
 
-def _last_tenths(times_ms: LongArray) -> Cuts:
+def cuts_after(times_ms: LongArray, validation_share: float, test_share: float) -> Cuts:
+    """Where so large shares of the events, by time, come before validation and before the test.
+
+    Raises:
+        DataError: there are fewer than ten.
+    """
     sample = times_ms[:: 1 + times_ms.size // _SAMPLED_TIMES]
     n = sample.size
     if n < 10:
         raise DataError(f"{n} events are too few to split by time; 10 are the least.")
-    places = [int(n * (1 - 2 * TEST_SHARE)), int(n * (1 - TEST_SHARE))]
+    places = [int(n * validation_share), int(n * test_share)]
     validation_from, test_from = np.partition(sample, places)[places]
     return Cuts(int(validation_from), int(test_from))
 

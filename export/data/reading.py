@@ -4,14 +4,13 @@ import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from endcap.errors import DataError
 from endcap.export.data.baskets import read_completejourney
 from endcap.export.data.events_file import EventForm, read_events
 from endcap.export.data.interactions import Cuts, DataSet
 from endcap.export.data.s3rec import read_s3rec
 from endcap.export.data.sr_gnn import read_sr_gnn
+from endcap.export.fingerprint import add_arrays
 
 PROTOCOLS_OF = {
     "events": ("time", "leave-one-out"),
@@ -86,8 +85,7 @@ def cuts_at(validation_from: datetime | None, test_from: datetime | None) -> Cut
 def _fingerprint(data: DataSet) -> str:
     """Of who did what to what and when, so that a model says what it was trained on."""
     digest = hashlib.sha256()
-    for column in data.interactions:
-        digest.update(np.ascontiguousarray(column).data)
+    add_arrays(digest, data.interactions)
     for names in (data.sequence_ids, (item.item_id for item in data.items)):
         digest.update("\n".join(names).encode())
     return digest.hexdigest()
