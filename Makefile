@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
+COMPILED := streams/plain_events.pyx endcap/candidates/native_gather.pyx
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -34,7 +35,7 @@ train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)
 
 clean: ## Remove what was built, and .venv; runs/ stays
-	@rm -rf build dist *.egg-info streams/*.so streams/plain_events.c .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf build dist *.egg-info streams/*.so endcap/*/*.so $(COMPILED:.pyx=.c) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 
 venv: $(VENV)/bin/python ## Make the virtual environment, empty
@@ -44,17 +45,17 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) >&2
 
 # Installers talk on stderr, so that the output of `make demo ARGS=--json` stays one object.
-$(VENV)/.demo: pyproject.toml constraints.txt streams/plain_events.pyx | $(VENV)/bin/python
+$(VENV)/.demo: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
 	@echo "Installing endcap[demo] into $(VENV)" >&2
 	@$(INSTALL) -e ".[demo]" >&2
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt streams/plain_events.pyx | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
 	@echo "Installing endcap[dev] into $(VENV): torch is large, this takes minutes" >&2
 	@$(INSTALL) -e ".[dev]" >&2
 	@touch $@ $(VENV)/.demo $(VENV)/.train
 
-$(VENV)/.train: pyproject.toml constraints.txt streams/plain_events.pyx | $(VENV)/bin/python
+$(VENV)/.train: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
 	@echo "Installing endcap[export,demo] into $(VENV): torch is large, this takes minutes" >&2
 	@$(INSTALL) -e ".[export,demo]" >&2
 	@touch $@ $(VENV)/.demo

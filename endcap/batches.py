@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.candidates import CONTEXT, FEATURES, Candidates, Shopper
+from endcap.candidates import CONTEXT, FEATURES, Gathered, Shopper
 
 MAX_GAP_STEP = 15
 _MONTH_S = 30 * 86_400
@@ -45,14 +45,12 @@ class ScoredRow(NamedTuple):
     scores: npt.NDArray[np.float32]
 
 
-def make_batch(
-    shoppers: Sequence[Shopper], candidates: Sequence[Candidates], max_length: int
-) -> Batch:
+def make_batch(shoppers: Sequence[Shopper], gathered: Gathered, max_length: int) -> Batch:
     """Pad to the longest session and the longest candidate set of this batch, no further."""
     rows = len(shoppers)
     told = [shopper.history <= shopper.n_items for shopper in shoppers]
     length = max(1, min(max_length, max(int(known.sum()) for known in told)))
-    width = max(1, *(c.ids.size for c in candidates))
+    width = max(1, int(np.diff(gathered.offsets).max()))
     batch = Batch(
         np.zeros((rows, length), dtype=np.int64),
         np.zeros((rows, length), dtype=np.int64),
@@ -61,13 +59,14 @@ def make_batch(
         np.zeros((rows, width, len(FEATURES)), dtype=np.float32),
         np.zeros((rows, len(CONTEXT)), dtype=np.float32),
     )
-    for row, (shopper, known, found) in enumerate(zip(shoppers, told, candidates, strict=True)):
+    for row, (shopper, known) in enumerate(zip(shoppers, told, strict=True)):
         kept = min(length, int(known.sum()))
         if kept:
             batch.item_ids[row, -kept:] = shopper.history[known][-kept:]
             batch.event_types[row, -kept:] = shopper.types[known][-kept:]
             gaps = gap_steps(np.diff(shopper.times_ms[known][-kept:]))
             batch.time_gaps[row, length - kept + 1 :] = gaps
+        found = gathered.of(row)
         batch.candidate_ids[row, : found.ids.size] = found.ids
         batch.features[row, : found.ids.size] = found.features
         batch.context[row] = shopper.context

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from endcap.candidates import Shopper, shopper_from_session
+from endcap.candidates import Gatherer, Shopper, shopper_from_session
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
@@ -62,6 +62,7 @@ class Bundle(NamedTuple):
     index_of: dict[str, int]
     met: dict[str, int]
     generators: Generators
+    gatherer: Gatherer
     model: bytes
 
     def item(self, index: int) -> CatalogueItem:
@@ -127,7 +128,8 @@ def load_bundle(folder: Path) -> Bundle:
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
     is_met = generators.met
     met = {item: index for item, index in index_of.items() if is_met[index]}
-    return Bundle(manifest, items, index_of, met, generators, raw["model.onnx"])
+    gatherer = Gatherer(generators)
+    return Bundle(manifest, items, index_of, met, generators, gatherer, raw["model.onnx"])
 
 
 def _read_manifest(folder: Path) -> Manifest:

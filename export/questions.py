@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from endcap.arrays import IntArray
 from endcap.batches import Batch, make_batch
-from endcap.candidates import Shopper, gather_candidates, shopper_from_session
+from endcap.candidates import Gatherer, Shopper, shopper_from_session
 from endcap.candidates.generators import Generators
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases
@@ -84,9 +84,10 @@ def batches(
     known = (number_of.get(item.item_id, 0) for item in vocabulary.known)
     numbers = np.array([0, *known], np.int32)
     waiting = shoppers(cases, vocabulary, generators.met)
+    gatherer = Gatherer(generators)
     while some := list(islice(waiting, 32 * _ROWS)):
         for rows, asked in _by_length(some):
-            batch = _batch(asked, generators, length)
+            batch = make_batch(asked, gatherer.gather(asked), length)
             yield Asked(rows, batch, numbers, _strange(asked, number_of))
 
 
@@ -100,10 +101,6 @@ def _by_length(
             np.array([row for row, _ in chosen], dtype=np.intp),
             [shopper for _, shopper in chosen],
         )
-
-
-def _batch(asked: list[Shopper], generators: Generators, length: int) -> Batch:
-    return make_batch(asked, [gather_candidates(each, generators) for each in asked], length)
 
 
 def _strange(asked: list[Shopper], number_of: dict[str, int]) -> IntArray:

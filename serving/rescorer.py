@@ -13,7 +13,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import Shopper, gather_candidates
+from endcap.candidates import Shopper
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import GENERATION, ListItem, RecommendationList
@@ -71,7 +71,7 @@ def rescore(
         bundle.shopper(session, session.updated_ms)
         for session in sessions
     ]
-    found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
+    found = bundle.gatherer.gather(shoppers)
     scored = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
     generated_at = int(time.time() * 1000)
 
@@ -83,9 +83,8 @@ def rescore(
         return now or msgspec.structs.replace(trained_with, in_stock=False)
 
     lists: dict[str, RecommendationList] = {}
-    for row, (session, shopper, candidates) in enumerate(
-        zip(sessions, shoppers, found, strict=True)
-    ):
+    for row, (session, shopper) in enumerate(zip(sessions, shoppers, strict=True)):
+        candidates = found.of(row)
         metrics.CANDIDATES.observe(candidates.ids.size)
         named = partial(item_at, shopper)
         items = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import gather_candidates
 from endcap.policy import Policy
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
@@ -37,7 +36,7 @@ def bench_rescore(
     groups = [sessions[at : at + batch] for at in range(0, len(sessions), batch)]
     policy = Policy()
     shoppers = [[bundle.shopper(s, s.updated_ms) for s in group] for group in groups]
-    found = [[gather_candidates(shopper, bundle.generators) for shopper in row] for row in shoppers]
+    found = [bundle.gatherer.gather(row) for row in shoppers]
     length = bundle.manifest.max_length
     batches = [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]
     parts = (
@@ -45,7 +44,7 @@ def bench_rescore(
         _Part("floor_graph_alone", lambda: [scorer.score(b) for b in batches]),
         _Part(
             "gather",
-            lambda: [[gather_candidates(s, bundle.generators) for s in row] for row in shoppers],
+            lambda: [bundle.gatherer.gather(row) for row in shoppers],
         ),
         _Part(
             "pad", lambda: [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]

@@ -1,6 +1,8 @@
 """Which items are worth scoring for a shopper, and what is known of each."""
 
-from endcap.candidates.gather import FEATURES, GENERATED, Candidates, gather_candidates
+from endcap.candidates.features import FEATURES, GENERATED
+from endcap.candidates.gather import Candidates, gather_candidates
+from endcap.candidates.gatherer import Gathered, Gatherer
 from endcap.candidates.shopper import CONTEXT, Shopper, shopper_from_session
 
 __all__ = [
@@ -8,6 +10,8 @@ __all__ = [
     "FEATURES",
     "GENERATED",
     "Candidates",
+    "Gathered",
+    "Gatherer",
     "Shopper",
     "gather_candidates",
     "shopper_from_session",

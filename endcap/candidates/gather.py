@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.arrays import FloatArray, IntArray
+from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.candidates.features import FEATURES
 from endcap.candidates.generators import Generators
 from endcap.candidates.neighbours import Neighbours, Spoken, neighbour_scores
 from endcap.candidates.scored import Recent, Scored, recent_items
@@ -18,48 +19,18 @@ from endcap.candidates.stan import Stan, stan
 from endcap.candidates.vmis_knn import VmisKnn, vmis_knn
 from endcap.events import EventType
 
-FEATURES = (
-    "times_bought",  # log(1 + transactions with it)
-    "bought_recency",  # exp(-days since last bought / 30); 0 where never
-    "bought_share",  # decayed count / the largest decayed count of the shopper
-    "decayed_count",  # log(1 + count with a half-life)
-    "due",  # time since last bought / the mean gap between purchases, at most 4; 0: no gap known
-    "gap_known",  # 1 where bought at least twice
-    "due_as_others",  # time since last bought, else last met / others' gap, at most 4; 0: new
-    "returns",  # the share of its visits that were returns, over all shoppers
-    "in_history",  # log(1 + events with it in the history)
-    "views",  # log(1 + events with it that were neither cart nor purchase)
-    "carts",  # log(1 + times put into the cart)
-    "history_recency",  # 1 / (1 + events back), 0 where it is not in the history
-    "history_time",  # exp(-days since the newest event with it); 0 where it is not in the history
-    "last_viewed",  # 1 where the newest event with it was a view or a choice from a list
-    "last_carted",
-    "last_bought",
-    "in_cart",
-    "stan",
-    "stan_near",  # of sessions with the newest item, what stands beside it
-    "vmis_knn",
-    "following",  # what came next after the newest items, decayed
-    "preceding",  # what came before them
-    "together",  # what stands in sessions with the newest items, decayed
-    "alike",  # what stands in the histories of shoppers with the newest items, decayed
-)
-GENERATED = FEATURES.index("stan")
-"""From here on a feature is a generator's score: 0 where it did not name the item."""
-
 MAX_BOUGHT = 120
 MAX_CANDIDATES = 300
 _AT = {name: number for number, name in enumerate(FEATURES)}
 _DAY_MS = 86_400_000.0
 _ADD, _PURCHASE = EventType.ADD_TO_CART.code, EventType.PURCHASE.code
-_STAN = Stan(sample=1000, neighbours=500, length=20, recency=2.0, age=2.0, distance=3.0, match=6.0)
-_STAN_NEAR = Stan(sample=1000, neighbours=1500, recency=4.0, age=1e3, distance=1.0, match=0.5)
-_VMIS = VmisKnn(sample=500, neighbours=100, length=10, idf=0.5)
-_NAMED = 100
-_RECENT = 10
-_FADE = 0.6
-_ALIKE_RECENT = 30
-_ALIKE_FADE = 0.9
+STAN = Stan(sample=1000, neighbours=500, length=20, recency=2.0, age=2.0, distance=3.0, match=6.0)
+STAN_NEAR = Stan(sample=1000, neighbours=1500, recency=4.0, age=1e3, distance=1.0, match=0.5)
+VMIS = VmisKnn(sample=500, neighbours=100, length=10, idf=0.5)
+ALIKE = Spoken(length=30, decay=0.9)
+NAMED = 100
+RECENT = 10
+FADE = 0.6
 
 
 class Candidates(NamedTuple):
@@ -84,18 +55,19 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     3. What is popular now, for whom there is nothing else.
     """
     history = np.where(shopper.history > shopper.n_items, 0, shopper.history)
-    habit = np.argsort(-_habit(shopper), kind="stable")[:MAX_BOUGHT]
+    strength = habit(shopper.bought_decayed, shopper.bought_count)
+    strongest = np.argsort(-strength, kind="stable")[:MAX_BOUGHT]
     seen = recent_items(shopper.history, history.size)
-    by_sessions = stan(history, generators.sessions, _STAN)
-    by_near = stan(history, generators.sessions, _STAN_NEAR)
-    by_vmis = vmis_knn(history, generators.sessions, _VMIS)
-    recent = recent_items(history, _RECENT)
+    by_sessions = stan(history, generators.sessions, STAN)
+    by_near = stan(history, generators.sessions, STAN_NEAR)
+    by_vmis = vmis_knn(history, generators.sessions, VMIS)
+    recent = recent_items(history, RECENT)
     following = _spoken_of(generators.following, recent)
     preceding = _spoken_of(generators.preceding, recent)
     together = _spoken_of(generators.together, recent)
-    alike = neighbour_scores(history, generators.alike, Spoken(_ALIKE_RECENT, _ALIKE_FADE))
+    alike = neighbour_scores(history, generators.alike, ALIKE)
     ids = _first_of_each_source(
-        shopper.bought[habit],
+        shopper.bought[strongest],
         seen.items,
         _best(by_sessions.ids, by_sessions.scores),
         _best(by_near.ids, by_near.scores),
@@ -107,7 +79,7 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
         generators.popular,
     )
     features = np.zeros((ids.size, len(FEATURES)), dtype=np.float32)
-    _describe_bought(features, ids, shopper, habit)
+    _describe_bought(features, ids, shopper, strongest)
     _describe_seen(features, ids, shopper, seen.items, seen.steps)
     _describe_returns(features, ids, shopper, generators)
     _describe_named(features[:, _AT["stan"]], ids, by_sessions)
@@ -131,33 +103,42 @@ class _Named(NamedTuple):
 
 
 def _spoken_of(neighbours: Neighbours, recent: Recent) -> _Named:
-    fade = (_FADE**recent.steps).astype(np.float32)[:, None]
+    fade = (FADE**recent.steps).astype(np.float32)[:, None]
     scores = neighbours.scores[recent.items] * fade
     return _Named(neighbours.ids[recent.items].ravel(), scores.ravel())
 
 
-def _habit(shopper: Shopper) -> FloatArray:
-    habit: FloatArray = (shopper.bought_decayed + 0.1 * np.log1p(shopper.bought_count)).astype(
-        np.float32
-    )
-    return habit
+def habit(decayed: FloatArray, count: FloatArray) -> FloatArray:
+    """How strong a habit each item is that was bought `count` times [n], `decayed` as of now."""
+    strength: FloatArray = (decayed + 0.1 * np.log1p(count)).astype(np.float32)
+    return strength
+
+
+def faded(away_ms: LongArray) -> FloatArray:
+    """exp(-days) of times [n] in the past; what lies ahead is now."""
+    left: FloatArray = np.exp(-away_ms.clip(0) / _DAY_MS).astype(np.float32)
+    return left
 
 
 def _best(ids: IntArray, scores: FloatArray) -> IntArray:
-    """The `_NAMED` with the highest scores, best first."""
-    if ids.size <= _NAMED:
+    """The `NAMED` with the highest scores, best first; of equals that which stands first."""
+    if ids.size <= NAMED:
         return ids[np.argsort(-scores, kind="stable")]
-    top = np.argpartition(-scores, _NAMED)[:_NAMED]
-    return ids[top[np.argsort(-scores[top], kind="stable")]]
+    least = -np.partition(-scores, NAMED - 1)[NAMED - 1]
+    above = np.flatnonzero(scores > least)
+    level = np.flatnonzero(scores == least)[: NAMED - above.size]
+    top = np.sort(np.concatenate([above, level]))
+    best: IntArray = ids[top[np.argsort(-scores[top], kind="stable")]]
+    return best
 
 
 def _describe_bought(
-    features: FloatArray, ids: IntArray, shopper: Shopper, habit: npt.NDArray[np.intp]
+    features: FloatArray, ids: IntArray, shopper: Shopper, strongest: npt.NDArray[np.intp]
 ) -> None:
-    if not habit.size:
+    if not strongest.size:
         return
-    at, own = _positions(ids, shopper.bought[habit])
-    row = habit[own]
+    at, own = _positions(ids, shopper.bought[strongest])
+    row = strongest[own]
     features[at, _AT["times_bought"]] = np.log1p(shopper.bought_count[row])
     features[at, _AT["bought_recency"]] = shopper.bought_recency[row]
     features[at, _AT["bought_share"]] = shopper.bought_decayed[row] / shopper.bought_decayed.max()
@@ -171,10 +152,9 @@ def _describe_seen(
 ) -> None:
     at, own = _positions(ids, seen)
     newest = shopper.history.size - 1 - steps[own]
-    away_ms = shopper.now_ms - shopper.times_ms[newest]
     kind = shopper.types[newest]
     features[at, _AT["history_recency"]] = 1.0 / (1.0 + steps[own])
-    features[at, _AT["history_time"]] = np.exp(-away_ms.clip(0) / _DAY_MS)
+    features[at, _AT["history_time"]] = faded(shopper.now_ms - shopper.times_ms[newest])
     features[at, _AT["last_viewed"]] = (kind != _ADD) & (kind != _PURCHASE)
     features[at, _AT["last_carted"]] = kind == _ADD
     features[at, _AT["last_bought"]] = kind == _PURCHASE

@@ -43,22 +43,24 @@ def sessions_in_common(
     place = np.repeat(np.arange(items.size), counts)
     keys = np.sort(index.item_sessions[places].astype(np.int64) * _PLACES + place)
     session, place = keys // _PLACES, keys % _PLACES
-    starts = np.flatnonzero(np.concatenate([[keys.size > 0], session[1:] != session[:-1]]))
-    starts = starts[-sample:]
+    begins = np.concatenate([[keys.size > 0], session[1:] != session[:-1]])
+    starts = np.flatnonzero(begins)[-sample:]
     if not starts.size:
         nothing = np.empty(0, dtype=np.int32)
         return CommonSessions(nothing, np.empty(0), nothing)
-    similarity = np.add.reduceat(weights[place[starts[0] :]], starts - starts[0])
+    first = starts[0]
+    summed = np.bincount(np.cumsum(begins[first:]) - 1, weights[place[first:]])
+    similarity = summed.astype(np.float64)
     return CommonSessions(
         session[starts].astype(np.int32), similarity, place[starts].astype(np.int32)
     )
 
 
 def best_sessions(similarity: DoubleArray, neighbours: int) -> npt.NDArray[np.intp]:
-    """Places of the `neighbours` most similar of sessions that stand oldest first; of equals the
-    newer."""
+    """Places, ascending, of the `neighbours` most similar of sessions that stand oldest first; of
+    equals the newer."""
     if similarity.size <= neighbours:
         return np.arange(similarity.size)
     # A billionth a place is far below any difference between two weights, and breaks ties.
     ranked = similarity + np.arange(similarity.size) * 1e-9
-    return np.argpartition(ranked, similarity.size - neighbours)[-neighbours:]
+    return np.sort(np.argpartition(ranked, similarity.size - neighbours)[-neighbours:])

@@ -39,13 +39,14 @@ def recent_items(history: IntArray, length: int) -> Recent:
 
 
 def sum_by_id(ids: IntArray, weights: npt.NDArray[np.floating]) -> Scored:
-    """Sum the weights [n] of equal ids [n]; what comes to nothing is left out."""
+    """Sum the weights [n] of equal ids [n] in their order; what comes to nothing is left out."""
     if not ids.size:
         return NOTHING
-    order = np.argsort(ids)
+    order = np.argsort(ids, kind="stable")
     ordered = ids[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    sums = np.add.reduceat(weights[order], starts, dtype=np.float64)
-    unique = ordered[starts]
+    begins = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    # One after the other, as the compiled path adds them: the same sums to the last bit.
+    sums = np.bincount(np.cumsum(begins) - 1, weights[order])
+    unique = ordered[begins]
     keep = (sums > 0) & (unique != 0)
     return Scored(unique[keep].astype(np.int32), sums[keep].astype(np.float32))

@@ -16,6 +16,9 @@ from endcap.candidates.neighbour_sessions import best_sessions, sessions_in_comm
 from endcap.candidates.scored import NOTHING, Scored, recent_items, sum_by_id
 from endcap.candidates.session_index import SessionIndex, slices
 
+LEAST = 1e-6
+"""A decay below this is none: what weighs a millionth is not worth reading."""
+
 
 class Stan(NamedTuple):
     """Settings; `math.inf` switches a decay off. `sample` is the papers' m, `neighbours` their k.
@@ -57,11 +60,16 @@ def stan(history: IntArray, index: SessionIndex, options: Stan) -> Scored:
     best = best_sessions(similarity, options.neighbours)
     sessions, newest = common.sessions[best], common.newest[best]
     age = (index.n_sessions - 1 - sessions) / index.n_sessions
-    said = similarity[best] * np.exp(-age / options.age - recent.steps[newest] / options.match)
+    match = np.exp(-recent.steps[newest] / options.match)
+    said = similarity[best] * (np.exp(-age / options.age) * match)
+    heard = match >= LEAST
+    sessions, newest, said = sessions[heard], newest[heard], said[heard]
     places, counts = slices(index.session_offsets, sessions)
     ids = index.session_items[places]
     # An item comes once in a session, so each neighbour has one place of the common item.
     common_at = np.flatnonzero(ids == np.repeat(recent.items[newest], counts))
     away = np.abs(np.arange(ids.size) - np.repeat(common_at, counts))
-    weight = np.repeat(said, counts) * np.exp(-away / options.distance)
-    return sum_by_id(ids, weight * (1.0 + options.idf * index.item_idf[ids]))
+    near = np.exp(-away / options.distance)
+    weight = np.repeat(said, counts) * near * (1.0 + options.idf * index.item_idf[ids])
+    is_near = near >= LEAST
+    return sum_by_id(ids[is_near], weight[is_near])

@@ -8,7 +8,7 @@ import pytest
 
 from endcap.batches import ScoredRow, make_batch
 from endcap.bundle import FILES, load_bundle
-from endcap.candidates import CONTEXT, FEATURES, gather_candidates
+from endcap.candidates import CONTEXT, FEATURES
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
@@ -71,10 +71,10 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
             ),
         )
     shopper = bundle.shopper(session, 2)
-    found = gather_candidates(shopper, bundle.generators)
-    scored = scorer.score(make_batch([shopper], [found], bundle.manifest.max_length)).row(0)
+    found = bundle.gatherer.gather([shopper])
+    scored = scorer.score(make_batch([shopper], found, bundle.manifest.max_length)).row(0)
     policy = Policy()
-    slate = make_slate(session, found, scored, bundle.item, policy, 2)
+    slate = make_slate(session, found.of(0), scored, bundle.item, policy, 2)
     ids = [item.id for item in slate]
     assert len(ids) == len(set(ids)) == policy.size
     assert bought not in ids
@@ -107,7 +107,7 @@ def test_what_the_bundle_never_met_is_shown_to_the_shopper_who_did_while_it_is_s
 
 def test_items_of_no_known_category_are_not_taken_for_one_category() -> None:
     bundle = load_bundle(COMMITTED)
-    found = gather_candidates(bundle.shopper(Session("new"), 1), bundle.generators)
+    found = bundle.gatherer.gather([bundle.shopper(Session("new"), 1)]).of(0)
     scored = ScoredRow(
         found.ids.astype(np.int64), np.arange(found.ids.size, 0, -1, dtype=np.float32)
     )
@@ -133,10 +133,10 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
         )
         sessions.append(fold(sessions[-1], act_of(event)))
     shoppers = [bundle.shopper(s, 100) for s in sessions]
-    found = [gather_candidates(shopper, bundle.generators) for shopper in shoppers]
-    together = scorer.score(make_batch(shoppers, found, 50))
-    for row, (shopper, candidates) in enumerate(zip(shoppers, found, strict=True)):
-        alone = scorer.score(make_batch([shopper], [candidates], 50)).row(0)
+    together = scorer.score(make_batch(shoppers, bundle.gatherer.gather(shoppers), 50))
+    for row, shopper in enumerate(shoppers):
+        found = bundle.gatherer.gather([shopper])
+        alone = scorer.score(make_batch([shopper], found, 50)).row(0)
         beside = together.row(row)
         expected = dict(zip(beside.ids.tolist(), beside.scores.tolist(), strict=True))
         for item, score in zip(alone.ids.tolist(), alone.scores.tolist(), strict=True):

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from endcap.batches import gap_steps, make_batch
-from endcap.candidates import CONTEXT, FEATURES, GENERATED, gather_candidates, shopper_from_session
+from endcap.candidates import (
+    CONTEXT,
+    FEATURES,
+    GENERATED,
+    Gatherer,
+    gather_candidates,
+    shopper_from_session,
+)
 from endcap.candidates.gather import MAX_CANDIDATES
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
@@ -122,7 +129,7 @@ def test_an_item_that_the_model_never_met_may_be_wanted_again(generators: Genera
         shopper_from_session(session_of((5, VIEW, "i2")), INDEX_OF, HOUR_MS, N_ITEMS), generators
     )
     assert found.ids[:-1].tolist() == without.ids.tolist()
-    batch = make_batch([shopper], [found], max_length=5)
+    batch = make_batch([shopper], Gatherer(generators).gather([shopper]), max_length=5)
     assert batch.item_ids.tolist() == [[2]]
 
 
@@ -172,8 +179,7 @@ def test_a_batch_is_padded_on_the_left_and_knows_the_gaps(generators: Generators
         Session("nobody"),
     ]
     shoppers = [shopper_from_session(each, INDEX_OF, DAY_MS, N_ITEMS) for each in sessions]
-    found = [gather_candidates(shopper, generators) for shopper in shoppers]
-    batch = make_batch(shoppers, found, max_length=2)
+    batch = make_batch(shoppers, Gatherer(generators).gather(shoppers), max_length=2)
     assert batch.item_ids.tolist() == [[2, 3], [0, 4], [0, 0]]
     assert batch.event_types.tolist() == [[VIEW, ADD], [0, VIEW], [0, 0]]
     expected = gap_steps(np.array([23 * HOUR_MS]))[0]

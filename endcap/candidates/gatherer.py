@@ -1,0 +1,76 @@
+"""Candidates for a batch of shoppers: by the compiled path where it was built, else one by one."""
+
+import importlib.util
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.candidates.features import FEATURES
+from endcap.candidates.gather import Candidates, gather_candidates
+from endcap.candidates.generators import Generators
+from endcap.candidates.shopper import Shopper
+
+IS_BUILT = importlib.util.find_spec("endcap.candidates.native_gather") is not None
+"""False after an installation without a C compiler. A part that is there and does not load is an
+error of its import."""
+
+
+class Gathered(NamedTuple):
+    """Candidates of B shoppers, one after the other: those of `b` stand at
+    `offsets[b]:offsets[b + 1]`. The arrays are those of `Candidates`, `offsets` [B + 1]."""
+
+    ids: IntArray
+    features: FloatArray
+    following_because: IntArray
+    together_because: IntArray
+    offsets: LongArray
+
+    def of(self, row: int) -> Candidates:
+        """One shopper's."""
+        own = slice(self.offsets[row], self.offsets[row + 1])
+        return Candidates(
+            self.ids[own],
+            self.features[own],
+            self.following_because[own],
+            self.together_because[own],
+        )
+
+
+class Gatherer:
+    """The indexes of a bundle, ready to be asked. `natively`: by the compiled path, which gives
+    the same numbers. Calls from several threads wait for one another."""
+
+    def __init__(self, generators: Generators, natively: bool = IS_BUILT) -> None:
+        self.generators = generators
+        self.natively = natively
+        self._one_at_a_time = threading.Lock()
+        if natively:
+            from endcap.candidates.native_gather import NativeGather
+            from endcap.candidates.native_tables import make_tables
+
+            self._native = NativeGather(generators, make_tables(generators))
+
+    def gather(self, shoppers: Sequence[Shopper]) -> Gathered:
+        """What `gather_candidates` finds for each."""
+        if not shoppers or not self.natively:
+            return _one_by_one(shoppers, self.generators)
+        from endcap.candidates.native_tables import make_crowd
+
+        crowd = make_crowd(shoppers)
+        with self._one_at_a_time:
+            return Gathered(*self._native.gather(crowd))
+
+
+def _one_by_one(shoppers: Sequence[Shopper], generators: Generators) -> Gathered:
+    found = [gather_candidates(shopper, generators) for shopper in shoppers]
+    nothing = np.empty(0, np.int32)
+    return Gathered(
+        np.concatenate([nothing, *(each.ids for each in found)]),
+        np.concatenate([np.empty((0, len(FEATURES)), np.float32), *(e.features for e in found)]),
+        np.concatenate([nothing, *(each.following_because for each in found)]),
+        np.concatenate([nothing, *(each.together_because for each in found)]),
+        np.cumsum([0, *(each.ids.size for each in found)]).astype(np.int64),
+    )

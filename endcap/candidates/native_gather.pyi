@@ -1,0 +1,9 @@
+from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.candidates.generators import Generators
+from endcap.candidates.native_tables import Crowd, Tables
+
+class NativeGather:
+    def __init__(self, generators: Generators, tables: Tables) -> None: ...
+    def gather(
+        self, crowd: Crowd
+    ) -> tuple[IntArray, FloatArray, IntArray, IntArray, LongArray]: ...

@@ -1,0 +1,108 @@
+"""The compiled path of `gather_candidates` gives the numbers of the one in Python, to the last
+bit."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from endcap.candidates import Gatherer, Shopper, gather_candidates, shopper_from_session
+from endcap.candidates.gatherer import IS_BUILT
+from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
+from endcap.candidates.generators_file import decode_generators, encode_generators
+from endcap.events import EventType
+from endcap.sessions import Act, Session, fold_acts
+
+pytestmark = pytest.mark.skipif(not IS_BUILT, reason="the compiled path is not built here")
+
+N_ITEMS = 400
+DAY_MS = 86_400_000
+CODES = tuple(EventType(name).code for name in ("view_item", "add_to_cart", "purchase"))
+NAMES = {f"i{n}": n for n in range(1, N_ITEMS + 1)}
+
+
+def shop(seed: int, events: int = 9000) -> Generators:
+    """Some items are bought by all, most by few; sessions from one event to dozens. Scores in half
+    precision, as a bundle has them, so that there are equals, and zeros."""
+    rng = np.random.default_rng(seed)
+    items = (N_ITEMS * rng.random(events) ** 3 + 1).astype(np.int32)
+    sessions = np.sort(rng.integers(0, events // 5, events))
+    built = build_generators(
+        items, sessions // 3, sessions, np.sort(rng.integers(0, 90 * DAY_MS, events)),
+        N_ITEMS, GeneratorOptions(keep=20),
+    )  # fmt: skip
+    return decode_generators(encode_generators(built))
+
+
+def shoppers(seed: int, count: int) -> list[Shopper]:
+    """From nobody known to two hundred events, some with items that the model never met."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for number in range(count):
+        size = int(200 * rng.random() ** 3) if number else 0
+        at = np.sort(rng.integers(0, 120 * DAY_MS, size))
+        session = fold_acts(
+            Session(f"u{number}"),
+            [
+                Act(
+                    int(when),
+                    CODES[rng.integers(0, 3)],
+                    b"",
+                    tuple(f"i{int(N_ITEMS * 1.1 * rng.random() ** 2) + 1}" for _ in range(3)),
+                )
+                for when in at
+            ],
+        )
+        now_ms = session.updated_ms + int(rng.integers(0, 9 * DAY_MS))
+        found.append(shopper_from_session(session, NAMES, now_ms, N_ITEMS))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_both_paths_find_the_same_and_say_the_same_of_it(seed: int) -> None:
+    generators, asked = shop(seed), shoppers(seed + 100, 60)
+    found = Gatherer(generators, natively=True).gather(asked)
+    plain = Gatherer(generators, natively=False).gather(asked)
+    assert max(len(shopper.strange) for shopper in asked) > 0
+    for name, ours, theirs in zip(plain._fields, found, plain, strict=True):
+        assert np.array_equal(ours, theirs), name
+
+
+def test_a_batch_says_of_each_what_the_shopper_alone_is_told() -> None:
+    generators, asked = shop(7), shoppers(8, 40)
+    gatherer = Gatherer(generators, natively=True)
+    together = gatherer.gather(asked)
+    for row in np.random.default_rng(0).permutation(len(asked)).tolist():
+        alone, of_batch = gather_candidates(asked[row], generators), together.of(row)
+        again = gatherer.gather([asked[row]]).of(0)
+        for one, other, third in zip(alone, of_batch, again, strict=True):
+            assert np.array_equal(one, other)
+            assert np.array_equal(one, third)
+
+
+def test_a_shop_without_a_session_shows_nothing_but_what_the_shopper_met() -> None:
+    nothing = np.empty(0, np.int32)
+    empty = build_generators(
+        nothing, nothing, nothing, nothing.astype(np.int64), N_ITEMS, GeneratorOptions(keep=5)
+    )
+    asked = shoppers(9, 20)
+    found = Gatherer(empty, natively=True).gather(asked)
+    for row, shopper in enumerate(asked):
+        known = set(shopper.history.tolist()) | set(shopper.bought.tolist())
+        assert set(found.of(row).ids.tolist()) <= known
+        assert np.array_equal(found.of(row).features, gather_candidates(shopper, empty).features)
+
+
+def test_threads_that_ask_at_once_wait_for_one_another() -> None:
+    gatherer, asked = Gatherer(shop(10), natively=True), shoppers(11, 60)
+    groups = [asked[at : at + 6] for at in range(0, 60, 6)] * 4
+    alone = [gatherer.gather(group) for group in groups]
+    with ThreadPoolExecutor(4) as pool:
+        for one, other in zip(alone, pool.map(gatherer.gather, groups), strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def test_nobody_asked_is_no_candidate() -> None:
+    found = Gatherer(shop(12), natively=True).gather([])
+    assert found.ids.size == 0
+    assert found.offsets.tolist() == [0]
