@@ -1,5 +1,8 @@
 """`endcap bench`: measurements, each with its baseline in the same run."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,38 +11,47 @@ import typer
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
 
 
 @app.command("rescore")
 def bench_rescore_command(
-    users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 1024,
-    batch: Annotated[int, typer.Option(help="Shoppers a call of the graph.", min=1)] = 32,
+    users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 2048,
+    batch: Annotated[int, typer.Option(help="Shoppers a batch.", min=1)] = 64,
     repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
+    provider: Annotated[str, typer.Option(help="cpu or cuda, of ours alone.")] = "cpu",
+    torch: Annotated[bool, typer.Option(help="The eager model beside it (endcap[export]).")] = True,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Session to list, beside the graph's calls alone, on Complete Journey's shoppers.
+    """One core: candidates to scores beside the padded graph, torch, and the core's own limit.
 
-    Example: endcap bench rescore --batch 64 --json
+    Example: endcap bench rescore --batch 128 --json
     """
+    on_one_core()
     from endcap.bundle import load_bundle
     from endcap.deploy.bench.rescore import bench_rescore
     from endcap.deploy.progress import Bars
     from endcap.deploy.replay import load_shop, purchase_sessions
-    from endcap.serving.onnx_session import OnnxScorer
 
-    settings = load_settings()
-    bundle = load_bundle(settings.bundle)
-    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+    model = load_bundle(load_settings(bundle=bundle).bundle)
     with Bars(screen) as bars:
+        eager = None
+        if torch:
+            from endcap.export.from_graph import eager_of
+
+            eager = eager_of(model)
         bars.say("Folding the shoppers' purchases")
-        sessions = purchase_sessions(load_shop().history)[:users]
+        sessions = purchase_sessions(load_shop().history)
         found = bench_rescore(
-            bundle,
-            scorer,
-            sessions,
+            model,
+            [sessions[at % len(sessions)] for at in range(users)],
             batch,
             repeats,
+            eager,
+            provider,
             lambda done, of: bars.advance("Turns", done, of),
         )
     show(found, as_json)
@@ -157,3 +169,14 @@ def bench_cold_start_command(
     with Bars(screen) as bars:
         found = bench_cold_start(folder, share, seeds, epochs, bars)
     show(found, as_json)
+
+
+def on_one_core() -> None:
+    """Start this command anew on one core with one thread: numpy counts its threads when it is
+    loaded, and has been by now."""
+    if all(os.environ.get(name) == value for name, value in _ONE_THREAD.items()):
+        return
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    ended = subprocess.run([sys.executable, *sys.argv], env=os.environ | _ONE_THREAD, check=False)
+    raise typer.Exit(ended.returncode)

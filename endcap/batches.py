@@ -1,12 +1,12 @@
-"""Sessions and candidates as the padded arrays that the ONNX graph takes."""
+"""Sessions and candidates as the padded arrays that the whole graph takes."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from endcap.candidates import CONTEXT, FEATURES, Gathered, Shopper
+from endcap.arrays import IntArray, LongArray
+from endcap.candidates import CONTEXT, FEATURES, Crowd, Gathered
 
 MAX_GAP_STEP = 15
 _MONTH_S = 30 * 86_400
@@ -33,43 +33,59 @@ class ScoredItems(NamedTuple):
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
 
-    def row(self, number: int) -> "ScoredRow":
-        """One shopper's."""
-        return ScoredRow(self.ids[number], self.scores[number])
+
+class Known(NamedTuple):
+    """Of a crowd's events [T] those that the Transformer reads: the newest of items that it knows,
+    shopper by shopper, oldest first. `row`: whose; `back`: events back from the newest of them;
+    `gaps`: steps of `gap_steps` since the event before, 0 for the first; `counts` [B]."""
+
+    items: IntArray
+    types: IntArray
+    gaps: IntArray
+    row: LongArray
+    back: LongArray
+    counts: LongArray
 
 
-class ScoredRow(NamedTuple):
-    """`ids` and `scores` [C + own] of one shopper."""
+def known_events(crowd: Crowd, max_length: int) -> Known:
+    """At most the newest `max_length` of each shopper."""
+    at = np.flatnonzero(crowd.history <= crowd.n_items)
+    row = np.repeat(np.arange(crowd.size), np.diff(crowd.history_at))[at]
+    counts = np.bincount(row, minlength=crowd.size)
+    back = np.cumsum(counts)[row] - 1 - np.arange(at.size)
+    kept = back < max_length
+    at, row, back = at[kept], row[kept], back[kept]
+    times_ms = crowd.times_ms[at]
+    gaps = np.diff(times_ms, prepend=0)
+    is_first = np.diff(row, prepend=-1) > 0
+    steps = np.where(is_first, 0, gap_steps(gaps)).astype(np.int32)
+    return Known(
+        crowd.history[at], crowd.types[at], steps, row, back, np.minimum(counts, max_length)
+    )
 
-    ids: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
 
-
-def make_batch(shoppers: Sequence[Shopper], gathered: Gathered, max_length: int) -> Batch:
+def make_batch(crowd: Crowd, gathered: Gathered, max_length: int) -> Batch:
     """Pad to the longest session and the longest candidate set of this batch, no further."""
-    rows = len(shoppers)
-    told = [shopper.history <= shopper.n_items for shopper in shoppers]
-    length = max(1, min(max_length, max(int(known.sum()) for known in told)))
-    width = max(1, int(np.diff(gathered.offsets).max()))
+    known, rows = known_events(crowd, max_length), crowd.size
+    length = max(1, int(known.counts.max(initial=1)))
+    counts = np.diff(gathered.offsets)
+    width = max(1, int(counts.max(initial=1)))
     batch = Batch(
         np.zeros((rows, length), dtype=np.int64),
         np.zeros((rows, length), dtype=np.int64),
         np.zeros((rows, length), dtype=np.int64),
         np.zeros((rows, width), dtype=np.int64),
         np.zeros((rows, width, len(FEATURES)), dtype=np.float32),
-        np.zeros((rows, len(CONTEXT)), dtype=np.float32),
+        crowd.context.reshape(rows, len(CONTEXT)),
     )
-    for row, (shopper, known) in enumerate(zip(shoppers, told, strict=True)):
-        kept = min(length, int(known.sum()))
-        if kept:
-            batch.item_ids[row, -kept:] = shopper.history[known][-kept:]
-            batch.event_types[row, -kept:] = shopper.types[known][-kept:]
-            gaps = gap_steps(np.diff(shopper.times_ms[known][-kept:]))
-            batch.time_gaps[row, length - kept + 1 :] = gaps
-        found = gathered.of(row)
-        batch.candidate_ids[row, : found.ids.size] = found.ids
-        batch.features[row, : found.ids.size] = found.features
-        batch.context[row] = shopper.context
+    place = known.row, length - 1 - known.back
+    batch.item_ids[place] = known.items
+    batch.event_types[place] = known.types
+    batch.time_gaps[place] = known.gaps
+    row = np.repeat(np.arange(rows), counts)
+    place = row, np.arange(row.size) - gathered.offsets[row]
+    batch.candidate_ids[place] = gathered.ids
+    batch.features[place] = gathered.features
     return batch
 
 

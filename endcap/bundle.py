@@ -2,25 +2,32 @@
 
 Files: `manifest.json`, `model.onnx`, `items.json` (the item table; row i is item index i + 1) and
 `generators.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse.
-Other files may lie beside them (`words.npz`), named in the manifest, verified by who reads them.
+Where the manifest has `stages`, `session_encoder.onnx` and `blend.onnx` are the same model in parts
+(docs/decisions/0024). Other files may lie beside them (`words.npz`), named in the manifest,
+verified by who reads them.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
 
-from endcap.candidates import Gatherer, Shopper, shopper_from_session
+from endcap.arrays import FloatArray
+from endcap.candidates import Crowd, Gatherer, make_crowd
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
+from endcap.scoring import StageGraphs
 from endcap.sessions import Session
 
 SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 FILES = ("model.onnx", "items.json", "generators.npz")
+STAGE_FILES = ("session_encoder.onnx", "blend.onnx")
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -28,6 +35,19 @@ class FileEntry(msgspec.Struct, frozen=True):
 
     sha256: str
     bytes: int
+
+
+class StageFacts(msgspec.Struct, frozen=True):
+    """What the stages need beside their graphs. The item vectors, float32 [`rows`, `dim`], lie once
+    in the bundle: in `model.onnx` from byte `table_at` on, not normalised."""
+
+    temperature: float
+    own: int
+    layers: int
+    width: int
+    table_at: int
+    rows: int
+    dim: int
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,12 +69,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, dict[str, float]]
     files: dict[str, FileEntry]
     made_from: dict[str, str] = {}
+    stages: StageFacts | None = None
 
 
 class Bundle(NamedTuple):
     """A verified bundle in memory; `model` holds the bytes of the ONNX graph.
 
-    `index_of`: every item that the bundle lists; `met`: those that it knows anything of.
+    `index_of`: every item that the bundle lists; `met`: those that it knows anything of. `stages`:
+    None in a bundle that has the whole graph alone.
     """
 
     manifest: Manifest
@@ -64,14 +86,17 @@ class Bundle(NamedTuple):
     generators: Generators
     gatherer: Gatherer
     model: bytes
+    stages: StageGraphs | None
 
     def item(self, index: int) -> CatalogueItem:
         """The item at an index from 1."""
         return self.items[index - 1]
 
-    def shopper(self, session: Session, now_ms: int) -> Shopper:
-        """The session in this bundle's item indexes."""
-        return shopper_from_session(session, self.met, now_ms, len(self.items))
+    def crowd(self, sessions: Sequence[Session], now_ms: Sequence[int] | None = None) -> Crowd:
+        """Sessions in this bundle's item indexes, each as of its own newest event, or as of
+        `now_ms`."""
+        now_ms = now_ms or [session.updated_ms for session in sessions]
+        return make_crowd(sessions, now_ms, self.met, len(self.items))
 
 
 def write_bundle(
@@ -80,14 +105,27 @@ def write_bundle(
     items: tuple[CatalogueItem, ...],
     generators: Generators,
     model: bytes,
+    stages: StageGraphs | None = None,
 ) -> Manifest:
-    """Write the files, then the manifest with their hashes; returns that manifest."""
+    """Write the files, then the manifest with their hashes; returns that manifest. `stages` are of
+    the same weights as `model`, which holds their item vectors."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(model)
-    (folder / "items.json").write_bytes(msgspec.json.encode(items))
-    (folder / "generators.npz").write_bytes(encode_generators(generators))
-    files = {name: _entry((folder / name).read_bytes()) for name in FILES}
-    complete = msgspec.structs.replace(manifest, files=files)
+    raw = {
+        "model.onnx": model,
+        "items.json": msgspec.json.encode(items),
+        "generators.npz": encode_generators(generators),
+    }
+    if stages is not None:
+        raw |= dict(zip(STAGE_FILES, (stages.encoder, stages.blend), strict=True))
+    for name, written in raw.items():
+        (folder / name).write_bytes(written)
+    for name in set(STAGE_FILES) - raw.keys():
+        (folder / name).unlink(missing_ok=True)
+    complete = msgspec.structs.replace(
+        manifest,
+        files={name: _entry(written) for name, written in raw.items()},
+        stages=None if stages is None else _stage_facts(stages, model),
+    )
     write_manifest(folder, complete)
     return complete
 
@@ -106,7 +144,7 @@ def load_bundle(folder: Path) -> Bundle:
     """
     manifest = _read_manifest(folder)
     raw: dict[str, bytes] = {}
-    for name in FILES:
+    for name in FILES if manifest.stages is None else (*FILES, *STAGE_FILES):
         entry = manifest.files.get(name)
         if entry is None:
             raise BundleError(f"{folder}: the manifest does not list {name}. Train it again.")
@@ -129,7 +167,30 @@ def load_bundle(folder: Path) -> Bundle:
     is_met = generators.met
     met = {item: index for item, index in index_of.items() if is_met[index]}
     gatherer = Gatherer(generators)
-    return Bundle(manifest, items, index_of, met, generators, gatherer, raw["model.onnx"])
+    stages = None
+    if manifest.stages is not None:
+        facts = manifest.stages
+        encoder, blend = (raw[name] for name in STAGE_FILES)
+        table = _table_in(raw["model.onnx"], facts)
+        stages = StageGraphs(
+            encoder, blend, facts.temperature, facts.own, facts.layers, facts.width, table
+        )
+    return Bundle(manifest, items, index_of, met, generators, gatherer, raw["model.onnx"], stages)
+
+
+def _stage_facts(stages: StageGraphs, model: bytes) -> StageFacts:
+    rows, dim = stages.table.shape
+    raw = stages.table.tobytes()
+    at = model.find(raw)
+    if at < 0:
+        raise BundleError("The whole graph does not hold the item vectors of its stages.")
+    return StageFacts(stages.temperature, stages.own, stages.layers, stages.width, at, rows, dim)
+
+
+def _table_in(model: bytes, facts: StageFacts) -> FloatArray:
+    found = np.frombuffer(model, "<f4", facts.rows * facts.dim, facts.table_at)
+    table: FloatArray = found.reshape(facts.rows, facts.dim).astype(np.float32)
+    return table
 
 
 def _read_manifest(folder: Path) -> Manifest:

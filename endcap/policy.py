@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from endcap.batches import ScoredRow
 from endcap.candidates import FEATURES, GENERATED, Candidates
 from endcap.catalogue import CatalogueItem
 from endcap.lists import ListItem
+from endcap.scoring import ScoredRow
 from endcap.sessions import Session
 
 _TIMES_BOUGHT = FEATURES.index("times_bought")

@@ -2,30 +2,17 @@
 Transformer, and the whole as one module that becomes one ONNX graph."""
 
 import msgspec
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from endcap.arrays import FloatArray
-from endcap.candidates import CONTEXT, FEATURES, GENERATED
+from endcap.candidates import GENERATED
 from endcap.candidates.generators import Generators
 from endcap.export.encoder import SessionEncoder
+from endcap.scoring.catalogue import FACTS, INPUTS, LEAST, facts_of
 
 OWN = 100
 """How many of its own nearest items the Transformer adds to the candidates."""
-FACTS = ("popularity", "popularity_now")
-INPUTS = (
-    "log_probability",
-    "cosine",
-    *FEATURES,
-    *(f"{name}_share" for name in FEATURES[GENERATED:]),
-    *FACTS,
-    *CONTEXT,
-)
-"""What the network is told of each candidate."""
 _LOWEST = -1e9
-_LEAST = -30.0
-"""Of a log probability: what the model knows nothing of has none."""
 
 
 class BlendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,11 +21,6 @@ class BlendOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     width: int = 64
     dropout: float = 0.1
     own: int = OWN
-
-
-def popularity_of(generators: Generators) -> FloatArray:
-    """Shares [V + 1, 2] of all events, and of the newest."""
-    return np.stack([generators.popularity, generators.popularity_now], axis=1)
 
 
 class BlendedRescorer(nn.Module):
@@ -75,11 +57,11 @@ class BlendedRescorer(nn.Module):
     def answer_with(self, weights: dict[str, Tensor], generators: Generators) -> None:
         """Take over what the Transformer and the indexes know at one point in time."""
         self.encoder.load_state_dict(weights)
-        self.know_popularity(popularity_of(generators))
+        self.know_popularity(generators)
 
-    def know_popularity(self, shares: FloatArray) -> None:
-        """`shares` [V + 1, 2]: of all events, and of the newest."""
-        self.facts.copy_(torch.from_numpy(np.log(shares + 1e-6).astype(np.float32)))
+    def know_popularity(self, generators: Generators) -> None:
+        """As the indexes have it."""
+        self.facts.copy_(torch.from_numpy(facts_of(generators)))
 
     def forward(
         self,
@@ -133,7 +115,7 @@ class BlendedRescorer(nn.Module):
         shares = scores / scores.amax(dim=1, keepdim=True).clamp(min=1e-6)
         inputs = torch.cat(
             [
-                probability.gather(1, rows).unsqueeze(2).clamp(min=_LEAST),
+                probability.gather(1, rows).unsqueeze(2).clamp(min=LEAST),
                 cosine.gather(1, rows).unsqueeze(2),
                 told,
                 shares,

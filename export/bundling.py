@@ -35,4 +35,6 @@ def bundle_learned(
         files={},
         made_from=made_from,
     )
-    return write_bundle(folder, manifest, data.items, learned.generators, learned.graph)
+    return write_bundle(
+        folder, manifest, data.items, learned.generators, learned.graph, learned.stages
+    )

@@ -89,7 +89,8 @@ def train(
     learned = learn(split, data.items, options, progress, fitted, texts)
     length = options.encoder.length
     ranker = GraphRanker(
-        learned.graph, learned.generators, length, data.items, data.items, progress
+        *(learned.graph, learned.stages, learned.generators, length),
+        *(data.items, data.items, progress),
     )
     answers = timed_slates(ranker, split.test)
     metrics = {OURS: means(accuracy_per_case(answers.slates, split.test))}
@@ -137,6 +138,7 @@ def ranker_of(bundle: Bundle, data: DataSet, progress: Progress) -> GraphRanker:
     """The bundle, answering for the items of `data`."""
     return GraphRanker(
         bundle.model,
+        bundle.stages,
         bundle.generators,
         bundle.manifest.max_length,
         data.items,

@@ -132,7 +132,7 @@ def tell(
     vocabulary, length = Vocabulary(items, items), model.encoder.options.length
     for asked in batches(cases, vocabulary, stage.generators, length):
         with torch.no_grad():
-            told = (torch.from_numpy(array).to(model.encoder.device) for array in asked.batch)
+            told = (torch.from_numpy(array).to(model.encoder.device) for array in asked.batch())
             ids, inputs = (tensor.cpu() for tensor in model.inputs(*told))
         wanted = torch.from_numpy(_answers(cases, asked.rows, asked.as_asked(ids.numpy())))
         answered = wanted.any(dim=1)

@@ -8,12 +8,11 @@ import msgspec
 import numpy as np
 import torch
 
-from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import EndcapError
-from endcap.export.blend import BlendedRescorer, BlendOptions, popularity_of
+from endcap.export.blend import BlendedRescorer, BlendOptions
 from endcap.export.checkpoint import Halfway
 from endcap.export.data.interactions import Cases, Interactions, Split
 from endcap.export.earlier import Earlier, earlier_split
@@ -27,7 +26,9 @@ from endcap.export.onnx_graph import export_onnx, largest_difference
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
 from endcap.export.ranks import ALONE, Ranks
+from endcap.export.stages import export_stages, largest_difference_of_stages
 from endcap.export.text.unseen_items import ItemTexts, place_unseen
+from endcap.scoring import StageGraphs
 
 _STOPPING_QUESTIONS = 10_000
 """Of validation, drawn by chance: they say when the Transformer has trained enough."""
@@ -47,13 +48,15 @@ class LearnOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Learned(NamedTuple):
-    """A model ready to serve: its graph and indexes know what `Split.known` holds, no more.
+    """A model ready to serve: its graphs and indexes know what `Split.known` holds, no more.
+    `graph` is the whole of it, `stages` the same in parts.
 
     `first_encoder`: the Transformer's weights as `Split.train` alone made them. A student learns
     from these: what `known` adds is what validation, which judges the student, asks for.
     """
 
     graph: bytes
+    stages: StageGraphs
     generators: Generators
     curve: tuple[Epoch, ...]
     importance: dict[str, float]
@@ -178,7 +181,7 @@ def learn(
        made; on earlier questions with what was known then.
     3. Where more is known: take the weights that `known` made, and index that.
     4. Place by their `texts` the items that no event names.
-    5. Export; compare with torch.
+    5. Export, whole and in stages; compare both with torch.
     """
     if fitted is None:
         fitted = fit_transformer(split, items, options, progress)
@@ -200,19 +203,33 @@ def learn(
     model.answer_with(fitted.last, generators)
     if texts is not None and texts.placeable.any():
         seen = split.known if options.refit else split.train
-        placed = place_unseen(fitted.encoder, popularity_of(generators), seen, items, texts)
-        model.know_popularity(placed.shares)
+        shares = np.stack([generators.popularity, generators.popularity_now], axis=1)
+        placed = place_unseen(fitted.encoder, shares, seen, items, texts)
         everything, now = np.ascontiguousarray(placed.shares.T, dtype=np.float32)
         generators = generators._replace(popularity=everything, popularity_now=now)
+        model.know_popularity(generators)
         progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
     # As a bundle gives them back: what is evaluated is what is served, to the last digit.
     generators = decode_generators(encode_generators(generators))
-    graph = export_onnx(model)
-    compared = _compared(split.validation, items, generators, options.encoder.length)
-    difference = largest_difference(model, graph, compared)
+    graph, graphs = export_onnx(model), export_stages(model)
+    some = split.validation.take(np.arange(min(_COMPARED, split.validation.size)))
+    compared = list(batches(some, Vocabulary(items, items), generators, options.encoder.length))
+    difference = max(
+        largest_difference(model, graph, [each.batch() for each in compared]),
+        largest_difference_of_stages(model, graphs, generators, compared),
+    )
     progress.say(f"ONNX against torch: largest difference {difference:.1e}")
     seconds = fitted.seconds + time.monotonic() - begun
-    return Learned(graph, generators, fitted.curve, importance, difference, seconds, fitted.first)
+    return Learned(
+        graph,
+        graphs,
+        generators,
+        fitted.curve,
+        importance,
+        difference,
+        seconds,
+        fitted.first,
+    )
 
 
 def _untrained(n_items: int, options: EncoderOptions, seed: int, ranks: Ranks) -> SessionEncoder:
@@ -260,10 +277,3 @@ def _index(events: Interactions, n_items: int, options: GeneratorOptions) -> Gen
     return build_generators(
         events.items, shoppers, events.sessions, events.times_ms, n_items, options
     )
-
-
-def _compared(
-    validation: Cases, items: tuple[CatalogueItem, ...], generators: Generators, length: int
-) -> list[Batch]:
-    some = validation.take(np.arange(min(_COMPARED, validation.size)))
-    return [each.batch for each in batches(some, Vocabulary(items, items), generators, length)]

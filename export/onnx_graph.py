@@ -1,6 +1,6 @@
 """Export the rescorer by Optimum and hold the ONNX graph against torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import onnxruntime
@@ -113,17 +113,26 @@ def export_onnx(model: BlendedRescorer) -> bytes:
 def largest_difference(model: BlendedRescorer, graph: bytes, batches: Sequence[Batch]) -> float:
     """The largest absolute difference of an item's score between torch and ONNX Runtime.
 
-    Items are compared by id: among equals the two may add another.
-
     Raises:
         EndcapError: it is above `TOLERANCE`; such a graph must not be served.
     """
     score = onnx_scorer(graph)
+    return worst_of(model, ((batch, score(batch)) for batch in batches))
+
+
+def worst_of(model: BlendedRescorer, answers: Iterable[tuple[Batch, ScoredItems]]) -> float:
+    """The largest absolute difference of an item's score from torch's, over batches and what was
+    answered.
+
+    Items are compared by id: among equals the two may add another.
+
+    Raises:
+        EndcapError: it is above `TOLERANCE`.
+    """
     worst = 0.0
-    for batch in batches:
+    for batch, found in answers:
         with torch.no_grad():
             ids, expected = model(*(torch.from_numpy(array) for array in batch))
-        found = score(batch)
         for row in range(ids.shape[0]):
             ours = dict(zip(ids[row].tolist(), expected[row].tolist(), strict=True))
             theirs = dict(zip(found.ids[row].tolist(), found.scores[row].tolist(), strict=True))

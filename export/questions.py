@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from endcap.arrays import IntArray
 from endcap.batches import Batch, make_batch
-from endcap.candidates import Gatherer, Shopper, shopper_from_session
+from endcap.candidates import Crowd, Gathered, Gatherer, make_crowd
 from endcap.candidates.generators import Generators
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases
@@ -31,13 +31,20 @@ class Vocabulary(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Which cases [B], and the graph's inputs. `numbers` [V + 1]: of the model's items in the
-    cases, 0 where they have none; `strange` [B, k]: of each shopper's own ones, 0 for none."""
+    """Which cases [B], their shoppers and candidates. `length`: events that the model reads of a
+    history. `numbers` [V + 1]: of the model's items in the cases, 0 where they have none; `strange`
+    [B, k]: of each shopper's own ones, 0 for none."""
 
     rows: npt.NDArray[np.intp]
-    batch: Batch
+    crowd: Crowd
+    gathered: Gathered
+    length: int
     numbers: IntArray
     strange: IntArray
+
+    def batch(self) -> Batch:
+        """As the whole graph takes them."""
+        return make_batch(self.crowd, self.gathered, self.length)
 
     def as_asked(self, ids: npt.NDArray[np.integer]) -> IntArray:
         """The model's item indexes [B, N] as the cases number them; 0 for what they do not."""
@@ -50,19 +57,21 @@ class Asked(NamedTuple):
         return found
 
 
-def shoppers(
-    cases: Cases, vocabulary: Vocabulary, met: npt.NDArray[np.bool_]
-) -> Iterator[tuple[int, Shopper]]:
-    """(which case, the shopper as of its question), sequence by sequence.
+class Question(NamedTuple):
+    """Which case, and the shopper's session when it is asked."""
+
+    row: int
+    session: Session
+    now_ms: int
+
+
+def questions(cases: Cases, vocabulary: Vocabulary) -> Iterator[Question]:
+    """Sequence by sequence.
 
     Events are folded as the session worker folds them: what is known of a shopper at a question is
-    what a snapshot would hold. `met` [V + 1]: what the model knows of.
+    what a snapshot would hold.
     """
     events = cases.interactions
-    n_items = len(vocabulary.known)
-    index_of = {
-        item.item_id: index for index, item in enumerate(vocabulary.known, start=1) if met[index]
-    }
     names = ["", *(item.item_id for item in vocabulary.asked)]
     order = np.lexsort((cases.ends, cases.sequences))
     sequence, session, at = -1, Session(""), 0
@@ -73,7 +82,7 @@ def shoppers(
         end = int(cases.ends[row])
         session = fold_acts(session, _acts(cases, names, at, end))
         at = end
-        yield row, shopper_from_session(session, index_of, int(cases.now_ms[row]), n_items)
+        yield Question(row, session, int(cases.now_ms[row]))
 
 
 def batches(
@@ -83,31 +92,33 @@ def batches(
     number_of = vocabulary.number_of()
     known = (number_of.get(item.item_id, 0) for item in vocabulary.known)
     numbers = np.array([0, *known], np.int32)
-    waiting = shoppers(cases, vocabulary, generators.met)
+    met = {
+        item.item_id: index
+        for index, item in enumerate(vocabulary.known, start=1)
+        if generators.met[index]
+    }
     gatherer = Gatherer(generators)
+    waiting = questions(cases, vocabulary)
     while some := list(islice(waiting, 32 * _ROWS)):
-        for rows, asked in _by_length(some):
-            batch = make_batch(asked, gatherer.gather(asked), length)
-            yield Asked(rows, batch, numbers, _strange(asked, number_of))
+        some.sort(key=lambda each: len(each.session.history))
+        for start in range(0, len(some), _ROWS):
+            asked = some[start : start + _ROWS]
+            crowd = make_crowd(
+                [each.session for each in asked],
+                [each.now_ms for each in asked],
+                met,
+                len(vocabulary.known),
+            )
+            rows = np.array([each.row for each in asked], dtype=np.intp)
+            strange = _strange(crowd, number_of)
+            yield Asked(rows, crowd, gatherer.gather(crowd), length, numbers, strange)
 
 
-def _by_length(
-    waiting: list[tuple[int, Shopper]],
-) -> Iterator[tuple[npt.NDArray[np.intp], list[Shopper]]]:
-    waiting.sort(key=lambda each: each[1].history.size)
-    for start in range(0, len(waiting), _ROWS):
-        chosen = waiting[start : start + _ROWS]
-        yield (
-            np.array([row for row, _ in chosen], dtype=np.intp),
-            [shopper for _, shopper in chosen],
-        )
-
-
-def _strange(asked: list[Shopper], number_of: dict[str, int]) -> IntArray:
+def _strange(crowd: Crowd, number_of: dict[str, int]) -> IntArray:
     """What each shopper has met and the model has not, as the cases number it."""
-    strange = np.zeros((len(asked), max(len(each.strange) for each in asked)), np.int32)
-    for row, shopper in enumerate(asked):
-        strange[row, : len(shopper.strange)] = [number_of[item] for item in shopper.strange]
+    strange = np.zeros((crowd.size, max(map(len, crowd.strange))), np.int32)
+    for row, names in enumerate(crowd.strange):
+        strange[row, : len(names)] = [number_of[item] for item in names]
     return strange
 
 

@@ -9,7 +9,7 @@ LISTS = Counter("endcap_lists_written_total", "Lists that Redis has accepted", [
 BATCH = Histogram(
     "endcap_rescore_batch_users", "Users per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
-INFERENCE_SECONDS = Histogram("endcap_inference_seconds", "One ONNX Runtime call")
+INFERENCE_SECONDS = Histogram("endcap_inference_seconds", "From candidates to scores, a batch")
 CANDIDATES = Histogram(
     "endcap_candidates", "Candidates per user", buckets=(50, 100, 150, 200, 250, 300)
 )
@@ -25,3 +25,6 @@ LISTS_DELETED = Counter("endcap_lists_deleted_total", "Lists of shoppers whose s
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
 MODEL = Info("endcap_model", "The bundle and the execution provider in use")
 CPU_FALLBACK = Gauge("endcap_provider_fell_back", "1 where a GPU was asked for and is not used")
+NATIVE_SCORING = Gauge(
+    "endcap_rescore_native", "1 where candidates and scores have their compiled path, else 0"
+)

@@ -2,13 +2,16 @@
 
 import importlib.metadata
 import logging
+from collections.abc import Callable
 
-import onnxruntime
-
-from endcap.batches import Batch, ScoredItems
+from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.errors import BundleError, RuntimeConflictError
+from endcap.candidates import Crowd, Gathered
+from endcap.errors import RuntimeConflictError
+from endcap.scoring import Scored, without_padding
 from endcap.serving import metrics
+from endcap.serving.stages import open_stages
+from endcap.serving.whole_graph import PROVIDERS, WholeGraph
 
 log = logging.getLogger(__name__)
 
@@ -37,39 +40,51 @@ def check_runtimes(installed: list[str]) -> None:
 
 
 class OnnxScorer:
-    """A bundle's graph, ready to score. `provider` is the one in use, not one merely offered."""
+    """A bundle's model, ready to score. `provider` is the one in use, not one merely offered.
+
+    On a CPU its stages run, where the bundle has them; else the whole graph (`path` says which).
+    """
 
     def __init__(self, bundle: Bundle, provider: str = "cpu", threads: int = 0) -> None:
         check_runtimes(installed_runtimes())
-        wanted = ["CPUExecutionProvider"]
-        if provider == "cuda":
-            if hasattr(onnxruntime, "preload_dlls"):
-                onnxruntime.preload_dlls()
-            wanted = ["CUDAExecutionProvider", *wanted]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        try:
-            self._session = onnxruntime.InferenceSession(bundle.model, options, providers=wanted)
-        except Exception as error:
-            # ONNX Runtime's exceptions share no public base class below Exception.
-            raise BundleError(
-                f"ONNX Runtime cannot load the model of bundle {bundle.manifest.name}: {error}. "
-                "Train it again, or install the version in constraints.txt."
-            ) from error
-        self.provider: str = self._session.get_providers()[0]
-        self.fell_back = self.provider != wanted[0]
+        name, length = bundle.manifest.name, bundle.manifest.max_length
+        self.path, self.provider, self.fell_back = "staged", PROVIDERS["cpu"][0], False
+        natively = bundle.gatherer.natively
+        if provider == "cpu" and bundle.stages is not None:
+            staged = open_stages(bundle, bundle.stages, threads)
+            natively = natively and staged.natively
+            self._score: Callable[[Crowd, Gathered], Scored] = staged.score
+        else:
+            whole = WholeGraph(bundle.model, name, provider, threads)
+            self.path, self.provider, self.fell_back = "whole", whole.provider, whole.fell_back
+            self._score = lambda crowd, gathered: without_padding(
+                whole.run(make_batch(crowd, gathered, length))
+            )
         metrics.CPU_FALLBACK.set(self.fell_back)
         if self.fell_back:
             log.warning(
-                "%s was asked for; %s is in use. Run `endcap doctor`.", wanted[0], self.provider
+                "%s was asked for; %s is in use. Run `endcap doctor`.",
+                PROVIDERS[provider][0],
+                self.provider,
             )
-        metrics.MODEL.info({"name": bundle.manifest.name, "provider": self.provider})
+        metrics.NATIVE_SCORING.set(natively)
+        if not natively:
+            log.warning(
+                "The compiled path of candidates and scores is not built: lists are the same, and "
+                "take several times as long. Install a C compiler, then endcap anew."
+            )
+        if provider == "cpu" and self.path == "whole":
+            log.warning(
+                "Bundle %s has no stages: its whole graph runs, padded, at a third of the rate. "
+                "`endcap train` makes them.",
+                name,
+            )
+        metrics.MODEL.info({"name": name, "provider": self.provider, "path": self.path})
 
-    def score(self, batch: Batch) -> ScoredItems:
-        """The candidates' scores, and the items that the graph adds with theirs."""
+    def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
+        """The candidates' scores, and the items that the model adds with theirs."""
         with metrics.INFERENCE_SECONDS.time():
-            ids, scores = self._session.run(["ids", "scores"], batch._asdict())
-        return ScoredItems(ids, scores)
+            return self._score(crowd, gathered)
 
 
 def _is_installed(distribution: str) -> bool:

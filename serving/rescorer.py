@@ -11,9 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from endcap.batches import make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import Shopper
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import GENERATION, ListItem, RecommendationList
@@ -66,27 +64,24 @@ def rescore(
 
     A list of a later generation is newer than any of an earlier one, whatever has been folded.
     """
-    shoppers = [
-        # "Now" is the session's own newest event: a replay of last year gives last year's lists.
-        bundle.shopper(session, session.updated_ms)
-        for session in sessions
-    ]
-    found = bundle.gatherer.gather(shoppers)
-    scored = scorer.score(make_batch(shoppers, found, bundle.manifest.max_length))
+    # "Now" is the session's own newest event: a replay of last year gives last year's lists.
+    crowd = bundle.crowd(sessions)
+    found = bundle.gatherer.gather(crowd)
+    scored = scorer.score(crowd, found)
     generated_at = int(time.time() * 1000)
 
-    def item_at(shopper: Shopper, index: int) -> CatalogueItem:
-        trained_with = _trained_with(bundle, shopper, index)
+    def item_at(strange: tuple[str, ...], index: int) -> CatalogueItem:
+        trained_with = _trained_with(bundle, strange, index)
         if not catalogue:
             return trained_with
         now = catalogue.get(trained_with.item_id)
         return now or msgspec.structs.replace(trained_with, in_stock=False)
 
     lists: dict[str, RecommendationList] = {}
-    for row, (session, shopper) in enumerate(zip(sessions, shoppers, strict=True)):
+    for row, session in enumerate(sessions):
         candidates = found.of(row)
         metrics.CANDIDATES.observe(candidates.ids.size)
-        named = partial(item_at, shopper)
+        named = partial(item_at, crowd.strange[row])
         items = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
             (generation - 1) * GENERATION + session.events_folded,
@@ -97,11 +92,11 @@ def rescore(
     return lists
 
 
-def _trained_with(bundle: Bundle, shopper: Shopper, index: int) -> CatalogueItem:
+def _trained_with(bundle: Bundle, strange: tuple[str, ...], index: int) -> CatalogueItem:
     """Of what the model knows nothing of the shopper has named the id."""
     if index <= len(bundle.items):
         return bundle.item(index)
-    item_id = shopper.strange[index - len(bundle.items) - 1]
+    item_id = strange[index - len(bundle.items) - 1]
     listed = bundle.index_of.get(item_id)
     return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
 

@@ -1,79 +1,180 @@
-"""Session to list, beside its floor: the graph alone."""
+"""Candidates to scores, beside the same model padded, the eager one, and the core's own limit."""
 
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from endcap.batches import make_batch
+import numpy as np
+
+from endcap.batches import Batch, make_batch
 from endcap.bundle import Bundle
+from endcap.candidates.gather import MAX_CANDIDATES
+from endcap.deploy.bench.flops import Sizes, flops_of, sgemm_flops_per_s
+from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
+from endcap.errors import BundleError
 from endcap.policy import Policy
+from endcap.scoring.catalogue import INPUTS
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
+from endcap.serving.whole_graph import WholeGraph
 from endcap.sessions import Session
 
 Progress = Callable[[int, int], None]
+Run = Callable[[], object]
+Torch = Callable[[Batch], object]
+"""The eager model over one padded batch."""
 
 
-class _Part(NamedTuple):
-    name: str
-    run: Callable[[], object]
+class Measured(NamedTuple):
+    """Seconds of each part for all shoppers, one a turn."""
+
+    seconds: dict[str, list[float]]
+    users: int
+
+    def ratio(self, ours: str, theirs: str) -> float:
+        """How many times as long `theirs` took: the median over turns, each turn by itself."""
+        pairs = zip(self.seconds[ours], self.seconds[theirs], strict=True)
+        return statistics.median(b / a for a, b in pairs)
+
+    def users_per_s(self, part: str) -> float:
+        """By the median turn."""
+        return self.users / statistics.median(self.seconds[part])
 
 
 def bench_rescore(
+    bundle: Bundle,
+    sessions: Sequence[Session],
+    batch: int,
+    repeats: int,
+    torch: Torch | None,
+    provider: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Users a second of one core from sessions and candidates to scores, and from sessions to
+    lists.
+
+    1. Cut real histories to the lengths of a real clickstream (`session_lengths`).
+    2. In turns: our stages; the whole graph with every session padded to the model's length and
+       every list of candidates to the most there are; the same padded to what the batch needs; the
+       eager model in torch on that; the way from sessions to lists.
+    3. Count what the matrix products need, beside what this core does of them.
+    """
+    lengths = drawn_lengths(len(sessions))
+    short = [cut_to(s, int(n)) for s, n in zip(sessions, lengths, strict=True)]
+    scorer = OnnxScorer(bundle, provider, 1)
+    found = _measure(bundle, scorer, short, batch, repeats, torch, progress)
+    return found | {"histories_as_they_are": _as_they_are(bundle, scorer, sessions, batch)}
+
+
+def _measure(
     bundle: Bundle,
     scorer: OnnxScorer,
     sessions: Sequence[Session],
     batch: int,
     repeats: int,
+    torch: Torch | None,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Users per second from session to list, beside its floor: the graph's calls alone.
-
-    Returns `users_per_second` by part (medians), `ratio_to_floor` and the milliseconds a user of
-    each stage.
-    """
     groups = [sessions[at : at + batch] for at in range(0, len(sessions), batch)]
-    policy = Policy()
-    shoppers = [[bundle.shopper(s, s.updated_ms) for s in group] for group in groups]
-    found = [bundle.gatherer.gather(row) for row in shoppers]
+    crowds = [bundle.crowd(group) for group in groups]
+    gathered = [bundle.gatherer.gather(crowd) for crowd in crowds]
+    whole = WholeGraph(bundle.model, bundle.manifest.name, "cpu", 1)
     length = bundle.manifest.max_length
-    batches = [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]
-    parts = (
-        _Part("session_to_list", lambda: [rescore(g, bundle, scorer, policy) for g in groups]),
-        _Part("floor_graph_alone", lambda: [scorer.score(b) for b in batches]),
-        _Part(
-            "gather",
-            lambda: [bundle.gatherer.gather(row) for row in shoppers],
-        ),
-        _Part(
-            "pad", lambda: [make_batch(s, c, length) for s, c in zip(shoppers, found, strict=True)]
-        ),
-    )
-    seconds = _in_turns(parts, repeats, progress)
-    users = len(sessions)
-    median = {name: statistics.median(times) for name, times in seconds.items()}
+    needed = [make_batch(c, g, length) for c, g in zip(crowds, gathered, strict=True)]
+    full = [_to_the_full(each, length) for each in needed]
+    policy = Policy()
+    scored = [scorer.score(c, g) for c, g in zip(crowds, gathered, strict=True)]
+    items = sum(each.ids.size for each in scored)
+    parts: dict[str, Run] = {
+        "ours": lambda: [scorer.score(c, g) for c, g in zip(crowds, gathered, strict=True)],
+        "padded": lambda: [whole.run(each) for each in full],
+        "padded_to_the_batch": lambda: [whole.run(each) for each in needed],
+        "session_to_list": lambda: [rescore(g, bundle, scorer, policy) for g in groups],
+        "translate": lambda: [bundle.crowd(group) for group in groups],
+        "gather": lambda: [bundle.gatherer.gather(crowd) for crowd in crowds],
+    }
+    if torch is not None:
+        parts["torch"] = lambda: [torch(each) for each in full]
+    measured = Measured(_in_turns(parts, repeats, progress), len(sessions))
+    known = np.concatenate([(each.item_ids > 0).sum(axis=1) for each in needed])
+    sizes = _sizes(bundle)
+    flops = flops_of(sizes, known, items)
+    limit = sgemm_flops_per_s()
+    ours = statistics.median(measured.seconds["ours"])
     return {
-        "users": users,
+        "users_per_s_per_core": round(measured.users_per_s("ours")),
+        "ratio_to_padded": round(measured.ratio("ours", "padded"), 2),
+        "ratio_to_torch": round(measured.ratio("ours", "torch"), 2) if torch else None,
+        "fraction_of_flop_limit": round(flops / limit / ours, 3),
+        "ratio_to_padded_to_the_batch": round(measured.ratio("ours", "padded_to_the_batch"), 2),
+        "lists_per_s_per_core": round(measured.users_per_s("session_to_list")),
+        "us_a_user": {
+            part: round(1e6 / measured.users_per_s(part), 1) for part in measured.seconds
+        },
+        "us_a_user_lowest_and_highest": {
+            part: [round(1e6 * edge / len(sessions), 1) for edge in (min(times), max(times))]
+            for part, times in measured.seconds.items()
+        },
+        "mflop_a_user": round(flops / len(sessions) / 1e6, 2),
+        "sgemm_gflop_per_s": round(limit / 1e9, 1),
+        "events_a_session": round(float(known.mean()), 2),
+        "items_scored_a_user": round(items / len(sessions)),
+        "users": len(sessions),
         "batch": batch,
         "repeats": repeats,
         "provider": scorer.provider,
+        "path": scorer.path,
         "model": bundle.manifest.name,
-        "users_per_second": {name: round(users / s) for name, s in median.items()},
-        "ms_a_user": {name: round(s / users * 1000, 4) for name, s in median.items()},
-        "ratio_to_floor": round(median["floor_graph_alone"] / median["session_to_list"], 3),
-        "spread": {name: [round(min(t), 4), round(max(t), 4)] for name, t in seconds.items()},
     }
 
 
-def _in_turns(parts: Sequence[_Part], repeats: int, progress: Progress) -> dict[str, list[float]]:
-    for part in parts:
-        part.run()  # warm
-    seconds: dict[str, list[float]] = {part.name: [] for part in parts}
+def _as_they_are(
+    bundle: Bundle, scorer: OnnxScorer, sessions: Sequence[Session], batch: int
+) -> dict[str, float]:
+    """The same for a grocer's shoppers, whose histories are as long as the model reads."""
+    found = _measure(bundle, scorer, sessions, batch, 3, None, lambda _done, _of: None)
+    keys = ("users_per_s_per_core", "ratio_to_padded", "fraction_of_flop_limit")
+    more = ("lists_per_s_per_core", "events_a_session", "items_scored_a_user")
+    return {key: found[key] for key in (*keys, *more)}
+
+
+def _to_the_full(batch: Batch, length: int) -> Batch:
+    """Sessions padded to the model's length, candidates to the most that are gathered."""
+    before = length - batch.item_ids.shape[1]
+    after = MAX_CANDIDATES - batch.candidate_ids.shape[1]
+    items, types, gaps = (
+        np.pad(each, ((0, 0), (before, 0)))
+        for each in (batch.item_ids, batch.event_types, batch.time_gaps)
+    )
+    return Batch(
+        items,
+        types,
+        gaps,
+        np.pad(batch.candidate_ids, ((0, 0), (0, after))),
+        np.pad(batch.features, ((0, 0), (0, after), (0, 0))),
+        batch.context,
+    )
+
+
+def _sizes(bundle: Bundle) -> Sizes:
+    facts = bundle.manifest.stages
+    if facts is None:
+        raise BundleError(
+            f"Bundle {bundle.manifest.name} has no stages, so nothing can be measured beside its "
+            "whole graph. `endcap train` makes a bundle with them."
+        )
+    return Sizes(facts.dim, facts.layers, facts.rows, len(INPUTS), facts.width)
+
+
+def _in_turns(parts: dict[str, Run], repeats: int, progress: Progress) -> dict[str, list[float]]:
+    for run in parts.values():
+        run()  # warm
+    seconds: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(repeats):
-        for part in parts:
-            started = time.perf_counter()
-            part.run()
-            seconds[part.name].append(time.perf_counter() - started)
+        for name, run in parts.items():
+            begun = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - begun)
         progress(turn + 1, repeats)
     return seconds

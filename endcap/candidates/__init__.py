@@ -3,16 +3,18 @@
 from endcap.candidates.features import FEATURES, GENERATED
 from endcap.candidates.gather import Candidates, gather_candidates
 from endcap.candidates.gatherer import Gathered, Gatherer
-from endcap.candidates.shopper import CONTEXT, Shopper, shopper_from_session
+from endcap.candidates.shopper import CONTEXT, Crowd, Shopper, make_crowd, shopper_from_session
 
 __all__ = [
     "CONTEXT",
     "FEATURES",
     "GENERATED",
     "Candidates",
+    "Crowd",
     "Gathered",
     "Gatherer",
     "Shopper",
     "gather_candidates",
+    "make_crowd",
     "shopper_from_session",
 ]

@@ -2,7 +2,6 @@
 
 import importlib.util
 import threading
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from endcap.arrays import FloatArray, IntArray, LongArray
 from endcap.candidates.features import FEATURES
 from endcap.candidates.gather import Candidates, gather_candidates
 from endcap.candidates.generators import Generators
-from endcap.candidates.shopper import Shopper
+from endcap.candidates.shopper import Crowd
 
 IS_BUILT = importlib.util.find_spec("endcap.candidates.native_gather") is not None
 """False after an installation without a C compiler. A part that is there and does not load is an
@@ -53,19 +52,19 @@ class Gatherer:
 
             self._native = NativeGather(generators, make_tables(generators))
 
-    def gather(self, shoppers: Sequence[Shopper]) -> Gathered:
-        """What `gather_candidates` finds for each."""
-        if not shoppers or not self.natively:
-            return _one_by_one(shoppers, self.generators)
-        from endcap.candidates.native_tables import make_crowd
+    def gather(self, crowd: Crowd) -> Gathered:
+        """What `gather_candidates` finds for each shopper."""
+        if not crowd.size or not self.natively:
+            return _one_by_one(crowd, self.generators)
+        from endcap.candidates.native_tables import derive
 
-        crowd = make_crowd(shoppers)
+        derived = derive(crowd)
         with self._one_at_a_time:
-            return Gathered(*self._native.gather(crowd))
+            return Gathered(*self._native.gather(crowd, derived))
 
 
-def _one_by_one(shoppers: Sequence[Shopper], generators: Generators) -> Gathered:
-    found = [gather_candidates(shopper, generators) for shopper in shoppers]
+def _one_by_one(crowd: Crowd, generators: Generators) -> Gathered:
+    found = [gather_candidates(crowd.shopper(row), generators) for row in range(crowd.size)]
     nothing = np.empty(0, np.int32)
     return Gathered(
         np.concatenate([nothing, *(each.ids for each in found)]),

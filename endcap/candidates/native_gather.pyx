@@ -6,9 +6,9 @@ order, exponentials and logarithms are numpy's, and of equals the same one goes 
 (tests/unit/test_native_gather.py). Scores lie in one array a generator with a place for each item;
 what was touched is listed, and swept after each shopper. The GIL is free meanwhile.
 
-One long file: calls across modules of C would cost what it saves. From the top: the best of many,
-sums by item, the indexes, past sessions in common, what they hold, the neighbours of items, the
-union, what is told of each, all shoppers.
+One long file: calls across modules of C would cost what it saves. From the top: sums by item, the
+indexes, past sessions in common, what they hold, the neighbours of items, the union, what is told
+of each, all shoppers.
 """
 
 from libc.math cimport INFINITY, sqrt
@@ -18,6 +18,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from endcap.candidates.features import FEATURES
+from endcap.candidates.order cimport falling, lowest_first, sort
 
 cdef enum:
     TIMES_BOUGHT, BOUGHT_RECENCY, BOUGHT_SHARE, DECAYED_COUNT, DUE, GAP_KNOWN, DUE_AS_OTHERS
@@ -38,76 +39,6 @@ cdef enum:
     NOT_POOLED = 0x7FFFFFFF
     COARSE = 52  # bits of a key that do not count where it is counted: an eighth of a score
     DAY_MS = 86400000
-
-
-cdef inline uint64_t falling(float score, uint32_t tie) noexcept nogil:
-    """A number that is lower for a higher score, of equals for the lower `tie`. The bits of floats
-    that are not negative rise with their value."""
-    cdef uint32_t bits
-    memcpy(&bits, &score, sizeof(bits))
-    return (<uint64_t>(0xFFFFFFFFU - bits)) << 32 | tie
-
-
-cdef void sort(uint64_t *keys, Py_ssize_t n) noexcept nogil:
-    """Ascending."""
-    cdef Py_ssize_t left, right, at, back
-    cdef uint64_t pivot, key
-    while n > 24:
-        pivot = middle(keys[0], keys[n >> 1], keys[n - 1])
-        left, right = 0, n - 1
-        while left <= right:
-            while keys[left] < pivot:
-                left += 1
-            while keys[right] > pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
-        if right + 1 < n - left:
-            sort(keys, right + 1)
-            keys, n = keys + left, n - left
-        else:
-            sort(keys + left, n - left)
-            n = right + 1
-    for at in range(1, n):
-        key, back = keys[at], at
-        while back > 0 and keys[back - 1] > key:
-            keys[back] = keys[back - 1]
-            back -= 1
-        keys[back] = key
-
-
-cdef void lowest_first(uint64_t *keys, Py_ssize_t n, Py_ssize_t wanted) noexcept nogil:
-    """Bring the `wanted` lowest to the front, in any order."""
-    cdef Py_ssize_t left, right
-    cdef uint64_t pivot
-    while n > wanted > 0:
-        pivot = middle(keys[0], keys[n >> 1], keys[n - 1])
-        left, right = 0, n - 1
-        while left <= right:
-            while keys[left] < pivot:
-                left += 1
-            while keys[right] > pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
-        if wanted <= right + 1:
-            n = right + 1
-        elif wanted <= left:
-            return
-        else:
-            keys, n, wanted = keys + left, n - left, wanted - left
-
-
-cdef inline uint64_t middle(uint64_t a, uint64_t b, uint64_t c) noexcept nogil:
-    if a > b:
-        a, b = b, a
-    if b > c:
-        b = c if c > a else a
-    return b
 
 
 cdef struct Sums:
@@ -717,22 +648,23 @@ cdef class NativeGather:
         sweep(&self.alike)
         return n
 
-    def gather(self, crowd):
+    def gather(self, crowd, derived):
         """Candidates of all shoppers of a `Crowd`, one after the other: `ids` [N], `features`
         [N, WIDTH], `following_because` and `together_because` [N], `offsets` [B + 1]."""
-        cdef const int64_t[::1] now_ms = crowd.now_ms
+        cdef const int64_t[::1] now_ms = crowd.now_ms, times_ms = crowd.times_ms
         cdef const int64_t[::1] history_at = crowd.history_at, cart_at = crowd.cart_at
-        cdef const int64_t[::1] bought_at = crowd.bought_at, times_ms = crowd.times_ms
+        cdef const int64_t[::1] bought_at = crowd.bought_at, bought_ms = crowd.bought_ms
         cdef const int32_t[::1] history = crowd.history, types = crowd.types, cart = crowd.cart
-        cdef const float[::1] faded = crowd.faded, logarithm = crowd.logarithm
         cdef const int32_t[::1] bought = crowd.bought
-        cdef const float[::1] count = crowd.bought_count, log_count = crowd.log_count
-        cdef const float[::1] decayed = crowd.decayed, log_decayed = crowd.log_decayed
-        cdef const float[::1] habit = crowd.habit, due = crowd.due, recency = crowd.recency
-        cdef const int64_t[::1] bought_ms = crowd.bought_ms
+        cdef const float[::1] count = crowd.bought_count, decayed = crowd.bought_decayed
+        cdef const float[::1] due = crowd.bought_due, recency = crowd.bought_recency
+        cdef const float[::1] faded = derived.faded, logarithm = derived.logarithm
+        cdef const float[::1] log_count = derived.log_count, habit = derived.habit
+        cdef const float[::1] log_decayed = derived.log_decayed
         cdef Py_ssize_t rows = now_ms.shape[0], row, n = 0
         cdef Shopper shopper
-        self.make_room(crowd.most_strange, crowd.longest)
+        most_strange = max(len(names) for names in crowd.strange)
+        self.make_room(most_strange, max(history.shape[0], bought.shape[0]))
         ids_of = np.empty(rows * self.max_candidates, np.int32)
         features_of = np.empty((rows * self.max_candidates, WIDTH), np.float32)
         following_of = np.empty(rows * self.max_candidates, np.int32)

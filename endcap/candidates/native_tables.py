@@ -1,22 +1,20 @@
 """What the compiled path of `gather_candidates` is given: its settings as tables, so that every
-exponential and logarithm is numpy's, and a batch of shoppers as flat arrays."""
+exponential and logarithm is numpy's."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.arrays import FloatArray
 from endcap.candidates import gather
 from endcap.candidates.generators import Generators
 from endcap.candidates.session_index import SessionIndex
-from endcap.candidates.shopper import Shopper
+from endcap.candidates.shopper import Crowd
 from endcap.candidates.stan import LEAST, Stan
 from endcap.events import EventType
 
 DoubleArray = npt.NDArray[np.float64]
-T = TypeVar("T", bound=np.generic)
 
 
 class StanTables(NamedTuple):
@@ -56,34 +54,17 @@ class Tables(NamedTuple):
     purchase_code: int
 
 
-class Crowd(NamedTuple):
-    """Shoppers [B] one after the other, each array with the next one's first place: shopper `b` has
-    the events `history_at[b]:history_at[b + 1]`, and so on.
+class Derived(NamedTuple):
+    """What is counted of a crowd, one number for each event or item bought.
 
     `faded`: exp(-days since the event); `logarithm`: of 1 + a count, as far as a history reaches.
     """
 
-    now_ms: LongArray
-    most_strange: int
-    longest: int
     logarithm: FloatArray
-    history_at: LongArray
-    history: IntArray
-    types: IntArray
-    times_ms: LongArray
     faded: FloatArray
-    cart_at: LongArray
-    cart: IntArray
-    bought_at: LongArray
-    bought: IntArray
-    bought_ms: LongArray
-    bought_count: FloatArray
     log_count: FloatArray
-    decayed: FloatArray
     log_decayed: FloatArray
     habit: FloatArray
-    due: FloatArray
-    recency: FloatArray
 
 
 def make_tables(generators: Generators) -> Tables:
@@ -112,38 +93,15 @@ def make_tables(generators: Generators) -> Tables:
     )
 
 
-def make_crowd(shoppers: Sequence[Shopper]) -> Crowd:
-    """Shoppers, at least one, as flat arrays. One number at the end keeps an array from being
-    empty."""
-    history_at = _ends([s.history.size for s in shoppers])
-    bought_at = _ends([s.bought.size for s in shoppers])
-    now_ms = np.array([s.now_ms for s in shoppers], dtype=np.int64)
-    times_ms = _flat([s.times_ms for s in shoppers], np.int64)
-    count = _flat([s.bought_count for s in shoppers], np.float32)
-    decayed = _flat([s.bought_decayed for s in shoppers], np.float32)
-    longest = int(np.diff(history_at).max())
-    return Crowd(
-        now_ms=now_ms,
-        most_strange=max(len(s.strange) for s in shoppers),
-        longest=max(longest, int(np.diff(bought_at).max())),
-        logarithm=np.log1p(np.arange(longest + 1)).astype(np.float32),
-        history_at=history_at,
-        history=_flat([s.history for s in shoppers], np.int32),
-        types=_flat([s.types for s in shoppers], np.int32),
-        times_ms=times_ms,
-        faded=gather.faded(np.append(np.repeat(now_ms, np.diff(history_at)), 0) - times_ms),
-        cart_at=_ends([s.cart.size for s in shoppers]),
-        cart=_flat([s.cart for s in shoppers], np.int32),
-        bought_at=bought_at,
-        bought=_flat([s.bought for s in shoppers], np.int32),
-        bought_ms=_flat([s.bought_ms for s in shoppers], np.int64),
-        bought_count=count,
-        log_count=np.log1p(count),
-        decayed=decayed,
-        log_decayed=np.log1p(decayed),
-        habit=gather.habit(decayed, count),
-        due=_flat([s.bought_due for s in shoppers], np.float32),
-        recency=_flat([s.bought_recency for s in shoppers], np.float32),
+def derive(crowd: Crowd) -> Derived:
+    """For the shoppers of one batch."""
+    events = np.diff(crowd.history_at)
+    return Derived(
+        logarithm=np.log1p(np.arange(int(events.max(initial=0)) + 1)).astype(np.float32),
+        faded=gather.faded(np.repeat(crowd.now_ms, events) - crowd.times_ms),
+        log_count=np.log1p(crowd.bought_count),
+        log_decayed=np.log1p(crowd.bought_decayed),
+        habit=gather.habit(crowd.bought_decayed, crowd.bought_count),
     )
 
 
@@ -164,11 +122,3 @@ def _stan_tables(options: Stan, sessions: SessionIndex) -> StanTables:
 
 def _heard(falling: DoubleArray) -> DoubleArray:
     return falling[falling >= LEAST]
-
-
-def _ends(sizes: list[int]) -> LongArray:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-
-
-def _flat(arrays: list[npt.NDArray[T]], kind: type[T]) -> npt.NDArray[T]:
-    return np.concatenate([*arrays, np.zeros(1, kind)])

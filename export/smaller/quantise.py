@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from endcap.batches import Batch
-from endcap.bundle import FILES, Bundle, load_bundle, write_bundle, write_manifest
+from endcap.bundle import FILES, STAGE_FILES, Bundle, load_bundle, write_bundle, write_manifest
 from endcap.errors import BundleError
 from endcap.export.data.interactions import Cases, DataSet, Split
 from endcap.export.evaluate import ranker_of
@@ -81,9 +81,11 @@ def some_of(cases: Cases, questions: int, seed: int) -> Cases:
 
 
 def contestant(bundle: Bundle, data: DataSet, progress: Progress) -> Contestant:
-    """The bundle as one side; its graph counts as it is, whatever the manifest says of it."""
+    """The bundle as one side, by its whole graph, which counts as it is, whatever the manifest says
+    of it."""
     beside = sum(e.bytes for name, e in bundle.manifest.files.items() if name != "model.onnx")
-    return Contestant(ranker_of(bundle, data, progress), beside + len(bundle.model))
+    whole = ranker_of(bundle, data, progress)._replace(stages=None)
+    return Contestant(whole, beside + len(bundle.model))
 
 
 def _in_int8(bundle: Bundle, data: DataSet, split: Split, options: Quantising) -> bytes:
@@ -96,7 +98,7 @@ def _in_int8(bundle: Bundle, data: DataSet, split: Split, options: Quantising) -
 def _batches(bundle: Bundle, data: DataSet, cases: Cases) -> list[Batch]:
     vocabulary = Vocabulary(data.items, bundle.items)
     length = bundle.manifest.max_length
-    return [each.batch for each in batches(cases, vocabulary, bundle.generators, length)]
+    return [each.batch() for each in batches(cases, vocabulary, bundle.generators, length)]
 
 
 def _write(
@@ -121,7 +123,9 @@ def _write(
         },
     )
     written = write_bundle(out, manifest, bundle.items, bundle.generators, smaller.model)
-    beside = {name: e for name, e in bundle.manifest.files.items() if name not in FILES}
+    beside = {
+        name: e for name, e in bundle.manifest.files.items() if name not in (*FILES, *STAGE_FILES)
+    }
     for name in beside:
         shutil.copyfile(source / name, out / name)
     if beside:

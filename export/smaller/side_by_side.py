@@ -113,4 +113,4 @@ def _some_batches(ranker: GraphRanker, cases: Cases) -> list[Batch]:
     some = cases.take(np.arange(min(cases.size, _BATCHES * 256)))
     vocabulary = Vocabulary(ranker.items, ranker.bundle_items)
     made = batches(some, vocabulary, ranker.generators, ranker.length)
-    return [asked.batch for asked in islice(made, _BATCHES)]
+    return [asked.batch() for asked in islice(made, _BATCHES)]

@@ -1,5 +1,6 @@
 """Learn from a small shop whose habits are known, export by Optimum, and serve the graph."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from endcap.batches import Batch
 from endcap.bundle import Bundle, write_bundle
 from endcap.candidates import CONTEXT, FEATURES
-from endcap.errors import EndcapError
+from endcap.errors import BundleError, EndcapError
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 
@@ -22,6 +23,7 @@ from endcap.export.data.protocols import split  # noqa: E402
 from endcap.export.encoder import SessionEncoder  # noqa: E402
 from endcap.export.evaluate import evaluate, ranker_of, train  # noqa: E402
 from endcap.export.fit_encoder import fit_encoder  # noqa: E402
+from endcap.export.from_graph import model_of  # noqa: E402
 from endcap.export.graph_ranker import timed_slates  # noqa: E402
 from endcap.export.learn import learn  # noqa: E402
 from endcap.export.line_up import Rivals  # noqa: E402
@@ -29,11 +31,11 @@ from endcap.export.onnx_graph import (  # noqa: E402
     TOLERANCE,
     export_onnx,
     largest_difference,
-    onnx_scorer,
 )
 from endcap.export.opponents.tuning import Budget  # noqa: E402
-from endcap.export.questions import Vocabulary, batches  # noqa: E402
+from endcap.export.questions import Asked, Vocabulary, batches  # noqa: E402
 from endcap.export.sampled_softmax import Negatives  # noqa: E402
+from endcap.export.stages import export_stages, largest_difference_of_stages  # noqa: E402
 from endcap.serving.onnx_session import OnnxScorer  # noqa: E402
 
 pytestmark = pytest.mark.models
@@ -96,11 +98,48 @@ def test_a_finished_bundle_is_replaced_with_a_word_and_without_the_words_of_befo
 
 def test_what_is_evaluated_is_what_is_served(data: DataSet, parts: Split, bundle: Bundle) -> None:
     served = OnnxScorer(bundle, threads=1)
-    evaluated = onnx_scorer(bundle.model)
-    for batch in _some_batches(data, parts, bundle):
-        ours, theirs = served.score(batch), evaluated(batch)
-        np.testing.assert_array_equal(ours.ids, theirs.ids)
-        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-5, atol=1e-5)
+    assert served.path == "staged"
+    ranker = ranker_of(bundle, data, Quiet())
+    slates = ranker.slates(parts.test)
+    for asked in _asked(data, parts, bundle):
+        scored = served.score(asked.crowd, asked.gathered)
+        for row in range(asked.crowd.size):
+            own = scored.row(row)
+            best = own.ids[np.argsort(-own.scores, kind="stable")[:20]]
+            assert slates[asked.rows[row]].tolist() == best.tolist()
+
+
+def test_the_stages_and_the_whole_graph_give_the_same_scores(
+    data: DataSet, parts: Split, bundle: Bundle
+) -> None:
+    staged = OnnxScorer(bundle, threads=1)
+    whole = OnnxScorer(bundle._replace(stages=None), threads=1)
+    assert (staged.path, whole.path) == ("staged", "whole")
+    for asked in _asked(data, parts, bundle):
+        ours = staged.score(asked.crowd, asked.gathered)
+        theirs = whole.score(asked.crowd, asked.gathered)
+        for row in range(asked.crowd.size):
+            expected = dict(zip(*(each.tolist() for each in theirs.row(row)), strict=True))
+            found = dict(zip(*(each.tolist() for each in ours.row(row)), strict=True))
+            assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_stages_of_another_model_are_refused(data: DataSet, parts: Split, bundle: Bundle) -> None:
+    one, other = model_of(bundle), _untrained()
+    assert bundle.stages is not None
+    with pytest.raises(EndcapError, match="differs from torch"):
+        largest_difference_of_stages(
+            one,
+            export_stages(other)._replace(table=bundle.stages.table),
+            bundle.generators,
+            list(_asked(data, parts, bundle)),
+        )
+
+
+def test_the_weights_come_back_from_the_graph(bundle: Bundle) -> None:
+    assert export_onnx(model_of(bundle)) == bundle.model
+    with pytest.raises(BundleError, match="cannot be read back"):
+        model_of(bundle._replace(model=export_onnx(_untrained())))
 
 
 def test_a_bundle_of_another_vocabulary_answers_by_item_id(
@@ -206,9 +245,9 @@ def test_what_training_never_met_is_no_negative_and_lies_nowhere(
     assert torch.nonzero(lengths).squeeze(1).tolist() == met.tolist()
 
 
-def _some_batches(data: DataSet, parts: Split, bundle: Bundle) -> list[Batch]:
+def _asked(data: DataSet, parts: Split, bundle: Bundle) -> Iterator[Asked]:
     vocabulary = Vocabulary(data.items, bundle.items)
-    return [each.batch for each in batches(parts.test, vocabulary, bundle.generators, 20)]
+    return batches(parts.test, vocabulary, bundle.generators, bundle.manifest.max_length)
 
 
 def _encoder(n_items: int) -> SessionEncoder:

@@ -93,9 +93,9 @@ def test_the_item_table_is_kept_once_and_in_int8_and_ids_stay_int64(
     as_large = [t for t in model.graph.initializer if int(np.prod(t.dims)) == table_size]
     assert [t.data_type for t in as_large] == [onnx.TensorProto.INT8]
     vocabulary = Vocabulary(data.items, bundle.items)
-    batch = next(batches(parts.test, vocabulary, bundle.generators, 20)).batch
-    scored = OnnxScorer(bundle, threads=1).score(batch)
-    assert scored.ids.dtype == np.int64
+    asked = next(batches(parts.test, vocabulary, bundle.generators, 20))
+    scored = OnnxScorer(bundle, threads=1).score(asked.crowd, asked.gathered)
+    assert set(scored.ids.tolist()) <= set(range(1, len(bundle.items) + 1))
     assert scored.scores.dtype == np.float32
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from endcap.batches import ScoredRow, make_batch
 from endcap.bundle import FILES, load_bundle
 from endcap.candidates import CONTEXT, FEATURES
 from endcap.catalogue import CatalogueItem
@@ -14,6 +13,7 @@ from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
 from endcap.events import Event, EventItem, EventType
 from endcap.policy import Policy, make_slate
+from endcap.scoring import ScoredRow
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
 from endcap.sessions import Act, Session, act_of, fold, fold_acts
@@ -70,9 +70,9 @@ def test_a_slate_keeps_the_policy_and_explains_itself() -> None:
                 )
             ),
         )
-    shopper = bundle.shopper(session, 2)
-    found = bundle.gatherer.gather([shopper])
-    scored = scorer.score(make_batch([shopper], found, bundle.manifest.max_length)).row(0)
+    crowd = bundle.crowd([session])
+    found = bundle.gatherer.gather(crowd)
+    scored = scorer.score(crowd, found).row(0)
     policy = Policy()
     slate = make_slate(session, found.of(0), scored, bundle.item, policy, 2)
     ids = [item.id for item in slate]
@@ -107,7 +107,7 @@ def test_what_the_bundle_never_met_is_shown_to_the_shopper_who_did_while_it_is_s
 
 def test_items_of_no_known_category_are_not_taken_for_one_category() -> None:
     bundle = load_bundle(COMMITTED)
-    found = bundle.gatherer.gather([bundle.shopper(Session("new"), 1)]).of(0)
+    found = bundle.gatherer.gather(bundle.crowd([Session("new")])).of(0)
     scored = ScoredRow(
         found.ids.astype(np.int64), np.arange(found.ids.size, 0, -1, dtype=np.float32)
     )
@@ -132,11 +132,11 @@ def test_scores_do_not_depend_on_the_rest_of_the_batch() -> None:
             items=(EventItem(bundle.items[number * 7].item_id),),
         )
         sessions.append(fold(sessions[-1], act_of(event)))
-    shoppers = [bundle.shopper(s, 100) for s in sessions]
-    together = scorer.score(make_batch(shoppers, bundle.gatherer.gather(shoppers), 50))
-    for row, shopper in enumerate(shoppers):
-        found = bundle.gatherer.gather([shopper])
-        alone = scorer.score(make_batch([shopper], found, 50)).row(0)
+    crowd = bundle.crowd(sessions, [100] * len(sessions))
+    together = scorer.score(crowd, bundle.gatherer.gather(crowd))
+    for row, session in enumerate(sessions):
+        one = bundle.crowd([session], [100])
+        alone = scorer.score(one, bundle.gatherer.gather(one)).row(0)
         beside = together.row(row)
         expected = dict(zip(beside.ids.tolist(), beside.scores.tolist(), strict=True))
         for item, score in zip(alone.ids.tolist(), alone.scores.tolist(), strict=True):

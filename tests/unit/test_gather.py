@@ -10,6 +10,7 @@ from endcap.candidates import (
     GENERATED,
     Gatherer,
     gather_candidates,
+    make_crowd,
     shopper_from_session,
 )
 from endcap.candidates.gather import MAX_CANDIDATES
@@ -129,7 +130,8 @@ def test_an_item_that_the_model_never_met_may_be_wanted_again(generators: Genera
         shopper_from_session(session_of((5, VIEW, "i2")), INDEX_OF, HOUR_MS, N_ITEMS), generators
     )
     assert found.ids[:-1].tolist() == without.ids.tolist()
-    batch = make_batch([shopper], Gatherer(generators).gather([shopper]), max_length=5)
+    crowd = make_crowd([session], [HOUR_MS], INDEX_OF, N_ITEMS)
+    batch = make_batch(crowd, Gatherer(generators).gather(crowd), max_length=5)
     assert batch.item_ids.tolist() == [[2]]
 
 
@@ -178,8 +180,8 @@ def test_a_batch_is_padded_on_the_left_and_knows_the_gaps(generators: Generators
         session_of((5, VIEW, "i4")),
         Session("nobody"),
     ]
-    shoppers = [shopper_from_session(each, INDEX_OF, DAY_MS, N_ITEMS) for each in sessions]
-    batch = make_batch(shoppers, Gatherer(generators).gather(shoppers), max_length=2)
+    crowd = make_crowd(sessions, [DAY_MS] * 3, INDEX_OF, N_ITEMS)
+    batch = make_batch(crowd, Gatherer(generators).gather(crowd), max_length=2)
     assert batch.item_ids.tolist() == [[2, 3], [0, 4], [0, 0]]
     assert batch.event_types.tolist() == [[VIEW, ADD], [0, VIEW], [0, 0]]
     expected = gap_steps(np.array([23 * HOUR_MS]))[0]

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from endcap.candidates import Gatherer, Shopper, gather_candidates, shopper_from_session
+from endcap.candidates import Crowd, Gatherer, gather_candidates, make_crowd
 from endcap.candidates.gatherer import IS_BUILT
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
@@ -34,13 +34,12 @@ def shop(seed: int, events: int = 9000) -> Generators:
     return decode_generators(encode_generators(built))
 
 
-def shoppers(seed: int, count: int) -> list[Shopper]:
+def crowd(seed: int, count: int, only: int | None = None) -> Crowd:
     """From nobody known to two hundred events, some with items that the model never met."""
     rng = np.random.default_rng(seed)
-    found = []
+    sessions, now_ms = [], []
     for number in range(count):
         size = int(200 * rng.random() ** 3) if number else 0
-        at = np.sort(rng.integers(0, 120 * DAY_MS, size))
         session = fold_acts(
             Session(f"u{number}"),
             [
@@ -50,34 +49,38 @@ def shoppers(seed: int, count: int) -> list[Shopper]:
                     b"",
                     tuple(f"i{int(N_ITEMS * 1.1 * rng.random() ** 2) + 1}" for _ in range(3)),
                 )
-                for when in at
+                for when in np.sort(rng.integers(0, 120 * DAY_MS, size))
             ],
         )
-        now_ms = session.updated_ms + int(rng.integers(0, 9 * DAY_MS))
-        found.append(shopper_from_session(session, NAMES, now_ms, N_ITEMS))
-    return found
+        sessions.append(session)
+        now_ms.append(session.updated_ms + int(rng.integers(0, 9 * DAY_MS)))
+    if only is not None:
+        sessions, now_ms = [sessions[only]], [now_ms[only]]
+    return make_crowd(sessions, now_ms, NAMES, N_ITEMS)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_both_paths_find_the_same_and_say_the_same_of_it(seed: int) -> None:
-    generators, asked = shop(seed), shoppers(seed + 100, 60)
+    generators, asked = shop(seed), crowd(seed + 100, 60)
     found = Gatherer(generators, natively=True).gather(asked)
     plain = Gatherer(generators, natively=False).gather(asked)
-    assert max(len(shopper.strange) for shopper in asked) > 0
+    assert max(map(len, asked.strange)) > 0
     for name, ours, theirs in zip(plain._fields, found, plain, strict=True):
         assert np.array_equal(ours, theirs), name
 
 
 def test_a_batch_says_of_each_what_the_shopper_alone_is_told() -> None:
-    generators, asked = shop(7), shoppers(8, 40)
+    generators = shop(7)
     gatherer = Gatherer(generators, natively=True)
-    together = gatherer.gather(asked)
-    for row in np.random.default_rng(0).permutation(len(asked)).tolist():
-        alone, of_batch = gather_candidates(asked[row], generators), together.of(row)
-        again = gatherer.gather([asked[row]]).of(0)
-        for one, other, third in zip(alone, of_batch, again, strict=True):
-            assert np.array_equal(one, other)
-            assert np.array_equal(one, third)
+    together = gatherer.gather(crowd(8, 30))
+    for row in range(30):
+        one = crowd(8, 30, only=row)
+        alone = gather_candidates(one.shopper(0), generators)
+        for plain, of_batch, again in zip(
+            alone, together.of(row), gatherer.gather(one).of(0), strict=True
+        ):
+            assert np.array_equal(plain, of_batch)
+            assert np.array_equal(plain, again)
 
 
 def test_a_shop_without_a_session_shows_nothing_but_what_the_shopper_met() -> None:
@@ -85,17 +88,18 @@ def test_a_shop_without_a_session_shows_nothing_but_what_the_shopper_met() -> No
     empty = build_generators(
         nothing, nothing, nothing, nothing.astype(np.int64), N_ITEMS, GeneratorOptions(keep=5)
     )
-    asked = shoppers(9, 20)
+    asked = crowd(9, 20)
     found = Gatherer(empty, natively=True).gather(asked)
-    for row, shopper in enumerate(asked):
+    for row in range(asked.size):
+        shopper = asked.shopper(row)
         known = set(shopper.history.tolist()) | set(shopper.bought.tolist())
         assert set(found.of(row).ids.tolist()) <= known
         assert np.array_equal(found.of(row).features, gather_candidates(shopper, empty).features)
 
 
 def test_threads_that_ask_at_once_wait_for_one_another() -> None:
-    gatherer, asked = Gatherer(shop(10), natively=True), shoppers(11, 60)
-    groups = [asked[at : at + 6] for at in range(0, 60, 6)] * 4
+    gatherer = Gatherer(shop(10), natively=True)
+    groups = [crowd(seed, 6) for seed in range(10)] * 4
     alone = [gatherer.gather(group) for group in groups]
     with ThreadPoolExecutor(4) as pool:
         for one, other in zip(alone, pool.map(gatherer.gather, groups), strict=True):
@@ -103,6 +107,6 @@ def test_threads_that_ask_at_once_wait_for_one_another() -> None:
 
 
 def test_nobody_asked_is_no_candidate() -> None:
-    found = Gatherer(shop(12), natively=True).gather([])
+    found = Gatherer(shop(12), natively=True).gather(make_crowd([], [], NAMES, N_ITEMS))
     assert found.ids.size == 0
     assert found.offsets.tolist() == [0]
