@@ -42,6 +42,9 @@ class Source(NamedTuple):
         list[str] | None, typer.Option(help="addtocart=add_to_cart; pdp=ignore.")
     ] = None
     items: Annotated[Path | None, typer.Option(help="A file of items with their titles.")] = None
+    items_column: Annotated[
+        list[str] | None, typer.Option(help="What --items calls ours: title=name; item_id=sku.")
+    ] = None
     validation_from: Annotated[
         datetime | None, typer.Option(help="For time: where validation begins.")
     ] = None
@@ -94,7 +97,10 @@ def read_data(source: Source, out: Path, bars: Bars) -> Asked:
         _pairs("--column", source.column),
         _pairs("--event-type", source.event_type),
         source.items,
+        _pairs("--items-column", source.items_column),
     )
+    if form.item_columns and form.items is None:
+        raise EndcapError("--items-column speaks of a file of items: give it by --items FILE.")
     how = protocol_for(format_, source.protocol)
     data = read(source.data, format_, form, out / "data")
     parts = split(data, how, cuts_at(source.validation_from, source.test_from))

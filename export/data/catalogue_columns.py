@@ -1,6 +1,6 @@
 """What a shop sells, from its events and, where there is one, a file of its items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +9,7 @@ from endcap.catalogue import CatalogueItem
 from endcap.export.data.refusals import Fault, refuse_bad_rows
 from endcap.export.data.tables import open_table, reading, text_of
 
+ITEMS_OPTION = "--items-column"
 _TEXTS = ("title", "category", "department")
 
 
@@ -23,14 +24,14 @@ def items_met(events: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     return events.group_by("item_id").agg(newest).collect(engine="streaming")
 
 
-def items_of_file(path: Path) -> pl.DataFrame:
+def items_of_file(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     """One row an item of a file with `item_id` and what it has of title, category, department and
-    price; CSV or Parquet.
+    price; CSV or Parquet. `columns`: what the file calls them, as `open_table` takes it.
 
     Raises:
         DataError: no such file or column, or a row without an id, of a bad price, or met before.
     """
-    table = open_table(path, ("item_id",), (*_TEXTS, "price"), {})
+    table = open_table(path, ("item_id",), (*_TEXTS, "price"), columns, ITEMS_OPTION)
     with reading(table.files):
         rows = table.frame.collect(engine="streaming")
     kinds = rows.schema

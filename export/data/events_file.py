@@ -36,11 +36,13 @@ class EventForm(NamedTuple):
     `columns`: its names for ours ({"user_id": "visitorid"}; "=purchase" is a value for all rows).
     `event_types`: its names for ours ({"pdp": "view_item"}; "ignore" leaves such events out).
     `items`: a file of items, with `item_id` and what it has of title, category, department, price.
+    `item_columns`: its names for ours, as `columns` has the events' ({"title": "name"}).
     """
 
     columns: Mapping[str, str] = MappingProxyType({})
     event_types: Mapping[str, str] = MappingProxyType({})
     items: Path | None = None
+    item_columns: Mapping[str, str] = MappingProxyType({})
 
 
 def read_events(
@@ -63,7 +65,7 @@ def read_events(
     """
     table = open_table(path, REQUIRED, OPTIONAL, form.columns)
     codes = event_codes(form.event_types)
-    sold = None if form.items is None else items_of_file(form.items)
+    sold = None if form.items is None else items_of_file(form.items, form.item_columns)
     on_disk = table.text_bytes > memory_bytes
     with _held(table, folder if on_disk else None) as rows:
         held = _with_types(rows, codes)

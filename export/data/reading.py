@@ -34,8 +34,8 @@ def read(path: Path, format_: str, form: EventForm, folder: Path) -> DataSet:
         raise DataError(f"There is no format {format_!r}; known: {', '.join(FORMATS)}.")
     if format_ != "events" and form != EventForm():
         raise DataError(
-            f"The format {format_} has its own columns: --column, --event-type and --items "
-            "belong to events files."
+            f"The format {format_} has its own columns: --column, --event-type, --items and "
+            "--items-column belong to events files."
         )
     match format_:
         case "sr-gnn":

@@ -104,7 +104,7 @@ def test_a_column_of_lists_is_refused_by_its_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "reason"),
     [
-        (EventForm({"colour": "red"}), "no column 'colour' to map; those are user_id"),
+        (EventForm({"colour": "red"}), "no column 'colour' to map. Those are user_id"),
         (EventForm({"price": "euro"}), "no column 'euro' for price"),
         (EventForm(event_types={"pdp": "look"}), "'look' is no type; known are view_item"),
     ],
@@ -144,6 +144,26 @@ def test_a_bad_file_of_items_is_refused(tmp_path: Path, text: str, reason: str) 
     items.write_text(text)
 
     assert reason in refused(tmp_path / "shop.csv", GOOD, EventForm(items=items))
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({}, "no column 'item_id' for item_id; it has sku, name, cost; say which it is by"),
+        ({}, "--items-column item_id=sku"),
+        ({"item_id": "sku", "title": "nmae"}, "--items-column title=name"),
+        ({"item_id": "sku", "titel": "name"}, "no column 'titel' to map. Did you mean title?"),
+    ],
+)
+def test_other_columns_of_a_file_of_items_are_refused_with_the_option_that_maps_them(
+    tmp_path: Path, columns: dict[str, str], reason: str
+) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("sku,name,cost\nmilk,Milk,1\n")
+
+    message = refused(tmp_path / "shop.csv", GOOD, EventForm(items=items, item_columns=columns))
+    assert reason in message
+    assert "--column" not in message
 
 
 @pytest.mark.parametrize(
