@@ -14,6 +14,7 @@ from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 
 if TYPE_CHECKING:
+    from endcap.export.data.events_file import EventForm
     from endcap.export.data.interactions import DataSet, Split
 
 
@@ -74,10 +75,11 @@ def reads_data(command: Callable[Concatenate[Source, ...], None]) -> Callable[..
 
 
 class Asked(NamedTuple):
-    """A data set, divided."""
+    """A data set, divided; `form`: how its files were read."""
 
     data: "DataSet"
     split: "Split"
+    form: "EventForm"
 
 
 def read_data(source: Source, out: Path, bars: Bars) -> Asked:
@@ -108,7 +110,7 @@ def read_data(source: Source, out: Path, bars: Bars) -> Asked:
         f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "
         f"{parts.validation.size:,} questions for validation, {parts.test.size:,} for the test"
     )
-    return Asked(data, parts)
+    return Asked(data, parts, form)
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

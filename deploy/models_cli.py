@@ -79,7 +79,7 @@ def train(
         if not ranks.leads:
             needed.train_along(asked.data, asked.split, chosen, out, bars, where)
             return
-        maker = words_for(asked.data, Wording(encoder, language, words), bars)
+        maker = words_for(asked.data, asked.form, Wording(encoder, language, words), bars)
         trained = needed.train(
             *(asked.data, asked.split, chosen, out, this_command(), bars),
             where=where,
@@ -152,7 +152,7 @@ def evaluate(
             if not ranks.leads:
                 needed.train_along(asked.data, asked.split, chosen, out, bars, where)
                 return
-            maker = words_for(asked.data, Wording(encoder, language, words), bars)
+            maker = words_for(asked.data, asked.form, Wording(encoder, language, words), bars)
             loaded, learned, answers = needed.train(
                 *(asked.data, asked.split, chosen, out, this_command(), bars),
                 where=where,

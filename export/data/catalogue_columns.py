@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 
 from endcap.catalogue import CatalogueItem
+from endcap.errors import DataError
 from endcap.export.data.refusals import Fault, refuse_bad_rows
 from endcap.export.data.tables import open_table, reading, text_of
 
@@ -52,6 +53,15 @@ def items_of_file(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
         faults["price"] = bad_number("price", "Leave the price empty where it is not known.")
     refuse_bad_rows(rows.lazy(), table, faults)
     return rows.select(*named, *price)
+
+
+def why_untitled(path: Path, columns: Mapping[str, str]) -> str:
+    """What a file of items lacks, and what to do, where none of its items has a title."""
+    try:
+        open_table(path, ("item_id", "title"), (), columns, ITEMS_OPTION)
+    except DataError as error:
+        return str(error)
+    return f"{path} has no word in its column {columns.get('title', 'title')!r}."
 
 
 def bad_number(name: str, advice: str) -> Fault:

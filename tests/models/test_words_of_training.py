@@ -28,9 +28,11 @@ pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[expor
 
 from aisle_shop import OPTIONS, Quiet
 from aisle_shop import shop as aisle_shop
+from shop_files import PLAIN
 from tiny_encoder import tiny_bert
 
 from endcap.deploy.words_options import Wording, words_for
+from endcap.export.data.events_file import EventForm
 from endcap.export.data.interactions import DataSet
 from endcap.export.options_file import store_options
 from endcap.export.text.make_words import words_as_in
@@ -126,22 +128,42 @@ def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, s
 
 def test_without_titles_or_without_the_wish_there_are_no_words() -> None:
     said = Quiet()
-    assert words_for(_untitled(), Wording(None, "en", True), said) is None
+    assert words_for(_untitled(), PLAIN, Wording(None, "en", True), said) is None
     assert not said.said
-    assert words_for(_titled("Milk"), Wording(None, "en", False), said) is None
+    assert words_for(_titled("Milk"), PLAIN, Wording(None, "en", False), said) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "says"),
+    [
+        ("item_id,name\nmilk,Milk\n", {}, "no column 'title' for title; it has item_id, name; say"),
+        ("item_id,name\nmilk,Milk\n", {}, "--items-column title=name"),
+        ("item_id,name\nmilk,\n", {"title": "name"}, "has no word in its column 'name'"),
+    ],
+)
+def test_a_file_of_items_without_titles_is_told_so(
+    tmp_path: Path, text: str, columns: dict[str, str], says: str
+) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text(text)
+    form = EventForm(items=items, item_columns=columns)
+    said = Quiet()
+    assert words_for(_untitled(), form, Wording(None, "en", True), said) is None
+    assert "there will be no words" in said.said[0]
+    assert says in said.said[0]
 
 
 def test_an_encoder_that_has_nothing_to_read_is_told_so(trained: Trained) -> None:
     said = Quiet()
-    assert words_for(_untitled(), Wording(trained.encoder, "en", True), said) is None
+    assert words_for(_untitled(), PLAIN, Wording(trained.encoder, "en", True), said) is None
     assert "no item has a title" in said.said[0]
 
 
 def test_an_encoder_that_is_not_wanted_or_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--no-words"):
-        words_for(_titled("Milk"), Wording(tmp_path, "en", False), Quiet())
+        words_for(_titled("Milk"), PLAIN, Wording(tmp_path, "en", False), Quiet())
     with pytest.raises(DataError, match=r"no config\.json"):
-        words_for(_titled("Milk"), Wording(tmp_path, "en", True), Quiet())
+        words_for(_titled("Milk"), PLAIN, Wording(tmp_path, "en", True), Quiet())
 
 
 def test_a_student_s_bundle_takes_the_words_of_its_teacher(
