@@ -10,7 +10,7 @@ import typer
 
 from endcap.bundle import Bundle, load_bundle
 from endcap.deploy.printed import Json, screen
-from endcap.deploy.settings import load_settings
+from endcap.deploy.settings import DEMO_BUNDLE, load_settings
 from endcap.errors import EndcapError
 from endcap.events import EventType
 from endcap.lists import RecommendationList
@@ -49,6 +49,8 @@ def recommend(
         raise EndcapError('Say what was bought ("milk and eggs") or give --items A,B, not both.')
     folder = load_settings(bundle=bundle).bundle
     model = load_bundle(folder)
+    if bundle is None:
+        screen.print(_who_answers(folder, model), markup=False, highlight=False, soft_wrap=True)
     if items:
         chosen = _by_id(items, model)
         understood = Understood((), ())
@@ -62,6 +64,12 @@ def recommend(
         _show(understood, ready, model)
     if not chosen:
         raise EndcapError(_nothing(understood, model))
+
+
+def _who_answers(folder: Path, model: Bundle) -> str:
+    which = "The demo's bundle" if folder == DEMO_BUNDLE else f"The bundle in {folder}"
+    name = model.manifest.name
+    return f"{which} answers ({name}); --bundle FOLDER or ENDCAP_BUNDLE names another."
 
 
 def _index(folder: Path, model: Bundle, encoder: Path | None) -> TextIndex:

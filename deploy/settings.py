@@ -20,6 +20,7 @@ from endcap.errors import SettingsError
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
+DEMO_BUNDLE = BUNDLES / "completejourney"
 _PREFIX = "ENDCAP_"
 _NOT_SETTINGS = {"ENDCAP_DATA"}
 """Read by the tests and benchmarks alone."""
@@ -36,7 +37,7 @@ class Settings(BaseSettings):
     generation: int = Field(default=1, ge=1, le=4096)
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
-    bundle: Path = BUNDLES / "completejourney"
+    bundle: Path = DEMO_BUNDLE
     provider: Literal["cpu", "cuda"] = "cpu"
     inference_threads: int = Field(default=1, ge=0)
     http_host: str = "127.0.0.1"
