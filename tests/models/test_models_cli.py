@@ -8,6 +8,7 @@ from aisle_clicks import write_clicks
 from command_line import endcap
 
 from endcap.bundle import load_bundle
+from endcap.deploy.settings import DEMO_BUNDLE
 
 pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
 pytestmark = pytest.mark.models
@@ -44,12 +45,13 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     assert "co-visitation" in (tmp_path / "page" / "report.html").read_text()
 
     again = endcap(
-        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--out", "kept", "--json"),
+        *("evaluate", str(clicks), *mapped, "--bundle", "kept", "--json"),
         *("--opponents", "co-visitation,pop", "--trials", "2"),
         cwd=tmp_path,
     )
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("as an earlier run tuned it") == 2
+    assert not (tmp_path / "runs").exists()
     table = json.loads(again.stdout)
     assert table["metrics"] == found["metrics"]
     assert table["opponents"] == found["opponents"]
@@ -69,6 +71,14 @@ def test_a_file_with_other_columns_is_refused_with_what_to_do(clicks: Path, tmp_
     assert "user_id" in done.stderr
     assert "--column" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_opponents_answers_are_not_put_into_the_installed_bundle(
+    clicks: Path, tmp_path: Path
+) -> None:
+    done = endcap("evaluate", str(clicks), "--bundle", str(DEMO_BUNDLE), cwd=tmp_path)
+    assert done.returncode == 1
+    assert "by --out" in " ".join(done.stderr.split())
 
 
 def test_an_unknown_opponent_is_named_before_anything_is_read(tmp_path: Path) -> None:
