@@ -38,6 +38,8 @@ def test_one_command_trains_compares_reports_and_keeps_the_bundle(
     assert found["metrics"]["hr_at_10"] > found["opponents"]["pop"]["hr_at_10"]
     assert found["seconds_to_train"] > 0
     assert found["users_per_s"] > 0
+    files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+    assert {file.stat().st_mode for file in files} == {clicks.stat().st_mode}
     bundle = load_bundle(tmp_path / "kept")
     assert bundle.manifest.vocabulary_size == 120
     assert bundle.manifest.command.startswith("endcap evaluate")
