@@ -1,6 +1,5 @@
 """`endcap recommend`: a list from words, or from item ids, by the path that serves shoppers."""
 
-import difflib
 import json
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ from endcap.deploy.settings import DEMO_BUNDLE, load_settings
 from endcap.errors import EndcapError
 from endcap.events import EventType
 from endcap.lists import RecommendationList
+from endcap.near_names import nearest_names
 from endcap.policy import Policy
 from endcap.sessions import Act, Session, fold_acts
 from endcap.text import (
@@ -100,7 +100,7 @@ def _by_id(items: str, model: Bundle) -> list[int]:
 
 
 def _unknown(name: str, model: Bundle) -> str:
-    near = difflib.get_close_matches(name, model.index_of, n=3, cutoff=0.5)
+    near = nearest_names(name, model.index_of, most=3)
     shown = ", ".join(f"{i} ({model.item(model.index_of[i]).title})" for i in near)
     return f"The item {name} is not in this bundle. " + (
         f"The nearest ids: {shown}." if near else "No id is near to it; try its name instead."

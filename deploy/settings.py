@@ -1,6 +1,5 @@
 """One typed settings object: defaults < endcap.toml < ENDCAP_* environment < flags."""
 
-import difflib
 import os
 import tomllib
 from datetime import datetime
@@ -17,6 +16,7 @@ from pydantic_settings import (
 )
 
 from endcap.errors import SettingsError
+from endcap.near_names import did_you_mean
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
@@ -166,5 +166,4 @@ def _explain(problem: Any) -> str:
 
 
 def _closest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
+    return did_you_mean(name, known) or f" Known: {', '.join(sorted(known))}."

@@ -14,6 +14,7 @@ from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
 from endcap.export.progress import Progress
+from endcap.near_names import did_you_mean
 
 _MANY = 12
 """Trials; with fewer, none is left to luck."""
@@ -132,8 +133,9 @@ def opponent_named(name: str) -> Opponent:
     for opponent in LINE_UP:
         if opponent.name == name:
             return opponent
-    known = ", ".join(opponent.name for opponent in LINE_UP)
-    raise SettingsError(f"There is no opponent {name!r}; known: {known}.")
+    names = [opponent.name for opponent in LINE_UP]
+    near, known = did_you_mean(name, names), ", ".join(names)
+    raise SettingsError(f"There is no opponent {name!r}.{near} Known: {known}.")
 
 
 def _grid(opponent: Opponent, train: Interactions) -> Grid:

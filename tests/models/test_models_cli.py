@@ -83,8 +83,14 @@ def test_opponents_answers_are_not_put_into_the_installed_bundle(
     assert "by --out" in " ".join(done.stderr.split())
 
 
-def test_an_unknown_opponent_is_named_before_anything_is_read(tmp_path: Path) -> None:
-    done = endcap("evaluate", "nowhere.csv", "--opponents", "popp", cwd=tmp_path)
+def test_an_unknown_format_is_answered_with_the_nearest(clicks: Path, tmp_path: Path) -> None:
+    done = endcap("train", str(clicks), "--format", "srgnn", cwd=tmp_path)
     assert done.returncode == 1
-    assert "popp" in done.stderr
-    assert "vmis-knn" in done.stderr
+    assert "There is no format 'srgnn'. Did you mean sr-gnn?" in " ".join(done.stderr.split())
+
+
+def test_an_unknown_opponent_is_named_before_anything_is_read(tmp_path: Path) -> None:
+    done = endcap("evaluate", "nowhere.csv", "--opponents", "vmisknn", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "There is no opponent 'vmisknn'. Did you mean vmis-knn?" in " ".join(done.stderr.split())
+    assert "co-visitation" in done.stderr

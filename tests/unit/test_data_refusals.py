@@ -106,7 +106,10 @@ def test_a_column_of_lists_is_refused_by_its_type(tmp_path: Path) -> None:
     [
         (EventForm({"colour": "red"}), "no column 'colour' to map. Those are user_id"),
         (EventForm({"price": "euro"}), "no column 'euro' for price"),
-        (EventForm(event_types={"pdp": "look"}), "'look' is no type; known are view_item"),
+        (EventForm({"titel": "name"}), "Did you mean title?"),
+        (EventForm({"title": "itemid"}), "say which it is by --column title=ITS_NAME"),
+        (EventForm(event_types={"pdp": "view-item"}), "Did you mean view_item?"),
+        (EventForm(event_types={"pdp": "look"}), "'look' is no type. Known: view_item"),
     ],
 )
 def test_a_mapping_that_fits_nothing_is_refused(
@@ -210,7 +213,9 @@ def test_a_file_that_is_not_of_the_s3rec_form_is_refused(
 
 
 def test_a_format_or_a_mapping_out_of_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no format 'json'; known: events"):
+    with pytest.raises(DataError, match=r"no format 'json'\. Known: events"):
         read(tmp_path, "json", PLAIN, tmp_path)
+    with pytest.raises(DataError, match=r"no format 'srgnn'\. Did you mean sr-gnn\?"):
+        read(tmp_path, "srgnn", PLAIN, tmp_path)
     with pytest.raises(DataError, match="belong to events files"):
         read(tmp_path, "s3rec", EventForm({"user_id": "u"}), tmp_path)
