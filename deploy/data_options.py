@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NamedTuple
 
 import typer
 
+from endcap.counted import counted
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 
@@ -107,8 +108,9 @@ def read_data(source: Source, out: Path, bars: Bars) -> Asked:
     data = read(source.data, format_, form, out / "data")
     parts = split(data, how, cuts_at(source.validation_from, source.test_from))
     bars.say(
-        f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "
-        f"{parts.validation.size:,} questions for validation, {parts.test.size:,} for the test"
+        f"{data.name}: {counted(data.interactions.items.size, 'event')}, "
+        f"{counted(len(data.items), 'item')}; {counted(parts.validation.size, 'question')} for "
+        f"validation, {parts.test.size:,} for the test"
     )
     return Asked(data, parts, form)
 

@@ -45,8 +45,10 @@ def recommend(
 
     Example: endcap recommend "I bought milk, a dozen eggs and some bananas."
     """
-    if bool(words.strip()) == bool(items.strip()):
-        raise EndcapError('Say what was bought ("milk and eggs") or give --items A,B, not both.')
+    if words.strip() and items.strip():
+        raise EndcapError("Words and --items name the items twice: give one of the two.")
+    if not (words.strip() or items.strip()):
+        raise EndcapError('Say what was bought ("milk and eggs"), or give its ids by --items A,B.')
     folder = load_settings(bundle=bundle).bundle
     model = load_bundle(folder)
     if bundle is None:

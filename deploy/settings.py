@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from endcap.counted import counted
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
@@ -87,7 +88,7 @@ class Settings(BaseSettings):
         """An hour that no window holds would count nowhere."""
         shortest = min(info.data.get(name, value) for name in ("trends_window_h", "trends_now_h"))
         if value > shortest:
-            raise ValueError(f"a window of {shortest} hours cannot hop by more")
+            raise ValueError(f"a window of {counted(shortest, 'hour')} cannot hop by more")
         return value
 
     @property

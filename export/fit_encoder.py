@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from endcap.counted import counted
 from endcap.export.checkpoint import Checkpoint, read, restore, store
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
@@ -137,7 +138,7 @@ def _begin(run: _Run, follow: _Follow) -> FitState:
         if held is not None:
             state = restore(held, run.encoder, run.optimiser)
             follow.progress.say(
-                f"going on after epoch {len(state.curve)} and {state.part.step} steps, "
+                f"going on after epoch {len(state.curve)} and {counted(state.part.step, 'step')}, "
                 f"from {follow.checkpoint.path}"
             )
     follow.advance(run, min(len(state.curve), run.options.epochs - 1), state.part.step)

@@ -12,6 +12,7 @@ from endcap.batches import Batch
 from endcap.candidates.generators import GeneratorOptions, Generators, build_generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
+from endcap.counted import counted
 from endcap.errors import EndcapError
 from endcap.export.blend import BlendedRescorer, BlendOptions, popularity_of
 from endcap.export.checkpoint import Halfway
@@ -154,7 +155,8 @@ def fit_transformer(
         refit = msgspec.structs.replace(
             options.fit, epochs=best + 1, patience=best + 1, seed=options.fit.seed + 1
         )
-        progress.say(f"training anew on all that is known before the test: {best + 1} epochs")
+        epochs = counted(best + 1, "epoch")
+        progress.say(f"training anew on all that is known before the test: {epochs}")
         encoder = _untrained(len(items), options.encoder, refit.seed, ranks)
         fit_encoder(
             encoder, split.known, None, refit, progress, last, None, teacher, ranks, "Refit"
@@ -204,7 +206,13 @@ def learn(
         model.know_popularity(placed.shares)
         everything, now = np.ascontiguousarray(placed.shares.T, dtype=np.float32)
         generators = generators._replace(popularity=everything, popularity_now=now)
-        progress.say(f"{placed.rows.size:,} items that no event names are placed by their text")
+        progress.say(
+            counted(
+                placed.rows.size,
+                "item that no event names is placed by its text",
+                "items that no event names are placed by their text",
+            )
+        )
     # As a bundle gives them back: what is evaluated is what is served, to the last digit.
     generators = decode_generators(encode_generators(generators))
     graph = export_onnx(model)

@@ -12,6 +12,7 @@ import polars as pl
 
 from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
+from endcap.counted import counted
 from endcap.errors import DataError
 from endcap.export.data.catalogue_columns import bad_number, catalogue, items_met, items_of_file
 from endcap.export.data.event_names import LEFT_OUT, event_codes
@@ -244,9 +245,9 @@ def _nothing_left(path: Path, n_rows: int, held: pl.LazyFrame) -> str:
         return f"{path} has no row under its header: there is nothing to learn from."
     kinds = held.select(pl.col("event_type").cast(pl.String).unique().sort().head(10)).collect()
     return (
-        f"No event is left of the {n_rows:,} rows of {path}: none is an act upon an item (a "
-        f"view, a cart, a purchase). Its event types are {', '.join(kinds.to_series())}; say what "
-        "they are by --event-type NAME=view_item."
+        f"No event is left of the {counted(n_rows, 'row')} of {path}: none is an act upon an item "
+        f"(a view, a cart, a purchase). Its event types are {', '.join(kinds.to_series())}; say "
+        "what they are by --event-type NAME=view_item."
     )
 
 

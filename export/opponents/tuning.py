@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from endcap.counted import counted
 from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
@@ -110,7 +111,7 @@ def tune(
         trials.append(chosen.trial)
     progress.say(
         f"{name}: HR@20 {chosen.trial.hr_at_20:.4f}, MRR@20 {chosen.trial.mrr_at_20:.4f} on "
-        f"validation, after {len(trials)} trials"
+        f"validation, after {counted(len(trials), 'trial')}"
     )
     return Tuned(name, chosen.trial, tuple(trials), chosen.ranker)
 

@@ -76,7 +76,7 @@ def test_of_several_files_the_bad_one_is_named_with_its_own_row(tmp_path: Path) 
         (GOOD.replace("timestamp", "colour"), "no column 'timestamp' for timestamp; it has user"),
         (HEADER, "has no row under its header"),
         ("", "it is empty"),
-        (f"{HEADER}\nann,,search,1700000000,,,", "No event is left of the 1 rows"),
+        (f"{HEADER}\nann,,search,1700000000,,,", "No event is left of the 1 row of"),
         (f"{HEADER}\n{ROWS[0]}\n".encode() + b"\xff,tea,view,1,,,", "row 2 is not UTF-8"),
         (GOOD.replace(",", ";"), "separated by semicolons; save them with commas"),
     ],

@@ -95,8 +95,8 @@ def test_an_unknown_item_is_named_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "--items"),
-        (("milk", "--items", "1082185"), "--items"),
+        ((), 'Say what was bought ("milk and eggs"), or give its ids by --items A,B.'),
+        (("milk", "--items", "1082185"), "Words and --items name the items twice: give one"),
         (("I would like to have some",), "names no item"),
         (("milk", "--bundle", "nowhere"), "endcap train"),
     ],
