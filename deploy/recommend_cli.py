@@ -57,7 +57,7 @@ def recommend(
         chosen = _by_id(items, model)
         understood = Understood((), ())
     else:
-        understood = find_items(words, _index(folder, model, encoder), model.generators.popularity)
+        understood = find_items(words, _index(folder, model, encoder), model.generators.sold_first)
         chosen = [mention.items[0] for mention in understood.mentions]
     ready = _listed(chosen, model, top) if chosen else None
     if as_json:

@@ -205,7 +205,9 @@ def learn(
         placed = place_unseen(fitted.encoder, popularity_of(generators), seen, items, texts)
         model.know_popularity(placed.shares)
         everything, now = np.ascontiguousarray(placed.shares.T, dtype=np.float32)
-        generators = generators._replace(popularity=everything, popularity_now=now)
+        generators = generators._replace(
+            popularity=everything, popularity_now=now, placed=placed.rows.astype(np.int32)
+        )
         progress.say(
             counted(
                 placed.rows.size,

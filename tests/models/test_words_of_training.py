@@ -41,6 +41,8 @@ pytestmark = pytest.mark.models
 AISLES = ("milk", "bread", "tea", "soap", "rice", "candles")
 OF_AISLE = 20
 NEW = {f"new-{aisle}": f"Goat {aisle}" for aisle in AISLES[:3]}
+RARE = ("milk-rare", "Oat milk")
+LIKE_RARE = ("milk-not-sold", "Oat milk")
 
 
 class Trained(NamedTuple):
@@ -55,13 +57,14 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eighty shoppers who go round one aisle each, and a catalogue with three items that nobody has
-    met: a new kind of milk, of bread and of tea."""
+    """Eighty shoppers who go round one aisle each, and a catalogue with four items that nobody has
+    met: a new kind of milk, of bread, of tea, and a second oat milk beside one that sold once."""
     rng = np.random.default_rng(11)
     folder = tmp_path_factory.mktemp("shop")
     with (folder / "events.csv").open("w", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(["user_id", "item_id", "event_type", "timestamp"])
+        rows.writerow(["s0", RARE[0], "view", 1_700_000_000])
         for shopper in range(80):
             aisle, place = AISLES[shopper % len(AISLES)], int(rng.integers(OF_AISLE))
             at = 1_700_000_000 + shopper * 5000
@@ -74,13 +77,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.writerow(["item_id", "title", "price"])
         for aisle in AISLES:
             rows.writerows([f"{aisle}-{n}", f"Plain {aisle}, {n + 1} oz", 2] for n in range(20))
-        rows.writerows([item, title, 2] for item, title in NEW.items())
+        rows.writerows([item, title, 2] for item, title in (*NEW.items(), RARE, LIKE_RARE))
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained(shop: Path) -> Trained:
-    encoder = tiny_bert(shop / "encoder", ["plain", "goat", *AISLES])
+    encoder = tiny_bert(shop / "encoder", ["plain", "goat", "oat", *AISLES])
     fit = msgspec.structs.replace(OPTIONS.fit, positions=64, epochs=6)
     store_options(shop / "options.json", msgspec.structs.replace(OPTIONS, fit=fit))
     done = _endcap(
@@ -93,8 +96,8 @@ def trained(shop: Path) -> Trained:
 
 
 def test_training_says_how_many_new_items_it_placed(trained: Trained) -> None:
-    assert "3 items that no event names are placed by their text" in trained.said
-    assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW)
+    assert "4 items that no event names are placed by their text" in trained.said
+    assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW) + 2
 
 
 def test_a_new_item_is_near_to_a_shopper_of_its_aisle_alone(trained: Trained) -> None:
@@ -114,6 +117,16 @@ def test_a_new_item_is_named_by_words_and_recommended_from(trained: Trained, sho
     assert told["from"] == ["new-milk"]
     aisles = Counter(item["id"].split("-")[0] for item in told["items"])
     assert aisles["milk"] >= 8, aisles
+
+
+def test_a_word_means_what_has_sold_before_what_is_new(trained: Trained, shop: Path) -> None:
+    popularity = trained.bundle.generators.popularity
+    sold, new = (popularity[trained.bundle.index_of[each[0]]] for each in (RARE, LIKE_RARE))
+    assert new > sold
+    done = _endcap("recommend", "oat milk", "--bundle", "model", "--json", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    named = json.loads(done.stdout)["understood"][0]["items"]
+    assert [each["id"] for each in named] == [RARE[0], LIKE_RARE[0]]
 
 
 def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, shop: Path) -> None:
