@@ -24,6 +24,9 @@ from endcap.export.sampled_softmax import Negatives
 from endcap.export.window_loss import window_loss
 from endcap.export.windows import EpochOfWindows, Window, n_batches
 
+_STOPPING_QUESTIONS = 10_000
+"""Of validation, drawn by chance."""
+
 
 class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How to train. `positions`: events a batch.
@@ -101,6 +104,12 @@ def fit_encoder(
         encoder.load_state_dict(state.weights)
     encoder.eval()
     return state.curve
+
+
+def stopping_questions(validation: Cases, seed: int) -> Cases:
+    """Those of validation that say when the Transformer has trained enough."""
+    asked = np.random.default_rng(seed).permutation(validation.size)[:_STOPPING_QUESTIONS]
+    return validation.take(np.sort(asked))
 
 
 class _Run(NamedTuple):

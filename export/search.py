@@ -24,9 +24,9 @@ from endcap.counted import counted
 from endcap.errors import EndcapError, SettingsError
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
-from endcap.export.fit_encoder import fit_encoder
+from endcap.export.fit_encoder import fit_encoder, stopping_questions
 from endcap.export.fit_state import Epoch
-from endcap.export.learn import LearnOptions, stopping_questions
+from endcap.export.learn_options import LearnOptions
 from endcap.export.options_file import OPTIONS_FILE, store_options
 from endcap.export.progress import Progress
 from endcap.export.ranks import ranks_here

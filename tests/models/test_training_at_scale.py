@@ -28,7 +28,7 @@ from aisle_shop import OPTIONS, Quiet, shop  # noqa: E402
 
 from endcap.export.checkpoint import Halfway  # noqa: E402
 from endcap.export.data.protocols import split  # noqa: E402
-from endcap.export.learn import fit_transformer  # noqa: E402
+from endcap.export.fit_transformer import fit_transformer  # noqa: E402
 from endcap.export.options_file import store_options, with_seed  # noqa: E402
 from endcap.export.ranks import ranks_here  # noqa: E402
 
