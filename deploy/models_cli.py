@@ -133,8 +133,8 @@ def evaluate(
 ) -> None:
     """A table: endcap beside tuned opponents, on questions that nobody has seen.
 
-    What opponents answered is kept in opponents/ in --out, else in the bundle's own folder: called
-    again, it does not tune them anew.
+    Opponents' answers are kept in opponents/ in --out, else in the bundle's own folder.
+    Called again, it does not tune them anew.
 
     Examples:
       endcap evaluate events.parquet --report out
