@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, NamedTuple
 
 import typer
 
+from endcap.counted import counted
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 
 if TYPE_CHECKING:
+    from endcap.export.data.events_file import EventForm
     from endcap.export.data.interactions import DataSet, Split
 
 
@@ -42,6 +44,9 @@ class Source(NamedTuple):
         list[str] | None, typer.Option(help="addtocart=add_to_cart; pdp=ignore.")
     ] = None
     items: Annotated[Path | None, typer.Option(help="A file of items with their titles.")] = None
+    items_column: Annotated[
+        list[str] | None, typer.Option(help="What --items calls ours: title=name; item_id=sku.")
+    ] = None
     validation_from: Annotated[
         datetime | None, typer.Option(help="For time: where validation begins.")
     ] = None
@@ -71,10 +76,11 @@ def reads_data(command: Callable[Concatenate[Source, ...], None]) -> Callable[..
 
 
 class Asked(NamedTuple):
-    """A data set, divided."""
+    """A data set, divided; `form`: how its files were read."""
 
     data: "DataSet"
     split: "Split"
+    form: "EventForm"
 
 
 def read_data(source: Source, out: Path, bars: Bars) -> Asked:
@@ -94,15 +100,19 @@ def read_data(source: Source, out: Path, bars: Bars) -> Asked:
         _pairs("--column", source.column),
         _pairs("--event-type", source.event_type),
         source.items,
+        _pairs("--items-column", source.items_column),
     )
+    if form.item_columns and form.items is None:
+        raise EndcapError("--items-column speaks of a file of items: give it by --items FILE.")
     how = protocol_for(format_, source.protocol)
     data = read(source.data, format_, form, out / "data")
     parts = split(data, how, cuts_at(source.validation_from, source.test_from))
     bars.say(
-        f"{data.name}: {data.interactions.items.size:,} events, {len(data.items):,} items; "
-        f"{parts.validation.size:,} questions for validation, {parts.test.size:,} for the test"
+        f"{data.name}: {counted(data.interactions.items.size, 'event')}, "
+        f"{counted(len(data.items), 'item')}; {counted(parts.validation.size, 'question')} for "
+        f"validation, {parts.test.size:,} for the test"
     )
-    return Asked(data, parts)
+    return Asked(data, parts, form)
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -16,6 +17,7 @@ from rich.console import Console
 from endcap.deploy.data_options import Source, read_data, reads_data
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.progress import Bars
+from endcap.deploy.settings import BUNDLES
 from endcap.deploy.words_options import Encoder, Language, WithWords, Wording, words_for
 from endcap.errors import EndcapError
 
@@ -30,12 +32,13 @@ Device = Annotated[
 CheckpointEvery = Annotated[
     float, typer.Option(help="Seconds; what a killed run loses at most.", min=0)
 ]
+_OUT = Path("runs/model")
 
 
 @reads_data
 def train(
     source: Source,
-    out: Annotated[Path, typer.Option(help="The bundle's folder.")] = Path("runs/model"),
+    out: Annotated[Path, typer.Option(help="The bundle's folder.")] = _OUT,
     options: Options = None,
     epochs: Epochs = None,
     neighbours: Annotated[
@@ -79,7 +82,7 @@ def train(
         if not ranks.leads:
             needed.train_along(asked.data, asked.split, chosen, out, bars, where)
             return
-        maker = words_for(asked.data, Wording(encoder, language, words), bars)
+        maker = words_for(asked.data, asked.form, Wording(encoder, language, words), bars)
         trained = needed.train(
             *(asked.data, asked.split, chosen, out, this_command(), bars),
             where=where,
@@ -97,9 +100,12 @@ def train(
 def evaluate(
     source: Source,
     bundle: Annotated[Path | None, typer.Option(help="Evaluate this one; else train.")] = None,
-    out: Annotated[Path, typer.Option(help="Where the trained bundle is kept.")] = Path(
-        "runs/model"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="For the trained bundle and opponents' answers: runs/model, or --bundle's own."
+        ),
+    ] = None,
     opponents: Annotated[
         str, typer.Option(help="all, none, or names with commas: vmis-knn,sasrec.")
     ] = "all",
@@ -127,6 +133,9 @@ def evaluate(
 ) -> None:
     """A table: endcap beside tuned opponents, on questions that nobody has seen.
 
+    Opponents' answers are kept in opponents/ in --out, else in the bundle's own folder.
+    Called again, it does not tune them anew.
+
     Examples:
       endcap evaluate events.parquet --report out
       endcap evaluate shared/data/amazon_beauty --format s3rec --published beauty --json
@@ -137,6 +146,7 @@ def evaluate(
     figures = needed.published_of(published) if published else ()
     names = needed.opponent_names(opponents)
     where = needed.Where(device, checkpoint_every)
+    out = out or (_OUT if bundle is None else _own_folder(bundle))
     ranks = needed.ranks_here(device)
     if bundle is not None and ranks.size > 1:
         raise EndcapError("With --bundle nothing is trained: evaluate in one process.")
@@ -152,7 +162,7 @@ def evaluate(
             if not ranks.leads:
                 needed.train_along(asked.data, asked.split, chosen, out, bars, where)
                 return
-            maker = words_for(asked.data, Wording(encoder, language, words), bars)
+            maker = words_for(asked.data, asked.form, Wording(encoder, language, words), bars)
             loaded, learned, answers = needed.train(
                 *(asked.data, asked.split, chosen, out, this_command(), bars),
                 where=where,
@@ -185,6 +195,20 @@ def evaluate(
         _show({"endcap": found.metrics} | found.opponents)
         for warning in found.warnings:
             screen.print(f"[yellow]warning:[/yellow] {warning}")
+
+
+def _own_folder(bundle: Path) -> Path:
+    """The bundle's folder, to keep beside it what was asked of others on the same questions.
+
+    Raises:
+        EndcapError: it cannot be written to, or was installed with endcap.
+    """
+    is_installed = bundle.resolve().is_relative_to(BUNDLES.resolve())
+    if is_installed or (bundle.is_dir() and not os.access(bundle, os.W_OK)):
+        raise EndcapError(
+            f"{bundle} is not to be written to: name a folder for opponents' answers by --out."
+        )
+    return bundle
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`endcap recommend`: a list from words, or from item ids, by the path that serves shoppers."""
 
-import difflib
 import json
 import time
 from pathlib import Path
@@ -10,10 +9,11 @@ import typer
 
 from endcap.bundle import Bundle, load_bundle
 from endcap.deploy.printed import Json, screen
-from endcap.deploy.settings import load_settings
+from endcap.deploy.settings import DEMO_BUNDLE, load_settings
 from endcap.errors import EndcapError
 from endcap.events import EventType
 from endcap.lists import RecommendationList
+from endcap.near_names import nearest_names
 from endcap.policy import Policy
 from endcap.sessions import Act, Session, fold_acts
 from endcap.text import (
@@ -45,15 +45,19 @@ def recommend(
 
     Example: endcap recommend "I bought milk, a dozen eggs and some bananas."
     """
-    if bool(words.strip()) == bool(items.strip()):
-        raise EndcapError('Say what was bought ("milk and eggs") or give --items A,B, not both.')
+    if words.strip() and items.strip():
+        raise EndcapError("Words and --items name the items twice: give one of the two.")
+    if not (words.strip() or items.strip()):
+        raise EndcapError('Say what was bought ("milk and eggs"), or give its ids by --items A,B.')
     folder = load_settings(bundle=bundle).bundle
     model = load_bundle(folder)
+    if bundle is None:
+        screen.print(_who_answers(folder, model), markup=False, highlight=False, soft_wrap=True)
     if items:
         chosen = _by_id(items, model)
         understood = Understood((), ())
     else:
-        understood = find_items(words, _index(folder, model, encoder), model.generators.popularity)
+        understood = find_items(words, _index(folder, model, encoder), model.generators.sold_first)
         chosen = [mention.items[0] for mention in understood.mentions]
     ready = _listed(chosen, model, top) if chosen else None
     if as_json:
@@ -62,6 +66,12 @@ def recommend(
         _show(understood, ready, model)
     if not chosen:
         raise EndcapError(_nothing(understood, model))
+
+
+def _who_answers(folder: Path, model: Bundle) -> str:
+    which = "The demo's bundle" if folder == DEMO_BUNDLE else f"The bundle in {folder}"
+    name = model.manifest.name
+    return f"{which} answers ({name}); --bundle FOLDER or ENDCAP_BUNDLE names another."
 
 
 def _index(folder: Path, model: Bundle, encoder: Path | None) -> TextIndex:
@@ -92,7 +102,7 @@ def _by_id(items: str, model: Bundle) -> list[int]:
 
 
 def _unknown(name: str, model: Bundle) -> str:
-    near = difflib.get_close_matches(name, model.index_of, n=3, cutoff=0.5)
+    near = nearest_names(name, model.index_of, most=3)
     shown = ", ".join(f"{i} ({model.item(model.index_of[i]).title})" for i in near)
     return f"The item {name} is not in this bundle. " + (
         f"The nearest ids: {shown}." if near else "No id is near to it; try its name instead."

@@ -1,6 +1,5 @@
 """One typed settings object: defaults < endcap.toml < ENDCAP_* environment < flags."""
 
-import difflib
 import os
 import tomllib
 from datetime import datetime
@@ -16,10 +15,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from endcap.counted import counted
 from endcap.errors import SettingsError
+from endcap.near_names import did_you_mean
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
+DEMO_BUNDLE = BUNDLES / "completejourney"
 _PREFIX = "ENDCAP_"
 _NOT_SETTINGS = {"ENDCAP_DATA"}
 """Read by the tests and benchmarks alone."""
@@ -36,7 +38,7 @@ class Settings(BaseSettings):
     generation: int = Field(default=1, ge=1, le=4096)
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
-    bundle: Path = BUNDLES / "completejourney"
+    bundle: Path = DEMO_BUNDLE
     provider: Literal["cpu", "cuda"] = "cpu"
     inference_threads: int = Field(default=1, ge=0)
     http_host: str = "127.0.0.1"
@@ -86,7 +88,7 @@ class Settings(BaseSettings):
         """An hour that no window holds would count nowhere."""
         shortest = min(info.data.get(name, value) for name in ("trends_window_h", "trends_now_h"))
         if value > shortest:
-            raise ValueError(f"a window of {shortest} hours cannot hop by more")
+            raise ValueError(f"a window of {counted(shortest, 'hour')} cannot hop by more")
         return value
 
     @property
@@ -165,5 +167,4 @@ def _explain(problem: Any) -> str:
 
 
 def _closest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f" Did you mean {close[0]}?" if close else f" Known: {', '.join(sorted(known))}."
+    return did_you_mean(name, known) or f" Known: {', '.join(sorted(known))}."

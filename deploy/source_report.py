@@ -1,5 +1,6 @@
 """What `endcap doctor` says of the sources: settings, topics, registries."""
 
+from endcap.counted import counted
 from endcap.deploy.finding import Finding
 from endcap.deploy.settings import Settings
 from endcap.deploy.sources import OpenSources, open_sources
@@ -30,7 +31,7 @@ async def _topics(settings: Settings, opened: OpenSources) -> list[Finding]:
     for source in opened.sources:
         partitions = counts[topics[source.topic]]
         says = (
-            f"{source.topic} has {partitions} partitions"
+            f"{source.topic} has {counted(partitions, 'partition')}"
             if partitions
             else f"there is no topic {source.topic}; create it, or mend `topic` in endcap.toml"
         )

@@ -8,6 +8,7 @@ import typer
 from endcap.errors import SettingsError
 
 if TYPE_CHECKING:
+    from endcap.export.data.events_file import EventForm
     from endcap.export.data.interactions import DataSet
     from endcap.export.progress import Progress
     from endcap.export.text.make_words import WordsMaker
@@ -31,13 +32,17 @@ class Wording(NamedTuple):
     is_wanted: bool
 
 
-def words_for(data: "DataSet", wording: Wording, progress: "Progress") -> "WordsMaker | None":
-    """What makes the words; None where they are not wanted, or no item has a title.
+def words_for(
+    data: "DataSet", form: "EventForm", wording: Wording, progress: "Progress"
+) -> "WordsMaker | None":
+    """What makes the words; None where they are not wanted, or no item has a title: that is said
+    where a person gave a file of items, or an encoder.
 
     Raises:
         SettingsError: an encoder is given and not wanted.
         DataError: there is no such encoder.
     """
+    from endcap.export.data.catalogue_columns import why_untitled
     from endcap.export.text.make_words import has_titles, words_maker
 
     if not wording.is_wanted:
@@ -45,7 +50,10 @@ def words_for(data: "DataSet", wording: Wording, progress: "Progress") -> "Words
             raise SettingsError("--encoder and --no-words exclude one another: leave one out.")
         return None
     if not has_titles(data.items):
-        if wording.encoder is not None:
-            progress.say("no item has a title, so no words are made: give titles by --items FILE")
+        if form.items is not None:
+            why = why_untitled(form.items, form.item_columns)
+            progress.say(f"no item has a title, so there will be no words: {why}")
+        elif wording.encoder is not None:
+            progress.say("no item has a title, so there will be no words: give --items FILE")
         return None
     return words_maker(wording.encoder, wording.language)

@@ -11,8 +11,9 @@ from endcap.export import evaluate as evaluation
 from endcap.export.data.interactions import DataSet, Interactions, Split
 from endcap.export.evaluate import Where, ranker_of, train, train_along
 from endcap.export.graph_ranker import Timed, timed_slates
-from endcap.export.learn import Learned, LearnOptions
-from endcap.export.learn import options_for as defaults_for
+from endcap.export.learn import Learned
+from endcap.export.learn_options import LearnOptions
+from endcap.export.learn_options import options_for as defaults_for
 from endcap.export.line_up import Rivals
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.tuning import Budget, opponent_named

@@ -115,3 +115,16 @@ class SessionEncoder(nn.Module):
         weights = (weights / math.sqrt(self.options.dim)).masked_fill(hidden_from, -1e9)
         mixed = weights.softmax(dim=-1) @ scaled + self.add(hidden)
         return nn.functional.normalize(mixed, dim=-1)
+
+
+def untrained(
+    n_items: int, options: EncoderOptions, seed: int, device: torch.device
+) -> SessionEncoder:
+    """A Transformer with weights drawn from `seed`."""
+    torch.manual_seed(seed)
+    return SessionEncoder(n_items, options).to(device)
+
+
+def weights_of(encoder: SessionEncoder) -> dict[str, Tensor]:
+    """A copy of its weights, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in encoder.state_dict().items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from endcap.errors import BundleError
 from endcap.export.encoder import EncoderOptions, SessionEncoder
@@ -22,7 +22,8 @@ def store_encoder(
 ) -> None:
     """Write the weights; `learned_from`: the fingerprint of the events."""
     about = {"options": msgspec.json.encode(options).decode(), "learned_from": learned_from}
-    save_file(weights, folder / ENCODER_FILE, metadata=about)
+    # Not `save_file`: it leaves the file readable for its owner alone, whatever the umask.
+    (folder / ENCODER_FILE).write_bytes(save(weights, metadata=about))
 
 
 def load_encoder(folder: Path, n_items: int, learned_from: str) -> SessionEncoder:

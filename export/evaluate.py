@@ -15,9 +15,11 @@ from endcap.export.checkpoint import EVERY_S, Halfway
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.encoder_file import store_encoder
 from endcap.export.fingerprint import fingerprint
+from endcap.export.fit_transformer import fit_transformer
 from endcap.export.graph_ranker import GraphRanker, Timed, timed_slates
 from endcap.export.imitation import Teacher
-from endcap.export.learn import Learned, LearnOptions, fit_transformer, learn
+from endcap.export.learn import Learned, learn
+from endcap.export.learn_options import LearnOptions
 from endcap.export.line_up import Rivals, opponents_slates
 from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.measures.beyond import shop_of

@@ -13,6 +13,7 @@ from torch import Tensor
 from endcap.arrays import IntArray
 from endcap.candidates.generators import Generators
 from endcap.catalogue import CatalogueItem
+from endcap.counted import counted
 from endcap.export.blend import BlendedRescorer
 from endcap.export.data.interactions import Cases
 from endcap.export.progress import Progress
@@ -111,7 +112,7 @@ def fit_blend(
             best, kept = now, copy.deepcopy(model.network.state_dict())
     model.network.load_state_dict(kept)
     model.eval()
-    progress.say(f"blend: held-back loss {best:.4f} after {options.epochs} epochs")
+    progress.say(f"blend: held-back loss {best:.4f} after {counted(options.epochs, 'epoch')}")
     return best
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from endcap.counted import counted
 from endcap.export.checkpoint import Checkpoint, read, restore, store
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
@@ -22,6 +23,9 @@ from endcap.export.retrieval import hits_at
 from endcap.export.sampled_softmax import Negatives
 from endcap.export.window_loss import window_loss
 from endcap.export.windows import EpochOfWindows, Window, n_batches
+
+_STOPPING_QUESTIONS = 10_000
+"""Of validation, drawn by chance."""
 
 
 class FitOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +106,12 @@ def fit_encoder(
     return state.curve
 
 
+def stopping_questions(validation: Cases, seed: int) -> Cases:
+    """Those of validation that say when the Transformer has trained enough."""
+    asked = np.random.default_rng(seed).permutation(validation.size)[:_STOPPING_QUESTIONS]
+    return validation.take(np.sort(asked))
+
+
 class _Run(NamedTuple):
     encoder: SessionEncoder
     train: Interactions
@@ -137,7 +147,7 @@ def _begin(run: _Run, follow: _Follow) -> FitState:
         if held is not None:
             state = restore(held, run.encoder, run.optimiser)
             follow.progress.say(
-                f"going on after epoch {len(state.curve)} and {state.part.step} steps, "
+                f"going on after epoch {len(state.curve)} and {counted(state.part.step, 'step')}, "
                 f"from {follow.checkpoint.path}"
             )
     follow.advance(run, min(len(state.curve), run.options.epochs - 1), state.part.step)

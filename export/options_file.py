@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from endcap.errors import SettingsError
-from endcap.export.learn import LearnOptions
+from endcap.export.learn_options import LearnOptions
 
 OPTIONS_FILE = "options.json"
 

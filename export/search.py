@@ -20,12 +20,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from endcap.counted import counted
 from endcap.errors import EndcapError, SettingsError
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
-from endcap.export.fit_encoder import fit_encoder
+from endcap.export.fit_encoder import fit_encoder, stopping_questions
 from endcap.export.fit_state import Epoch
-from endcap.export.learn import LearnOptions, stopping_questions
+from endcap.export.learn_options import LearnOptions
 from endcap.export.options_file import OPTIONS_FILE, store_options
 from endcap.export.progress import Progress
 from endcap.export.ranks import ranks_here
@@ -89,7 +90,7 @@ def search(
             study.enqueue_trial(choice_of(default))
         done = _ended(study)
         if done:
-            progress.say(f"going on after {done} trials of {folder}")
+            progress.say(f"going on after {counted(done, 'trial')} of {folder}")
         progress.advance("Trials", min(done, trials), trials)
         while done < trials:
             _one_trial(study, task, default, progress)

@@ -10,7 +10,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from endcap.export.learn import LearnOptions
+from endcap.export.learn_options import LearnOptions
 
 Choice = dict[str, Any]
 """Name to value, as Optuna has them."""

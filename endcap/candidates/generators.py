@@ -18,6 +18,10 @@ POPULAR_WINDOW = 0.1
 """Popular now: among the newest tenth of all events, counted by events, so that data without a
 clock has it too."""
 
+_NONE = np.empty(0, dtype=np.int32)
+_BEHIND_ALL = 1e-15
+"""A share times this is less than that of one event among all that a shop may have."""
+
 
 class Generators(NamedTuple):
     """Indexes over item indexes 1..V; row 0 is padding.
@@ -26,7 +30,8 @@ class Generators(NamedTuple):
     all events and of the newest. `returns`: how shoppers come back. `sessions`: past sessions for
     STAN and VMIS-kNN. `following`: what came after an item in a session; `preceding`: the same
     pairs from the other side; `together`: what stood in the same sessions; `alike`: what stood in
-    the histories of the same shoppers, however far apart.
+    the histories of the same shoppers, however far apart. `placed`: items that no event names,
+    placed by their text; their popularity is that of items like them.
     """
 
     popular: IntArray
@@ -38,11 +43,20 @@ class Generators(NamedTuple):
     preceding: Neighbours
     together: Neighbours
     alike: Neighbours
+    placed: IntArray = _NONE
 
     @property
     def met(self) -> npt.NDArray[np.bool_]:
         """What is known of at all [V+1]: by events, or by a text that is like others'."""
         return np.asarray(self.popularity > 0)
+
+    @property
+    def sold_first(self) -> FloatArray:
+        """Popularity [V+1] with what was placed behind all that has sold, for whoever chooses by it
+        among items that are equal else."""
+        popularity = self.popularity.copy()
+        popularity[self.placed] *= _BEHIND_ALL
+        return popularity
 
 
 class GeneratorOptions(NamedTuple):

@@ -10,6 +10,8 @@ from endcap.candidates.neighbours import Neighbours, inverted
 from endcap.candidates.returns import Returns
 from endcap.candidates.session_index import build_session_index
 
+_NONE_PLACED = np.empty(0, dtype=np.int32)
+
 
 def encode_generators(generators: Generators) -> bytes:
     """A compressed npz. What can be found again from the sessions is not written."""
@@ -35,6 +37,8 @@ def encode_generators(generators: Generators) -> bytes:
         arrays[f"{name}_ids"] = neighbours.ids.astype(narrow)
         # Half precision is plenty for scores that only rank.
         arrays[f"{name}_scores"] = neighbours.scores.astype(np.float16)
+    if generators.placed.size:
+        arrays["placed"] = generators.placed.astype(narrow)
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
     return file.getvalue()
@@ -66,6 +70,7 @@ def decode_generators(raw: bytes) -> Generators:
             preceding=inverted(following, popularity),
             together=_neighbours(arrays["together_ids"], arrays["together_scores"]),
             alike=_neighbours(arrays["alike_ids"], arrays["alike_scores"]),
+            placed=arrays["placed"].astype(np.int32) if "placed" in arrays else _NONE_PLACED,
         )
 
 

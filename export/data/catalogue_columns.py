@@ -1,14 +1,16 @@
 """What a shop sells, from its events and, where there is one, a file of its items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from endcap.catalogue import CatalogueItem
+from endcap.errors import DataError
 from endcap.export.data.refusals import Fault, refuse_bad_rows
 from endcap.export.data.tables import open_table, reading, text_of
 
+ITEMS_OPTION = "--items-column"
 _TEXTS = ("title", "category", "department")
 
 
@@ -23,14 +25,14 @@ def items_met(events: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     return events.group_by("item_id").agg(newest).collect(engine="streaming")
 
 
-def items_of_file(path: Path) -> pl.DataFrame:
+def items_of_file(path: Path, columns: Mapping[str, str]) -> pl.DataFrame:
     """One row an item of a file with `item_id` and what it has of title, category, department and
-    price; CSV or Parquet.
+    price; CSV or Parquet. `columns`: what the file calls them, as `open_table` takes it.
 
     Raises:
         DataError: no such file or column, or a row without an id, of a bad price, or met before.
     """
-    table = open_table(path, ("item_id",), (*_TEXTS, "price"), {})
+    table = open_table(path, ("item_id",), (*_TEXTS, "price"), columns, ITEMS_OPTION)
     with reading(table.files):
         rows = table.frame.collect(engine="streaming")
     kinds = rows.schema
@@ -51,6 +53,15 @@ def items_of_file(path: Path) -> pl.DataFrame:
         faults["price"] = bad_number("price", "Leave the price empty where it is not known.")
     refuse_bad_rows(rows.lazy(), table, faults)
     return rows.select(*named, *price)
+
+
+def why_untitled(path: Path, columns: Mapping[str, str]) -> str:
+    """What a file of items lacks, and what to do, where none of its items has a title."""
+    try:
+        open_table(path, ("item_id", "title"), (), columns, ITEMS_OPTION)
+    except DataError as error:
+        return str(error)
+    return f"{path} has no word in its column {columns.get('title', 'title')!r}."
 
 
 def bad_number(name: str, advice: str) -> Fault:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from endcap.errors import DataError
 from endcap.events import EventType
+from endcap.near_names import did_you_mean
 
 LEFT_OUT = "ignore"
 """The name for a type of theirs that is of no use here."""
@@ -35,10 +36,10 @@ def event_codes(explicit: Mapping[str, str]) -> dict[str, int]:
     codes = {name: kind.code if kind.needs_items else 0 for name, kind in names.items()}
     for theirs, ours in explicit.items():
         if ours != LEFT_OUT and ours not in names:
-            known = ", ".join(EventType)
+            known = (*EventType, LEFT_OUT)
             raise DataError(
-                f"event type {theirs}={ours}: {ours!r} is no type; known are {known} and "
-                f"{LEFT_OUT}."
+                f"--event-type {theirs}={ours}: {ours!r} is no type.{did_you_mean(ours, known)} "
+                f"Known: {', '.join(known)}."
             )
         codes[theirs.strip().lower()] = 0 if ours == LEFT_OUT else codes[ours]
     return codes

@@ -12,6 +12,7 @@ import polars as pl
 
 from endcap.arrays import IntArray
 from endcap.catalogue import CatalogueItem
+from endcap.counted import counted
 from endcap.errors import DataError
 from endcap.export.data.catalogue_columns import bad_number, catalogue, items_met, items_of_file
 from endcap.export.data.event_names import LEFT_OUT, event_codes
@@ -36,11 +37,13 @@ class EventForm(NamedTuple):
     `columns`: its names for ours ({"user_id": "visitorid"}; "=purchase" is a value for all rows).
     `event_types`: its names for ours ({"pdp": "view_item"}; "ignore" leaves such events out).
     `items`: a file of items, with `item_id` and what it has of title, category, department, price.
+    `item_columns`: its names for ours, as `columns` has the events' ({"title": "name"}).
     """
 
     columns: Mapping[str, str] = MappingProxyType({})
     event_types: Mapping[str, str] = MappingProxyType({})
     items: Path | None = None
+    item_columns: Mapping[str, str] = MappingProxyType({})
 
 
 def read_events(
@@ -63,7 +66,7 @@ def read_events(
     """
     table = open_table(path, REQUIRED, OPTIONAL, form.columns)
     codes = event_codes(form.event_types)
-    sold = None if form.items is None else items_of_file(form.items)
+    sold = None if form.items is None else items_of_file(form.items, form.item_columns)
     on_disk = table.text_bytes > memory_bytes
     with _held(table, folder if on_disk else None) as rows:
         held = _with_types(rows, codes)
@@ -242,9 +245,9 @@ def _nothing_left(path: Path, n_rows: int, held: pl.LazyFrame) -> str:
         return f"{path} has no row under its header: there is nothing to learn from."
     kinds = held.select(pl.col("event_type").cast(pl.String).unique().sort().head(10)).collect()
     return (
-        f"No event is left of the {n_rows:,} rows of {path}: none is an act upon an item (a "
-        f"view, a cart, a purchase). Its event types are {', '.join(kinds.to_series())}; say what "
-        "they are by --event-type NAME=view_item."
+        f"No event is left of the {counted(n_rows, 'row')} of {path}: none is an act upon an item "
+        f"(a view, a cart, a purchase). Its event types are {', '.join(kinds.to_series())}; say "
+        "what they are by --event-type NAME=view_item."
     )
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from endcap.counted import counted
 from endcap.errors import DataError
 from endcap.events import EventType
 from endcap.export.data.interactions import Cuts, DataSet, Interactions, LongArray, Split
@@ -227,7 +228,7 @@ def cuts_after(times_ms: LongArray, validation_share: float, test_share: float) 
     sample = times_ms[:: 1 + times_ms.size // _SAMPLED_TIMES]
     n = sample.size
     if n < 10:
-        raise DataError(f"{n} events are too few to split by time; 10 are the least.")
+        raise DataError(f"{counted(n, 'event')} cannot be split by time; 10 are the least.")
     places = [int(n * validation_share), int(n * test_share)]
     validation_from, test_from = np.partition(sample, places)[places]
     return Cuts(int(validation_from), int(test_from))

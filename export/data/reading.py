@@ -11,6 +11,7 @@ from endcap.export.data.interactions import Cuts, DataSet
 from endcap.export.data.s3rec import read_s3rec
 from endcap.export.data.sr_gnn import read_sr_gnn
 from endcap.export.fingerprint import add_arrays
+from endcap.near_names import did_you_mean
 
 PROTOCOLS_OF = {
     "events": ("time", "leave-one-out"),
@@ -30,12 +31,11 @@ def read(path: Path, format_: str, form: EventForm, folder: Path) -> DataSet:
     Raises:
         DataError: an unknown format, or what is there has another.
     """
-    if format_ not in FORMATS:
-        raise DataError(f"There is no format {format_!r}; known: {', '.join(FORMATS)}.")
+    _refuse_unknown(format_)
     if format_ != "events" and form != EventForm():
         raise DataError(
-            f"The format {format_} has its own columns: --column, --event-type and --items "
-            "belong to events files."
+            f"The format {format_} has its own columns: --column, --event-type, --items and "
+            "--items-column belong to events files."
         )
     match format_:
         case "sr-gnn":
@@ -53,8 +53,9 @@ def protocol_for(format_: str, protocol: str | None) -> str:
     """The protocol asked for, or the format's own where none is.
 
     Raises:
-        DataError: the format cannot serve it.
+        DataError: the format cannot serve it, or there is none of that name.
     """
+    _refuse_unknown(format_)
     served = PROTOCOLS_OF[format_]
     if protocol is None:
         return served[0]
@@ -80,6 +81,12 @@ def cuts_at(validation_from: datetime | None, test_from: datetime | None) -> Cut
         moment.replace(tzinfo=moment.tzinfo or UTC) for moment in (validation_from, test_from)
     ]
     return Cuts(*(int(moment.timestamp() * 1000) for moment in moments))
+
+
+def _refuse_unknown(format_: str) -> None:
+    if format_ not in FORMATS:
+        near = did_you_mean(format_, FORMATS)
+        raise DataError(f"There is no format {format_!r}.{near} Known: {', '.join(FORMATS)}.")
 
 
 def _fingerprint(data: DataSet) -> str:

@@ -11,14 +11,16 @@ from typing import NamedTuple
 import polars as pl
 
 from endcap.errors import DataError
+from endcap.near_names import did_you_mean, nearest_names
 
 _ALSO_CALLED = {
     "user_id": ("user", "userid", "visitorid", "visitor_id", "customer_id", "customerid", "uid"),
-    "item_id": ("item", "itemid", "product_id", "productid", "product", "aid", "sku"),
+    "item_id": ("item", "itemid", "product_id", "productid", "product", "aid", "sku", "id"),
     "event_type": ("event", "type", "event_name", "behavior", "behaviour", "action"),
     "timestamp": ("ts", "time", "event_time", "event_timestamp", "timestamp_ms", "datetime"),
+    "title": ("name", "product_name", "item_name", "product_title", "product", "description"),
 }
-"""For the suggestion in an error alone: a column is never guessed."""
+"""For the suggestion in an error alone, the surest first: a column is never guessed."""
 
 _ROW = "endcap_row"
 """While a file is opened: it may have a column `row` of its own."""
@@ -38,12 +40,16 @@ class Table(NamedTuple):
 
 
 def open_table(
-    path: Path, required: Sequence[str], optional: Sequence[str], columns: Mapping[str, str]
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str],
+    columns: Mapping[str, str],
+    option: str = "--column",
 ) -> Table:
     """Open CSV (`.csv`, `.tsv`, either with `.gz`) or Parquet: a file, a folder or a glob of them.
 
     `columns` says what the file calls ours: {"user_id": "visitorid"}; "=purchase" instead of a name
-    gives every row that value.
+    gives every row that value. `option`: by which it is said on the command line.
 
     Raises:
         DataError: nothing there, an unknown form, or a column is missing.
@@ -69,7 +75,7 @@ def open_table(
         kinds = frame.collect_schema()
     has = [name for name in kinds if name != _ROW]
     size = sum(f.stat().st_size for f in files) * (6 if form == ".parquet" or gzipped else 1)
-    named = _named(path, has, required, optional, columns)
+    named = _named(path, has, required, optional, columns, option)
     theirs = sorted(
         {name for expression in named.values() for name in expression.meta.root_names()}
     )
@@ -172,10 +178,15 @@ def _named(
     required: Sequence[str],
     optional: Sequence[str],
     columns: Mapping[str, str],
+    option: str,
 ) -> dict[str, pl.Expr]:
     ours = [*required, *optional]
-    if unknown := [name for name in columns if name not in ours]:
-        raise DataError(f"There is no column {unknown[0]!r} to map; those are {', '.join(ours)}.")
+    for name, theirs in columns.items():
+        if name not in ours:
+            raise DataError(
+                f"{option} {name}={theirs}: there is no column {name!r} to map."
+                f"{did_you_mean(name, ours)} Those are {', '.join(ours)}."
+            )
     named = {}
     for name in ours:
         theirs = columns.get(name, name)
@@ -186,16 +197,20 @@ def _named(
         elif name in columns or name in required:
             raise DataError(
                 f"{path} has no column {theirs!r} for {name}; it has {', '.join(has)}; "
-                f"{_suggestion(name, has)}."
+                f"{_suggestion(name, theirs, [c for c in has if c not in ours], option)}."
             )
     return named
 
 
-def _suggestion(name: str, has: list[str]) -> str:
-    if len(has) == 1 and ";" in has[0]:
+def _suggestion(name: str, theirs: str, others: list[str], option: str) -> str:
+    """`others`: the file's columns that have none of our names."""
+    if len(others) == 1 and ";" in others[0]:
         return "the columns seem to be separated by semicolons; save them with commas"
-    alike = [theirs for theirs in has if theirs.lower() in _ALSO_CALLED.get(name, ())]
-    return f"say which it is by --column {name}={alike[0] if alike else 'ITS_NAME'}"
+    by_lower = {other.lower(): other for other in others}
+    alike = [by_lower[called] for called in _ALSO_CALLED.get(name, ()) if called in by_lower]
+    typed = nearest_names(theirs, others)
+    best = [*alike, *typed] if theirs == name else [*typed, *alike]
+    return f"say which it is by {option} {name}={best[0] if best else 'ITS_NAME'}"
 
 
 def _broken_row(file: Path) -> str:

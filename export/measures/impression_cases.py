@@ -41,7 +41,7 @@ def cases_of(impressions: Impressions, data: DataSet) -> Replay:
     known = (sequences >= 0) & (ends > offsets[sequences])
     if not known.any():
         raise DataError(
-            f"none of the {known.size} lists is of a shopper with events before it. Do user_id and"
+            f"no list of {known.size:,} is of a shopper with events before it. Do user_id and"
             " shown_at mean the same in the impressions and in the events?"
         )
     kept = impressions.of_lists(known)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from endcap.counted import counted
 from endcap.errors import SettingsError
 from endcap.export.data.interactions import Cases, Interactions, first_events
 from endcap.export.data.slates import Ranker
@@ -14,6 +15,7 @@ from endcap.export.measures.accuracy import accuracy_per_case, means
 from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import ROUNDS, Choice, Choices, Grid, Opponent, Task
 from endcap.export.progress import Progress
+from endcap.near_names import did_you_mean
 
 _MANY = 12
 """Trials; with fewer, none is left to luck."""
@@ -109,7 +111,7 @@ def tune(
         trials.append(chosen.trial)
     progress.say(
         f"{name}: HR@20 {chosen.trial.hr_at_20:.4f}, MRR@20 {chosen.trial.mrr_at_20:.4f} on "
-        f"validation, after {len(trials)} trials"
+        f"validation, after {counted(len(trials), 'trial')}"
     )
     return Tuned(name, chosen.trial, tuple(trials), chosen.ranker)
 
@@ -132,8 +134,9 @@ def opponent_named(name: str) -> Opponent:
     for opponent in LINE_UP:
         if opponent.name == name:
             return opponent
-    known = ", ".join(opponent.name for opponent in LINE_UP)
-    raise SettingsError(f"There is no opponent {name!r}; known: {known}.")
+    names = [opponent.name for opponent in LINE_UP]
+    near, known = did_you_mean(name, names), ", ".join(names)
+    raise SettingsError(f"There is no opponent {name!r}.{near} Known: {known}.")
 
 
 def _grid(opponent: Opponent, train: Interactions) -> Grid:

@@ -1,5 +1,9 @@
-"""Training sequences as windows, in batches of near-equal length, so that nobody pays for
-padding."""
+"""Training sequences as windows, in batches of near-equal length, so that nobody pays for padding.
+
+As in the papers they are cut from the end, the same in each epoch, and hold items alone, in memory.
+`export/windows.py` cuts anew in each epoch at places drawn by chance, keeps event types and gaps,
+and reads any batch by its number from files larger than memory.
+"""
 
 from collections.abc import Iterator
 from typing import NamedTuple

@@ -7,6 +7,7 @@ Each is for the split that its source names; whether the data at hand is that sp
 
 from endcap.errors import DataError
 from endcap.export.report.found import Published
+from endcap.near_names import did_you_mean
 
 
 def published_of(name: str) -> tuple[Published, ...]:
@@ -18,8 +19,8 @@ def published_of(name: str) -> tuple[Published, ...]:
     figures = PUBLISHED.get(name)
     if figures is None:
         raise DataError(
-            f"no published figures are known for {name!r}; there are some for"
-            f" {', '.join(sorted(PUBLISHED))}. Leave --published out for any other set"
+            f"no published figures are known for {name!r}.{did_you_mean(name, PUBLISHED)} There are"
+            f" some for {', '.join(sorted(PUBLISHED))}. Leave --published out for any other set"
         )
     return figures
 

@@ -7,7 +7,7 @@ import msgspec
 from endcap.export.commands import Wishes, options_for
 from endcap.export.data.interactions import DataSet, Split
 from endcap.export.fingerprint import fingerprint
-from endcap.export.learn import LearnOptions
+from endcap.export.learn_options import LearnOptions
 from endcap.export.options_file import load_options
 from endcap.export.progress import Progress
 from endcap.export.search import Searched, Task, search

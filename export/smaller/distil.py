@@ -12,7 +12,7 @@ from endcap.export.encoder_file import load_encoder
 from endcap.export.evaluate import train
 from endcap.export.fingerprint import fingerprint
 from endcap.export.imitation import Teacher
-from endcap.export.learn import LearnOptions
+from endcap.export.learn_options import LearnOptions
 from endcap.export.progress import Progress
 from endcap.export.smaller.quantise import contestant, some_of
 from endcap.export.smaller.side_by_side import Cost, side_by_side

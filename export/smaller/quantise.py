@@ -10,6 +10,7 @@ import numpy as np
 
 from endcap.batches import Batch
 from endcap.bundle import FILES, STAGE_FILES, Bundle, load_bundle, write_bundle, write_manifest
+from endcap.counted import counted
 from endcap.errors import BundleError
 from endcap.export.data.interactions import Cases, DataSet, Split
 from endcap.export.evaluate import ranker_of
@@ -67,8 +68,9 @@ def quantise(
     if cost.lost() > options.may_lose and not options.is_forced:
         raise BundleError(
             f"In int8 {bundle.manifest.name} loses {cost.lost():.1%} of HR@20 or NDCG@10 on "
-            f"{cost.questions:,} questions, more than {options.may_lose:.1%}; nothing was written. "
-            "Allow more by --may-lose, try the other way (--static), or write it by --force."
+            f"{counted(cost.questions, 'question')}, more than {options.may_lose:.1%}; nothing was "
+            "written. Allow more by --may-lose, try the other way (--static), or write it by "
+            "--force."
         )
     _write(smaller, bundle, source, out, cost, options, command)
     return cost

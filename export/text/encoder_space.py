@@ -8,7 +8,7 @@ from endcap.arrays import FloatArray
 from endcap.export.data.interactions import Cases, Interactions
 from endcap.export.encoder import SessionEncoder
 from endcap.export.fit_encoder import fit_encoder
-from endcap.export.learn import options_for
+from endcap.export.learn_options import options_for
 from endcap.export.progress import Progress
 from endcap.export.retrieval import all_item_vectors, question_vectors
 from endcap.export.text.cold_start import Learn, Space

@@ -71,8 +71,11 @@ def _kept(
 def _by_student(
     teacher: Teacher, items: Sequence[CatalogueItem], folder: Path, progress: Progress
 ) -> Words:
-    progress.say(f"a student of {teacher.name} learns the words of the catalogue: a minute or two")
-    return student_words(items, teacher)
+    progress.say(
+        f"a student of {teacher.name} learns the words of the catalogue: two to five minutes of a "
+        "core, by the number of titles"
+    )
+    return student_words(items, teacher, progress)
 
 
 def _by_encoder(

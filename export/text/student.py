@@ -17,6 +17,7 @@ import torch
 import wordfreq
 
 from endcap.arrays import FloatArray, IntArray
+from endcap.export.progress import Progress
 from endcap.export.text.teacher import Teacher
 from endcap.text.static_encoder import UNKNOWN, StaticEncoder, StaticTable, in_int8
 from endcap.text.wordpiece import pieces, split_words
@@ -25,6 +26,10 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _EPOCHS = 6
 _LEARNING_RATE = 3e-3
 _BATCH = 512
+_TEXT = 6
+_STEP = 200
+"""What a text costs beside its characters, and a step of the fit, in the time in which MiniLM reads
+a character."""
 _RARITY = 1e-3
 """SIF's a (Arora et al., ICLR 2017); frequencies by Zipf's law over the vocabulary's order."""
 _SPECIAL_PIECES = 1996
@@ -51,9 +56,9 @@ DEFAULT_PLAN = StudentPlan()
 
 
 def make_student(
-    teacher: Teacher, texts: Sequence[str], plan: StudentPlan = DEFAULT_PLAN
+    teacher: Teacher, texts: Sequence[str], progress: Progress, plan: StudentPlan = DEFAULT_PLAN
 ) -> StaticTable:
-    """The table for a catalogue's texts.
+    """The table for a catalogue's texts; one bar for all of the work.
 
     1. The vocabulary: the teacher's word pieces, and frequent words that it has in several pieces;
        their sum says nothing of a "ket ##chu ##p".
@@ -70,8 +75,11 @@ def make_student(
     whole = np.flatnonzero([_WORD.fullmatch(piece) is not None for piece in vocabulary])
     phrases = _made_up(rng, [words[i] for i in whole], texts, plan.phrases)
     some = _some(rng, texts, plan.texts)
-    of_words, of_texts = teacher.encode(words), teacher.encode(some)
-    known = np.concatenate([of_words[whole], of_texts, teacher.encode(phrases)])
+    steps = _EPOCHS * -(-(whole.size + len(some) + len(phrases)) // _BATCH)
+    work = _Work(progress, _reading([*words, *some, *phrases]) + steps * _STEP)
+    of_words, of_texts = teacher.encode(words, work.read), teacher.encode(some, work.read)
+    of_phrases = teacher.encode(phrases, work.read)
+    known = np.concatenate([of_words[whole], of_texts, of_phrases])
     directions = _principal(known, plan.dim - 1)
     wanted = known @ directions
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True).clip(1e-9)
@@ -79,10 +87,36 @@ def make_student(
     start = (of_words @ directions) * _rarity(len(words))[:, None]
     id_of = {piece: number for number, piece in enumerate(vocabulary)}
     held = [_pieces(text, id_of) for text in (*(words[i] for i in whole), *some, *phrases)]
-    fitted = _fit(start.astype(np.float32), held, wanted.astype(np.float32), rng)
+    fitted = _fit(start.astype(np.float32), held, wanted.astype(np.float32), rng, work)
+    work.finish()
     own = np.unique(list(chain.from_iterable(_pieces(text, id_of) for text in texts)))
     rows = _rows_worth_keeping(own, of_words, of_texts, plan.rows)
     return _table(vocabulary, rows, fitted)
+
+
+def _reading(texts: Sequence[str]) -> int:
+    return sum(map(len, texts)) + _TEXT * len(texts)
+
+
+class _Work:
+    """How far it is, by what each part of the work costs."""
+
+    def __init__(self, progress: Progress, of: int) -> None:
+        self._progress, self._done, self._of = progress, 0, of
+        self._add(0)
+
+    def read(self, texts: Sequence[str]) -> None:
+        self._add(_reading(texts))
+
+    def step(self) -> None:
+        self._add(_STEP)
+
+    def finish(self) -> None:
+        self._add(self._of - self._done)
+
+    def _add(self, cost: int) -> None:
+        self._done = min(self._done + cost, self._of)
+        self._progress.advance("Words", self._done, self._of)
 
 
 def agreement(teacher: Teacher, student: StaticEncoder, texts: Sequence[str]) -> dict[str, float]:
@@ -150,7 +184,11 @@ def _pieces(text: str, id_of: dict[str, int]) -> list[int]:
 
 
 def _fit(
-    start: FloatArray, pieces: Sequence[Sequence[int]], wanted: FloatArray, rng: np.random.Generator
+    start: FloatArray,
+    pieces: Sequence[Sequence[int]],
+    wanted: FloatArray,
+    rng: np.random.Generator,
+    work: _Work,
 ) -> FloatArray:
     """Adam on the cosine between sums of pieces and the teacher's vectors."""
     table = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(start), freeze=False, mode="sum")
@@ -169,6 +207,7 @@ def _fit(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            work.step()
         plan.step()
     return np.asarray(table.weight.detach().numpy(), dtype=np.float32)
 

@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,16 +65,21 @@ class Teacher:
         by_number = sorted(self.tokenizer.get_vocab().items(), key=lambda pair: pair[1])
         self.vocabulary = tuple(piece for piece, _ in by_number)
 
-    def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Vectors [n, d] of length 1; a text without a single word gets zeros."""
+    def encode(
+        self, texts: Sequence[str], on_read: Callable[[Sequence[str]], None] = lambda batch: None
+    ) -> FloatArray:
+        """Vectors [n, d] of length 1; a text without a single word gets zeros. `on_read` is told of
+        each batch when it was read."""
         found = np.zeros((len(texts), self.model.encoder.config.hidden_size), dtype=np.float32)
         # Texts of like length share a batch: padding is work.
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         order = [row for row in order if texts[row].strip()]
         for start in range(0, len(order), _BATCH):
             rows = order[start : start + _BATCH]
+            batch = [texts[row] for row in rows]
             with torch.no_grad():
-                found[rows] = self.model(*self.inputs([texts[row] for row in rows])).numpy()
+                found[rows] = self.model(*self.inputs(batch)).numpy()
+            on_read(batch)
         return found
 
     def is_word(self, word: str) -> bool:

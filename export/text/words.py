@@ -9,6 +9,7 @@ import wordfreq
 from endcap.bundle import Manifest, write_manifest
 from endcap.catalogue import CatalogueItem
 from endcap.errors import DataError
+from endcap.export.progress import Progress
 from endcap.export.text.encoder_graph import ENCODER_FILES
 from endcap.export.text.student import DEFAULT_PLAN, StudentPlan, make_student
 from endcap.export.text.teacher import Teacher
@@ -35,11 +36,14 @@ LEAST_SIMILARITY_OF_TRANSFORMERS = 0.55
 
 
 def student_words(
-    items: Sequence[CatalogueItem], teacher: Teacher, plan: StudentPlan = DEFAULT_PLAN
+    items: Sequence[CatalogueItem],
+    teacher: Teacher,
+    progress: Progress,
+    plan: StudentPlan = DEFAULT_PLAN,
 ) -> Words:
     """Words that numpy alone can serve: a student of `teacher`, fitted to this catalogue."""
     texts, _ = distinct_texts(items)
-    table = make_student(teacher, texts, plan)
+    table = make_student(teacher, texts, progress, plan)
     about = WordsAbout(
         encoder=STATIC,
         teacher=teacher.name,

@@ -117,6 +117,12 @@ def test_tuning_starts_from_the_defaults_and_keeps_the_best_of_all_trials() -> N
     assert [trial.choices for trial in again.trials] == [trial.choices for trial in tuned.trials]
 
 
+def test_one_trial_is_no_trials() -> None:
+    said = Quiet()
+    tune("pop", TASK.train, ASKED, N_ITEMS, Budget(trials=1, cases=150), 7, said)
+    assert said.said[0].endswith("after 1 trial")
+
+
 def test_tuning_hides_the_history_where_nobody_comes_back() -> None:
     rng = np.random.default_rng(4)
     paths = [rng.permutation(N_ITEMS)[:8] + 1 for _ in range(300)]
@@ -160,7 +166,7 @@ def test_what_is_costly_is_chosen_on_a_part_and_its_epochs_on_all() -> None:
 
 
 def test_an_unknown_name_says_which_there_are() -> None:
-    with pytest.raises(SettingsError, match=r"'slist'; known: pop, session-pop"):
+    with pytest.raises(SettingsError, match=r"'slist'\. Known: pop, session-pop"):
         tune("slist", TASK.train, ASKED, N_ITEMS, Budget(), 1, Quiet())
 
 

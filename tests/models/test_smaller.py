@@ -29,7 +29,7 @@ from endcap.export.encoder_file import ENCODER_FILE  # noqa: E402
 from endcap.export.evaluate import ranker_of, train  # noqa: E402
 from endcap.export.graph_ranker import GraphRanker  # noqa: E402
 from endcap.export.imitation import Teacher, imitation  # noqa: E402
-from endcap.export.learn import LearnOptions  # noqa: E402
+from endcap.export.learn_options import LearnOptions  # noqa: E402
 from endcap.export.measures.accuracy import accuracy_per_case, means  # noqa: E402
 from endcap.export.options_file import load_options, store_options  # noqa: E402
 from endcap.export.questions import Vocabulary, batches  # noqa: E402

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from aisle_shop import Quiet
 from command_line import endcap, endcap_json
 from tiny_encoder import tiny_bert, tiny_xlm_roberta
 
@@ -35,13 +36,29 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Teacher:
 
 
 def test_the_same_seed_makes_the_same_student(teacher: Teacher) -> None:
-    one, other = (make_student(teacher, SOLD, SMALL) for _ in range(2))
+    one, other = (make_student(teacher, SOLD, Quiet(), SMALL) for _ in range(2))
     np.testing.assert_array_equal(one.vectors, other.vectors)
     np.testing.assert_array_equal(one.rows, other.rows)
 
 
+def test_one_bar_goes_through_all_of_the_work(teacher: Teacher) -> None:
+    told: list[tuple[str, int, int]] = []
+
+    class Noted(Quiet):
+        def advance(self, what: str, done: int, of: int) -> None:
+            super().advance(what, done, of)
+            told.append((what, done, of))
+
+    make_student(teacher, SOLD, Noted(), SMALL)
+    assert len({(what, of) for what, _, of in told}) == 1
+    done = [done for _, done, _ in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, told[0][2])
+    assert len(set(done)) > 5
+
+
 def test_pieces_unlike_the_catalogue_share_a_row_and_are_like_nothing(teacher: Teacher) -> None:
-    table = make_student(teacher, SOLD, SMALL._replace(rows=30))
+    table = make_student(teacher, SOLD, Quiet(), SMALL._replace(rows=30))
     assert table.vectors.shape == (31, 16)
     student = StaticEncoder(table)
     dropped = [p for p, row in zip(table.vocabulary, table.rows, strict=True) if row == 0]
@@ -52,7 +69,7 @@ def test_pieces_unlike_the_catalogue_share_a_row_and_are_like_nothing(teacher: T
 def test_of_a_large_catalogue_some_texts_are_learned_from_and_all_words_are_kept(
     teacher: Teacher,
 ) -> None:
-    table = make_student(teacher, SOLD, SMALL._replace(rows=1, texts=3))
+    table = make_student(teacher, SOLD, Quiet(), SMALL._replace(rows=1, texts=3))
     student = StaticEncoder(table)
     own = {piece for text in SOLD for piece in student.tokenize(text)}
     assert (table.rows[sorted(own)] > 0).all()
@@ -120,7 +137,7 @@ def test_a_language_without_frequencies_is_refused() -> None:
 
 def test_a_student_s_words_serve_a_new_catalogue(teacher: Teacher) -> None:
     items = [CatalogueItem(str(n), title) for n, title in enumerate(SOLD)]
-    words = student_words(items, teacher, SMALL)
+    words = student_words(items, teacher, Quiet(), SMALL)
     index = open_index(items, words, StaticEncoder(words.table))
     found = find_items("black tea, rye bread", index, np.ones(len(items) + 1, np.float32))
     assert [items[m.items[0] - 1].title for m in found.mentions] == ["black tea", "rye bread"]

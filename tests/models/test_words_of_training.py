@@ -28,9 +28,11 @@ pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[expor
 
 from aisle_shop import OPTIONS, Quiet
 from aisle_shop import shop as aisle_shop
+from shop_files import PLAIN
 from tiny_encoder import tiny_bert
 
 from endcap.deploy.words_options import Wording, words_for
+from endcap.export.data.events_file import EventForm
 from endcap.export.data.interactions import DataSet
 from endcap.export.options_file import store_options
 from endcap.export.text.make_words import words_as_in
@@ -39,6 +41,8 @@ pytestmark = pytest.mark.models
 AISLES = ("milk", "bread", "tea", "soap", "rice", "candles")
 OF_AISLE = 20
 NEW = {f"new-{aisle}": f"Goat {aisle}" for aisle in AISLES[:3]}
+RARE = ("milk-rare", "Oat milk")
+LIKE_RARE = ("milk-not-sold", "Oat milk")
 
 
 class Trained(NamedTuple):
@@ -53,13 +57,14 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eighty shoppers who go round one aisle each, and a catalogue with three items that nobody has
-    met: a new kind of milk, of bread and of tea."""
+    """Eighty shoppers who go round one aisle each, and a catalogue with four items that nobody has
+    met: a new kind of milk, of bread, of tea, and a second oat milk beside one that sold once."""
     rng = np.random.default_rng(11)
     folder = tmp_path_factory.mktemp("shop")
     with (folder / "events.csv").open("w", newline="") as opened:
         rows = csv.writer(opened)
         rows.writerow(["user_id", "item_id", "event_type", "timestamp"])
+        rows.writerow(["s0", RARE[0], "view", 1_700_000_000])
         for shopper in range(80):
             aisle, place = AISLES[shopper % len(AISLES)], int(rng.integers(OF_AISLE))
             at = 1_700_000_000 + shopper * 5000
@@ -72,13 +77,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.writerow(["item_id", "title", "price"])
         for aisle in AISLES:
             rows.writerows([f"{aisle}-{n}", f"Plain {aisle}, {n + 1} oz", 2] for n in range(20))
-        rows.writerows([item, title, 2] for item, title in NEW.items())
+        rows.writerows([item, title, 2] for item, title in (*NEW.items(), RARE, LIKE_RARE))
     return folder
 
 
 @pytest.fixture(scope="module")
 def trained(shop: Path) -> Trained:
-    encoder = tiny_bert(shop / "encoder", ["plain", "goat", *AISLES])
+    encoder = tiny_bert(shop / "encoder", ["plain", "goat", "oat", *AISLES])
     fit = msgspec.structs.replace(OPTIONS.fit, positions=64, epochs=6)
     store_options(shop / "options.json", msgspec.structs.replace(OPTIONS, fit=fit))
     done = _endcap(
@@ -91,8 +96,8 @@ def trained(shop: Path) -> Trained:
 
 
 def test_training_says_how_many_new_items_it_placed(trained: Trained) -> None:
-    assert "3 items that no event names are placed by their text" in trained.said
-    assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW)
+    assert "4 items that no event names are placed by their text" in trained.said
+    assert trained.bundle.manifest.vocabulary_size == len(AISLES) * OF_AISLE + len(NEW) + 2
 
 
 def test_a_new_item_is_near_to_a_shopper_of_its_aisle_alone(trained: Trained) -> None:
@@ -114,6 +119,16 @@ def test_a_new_item_is_named_by_words_and_recommended_from(trained: Trained, sho
     assert aisles["milk"] >= 8, aisles
 
 
+def test_a_word_means_what_has_sold_before_what_is_new(trained: Trained, shop: Path) -> None:
+    popularity = trained.bundle.generators.popularity
+    sold, new = (popularity[trained.bundle.index_of[each[0]]] for each in (RARE, LIKE_RARE))
+    assert new > sold
+    done = _endcap("recommend", "oat milk", "--bundle", "model", "--json", cwd=shop)
+    assert done.returncode == 0, done.stderr
+    named = json.loads(done.stdout)["understood"][0]["items"]
+    assert [each["id"] for each in named] == [RARE[0], LIKE_RARE[0]]
+
+
 def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, shop: Path) -> None:
     again = shop / "again"
     shutil.copytree(trained.folder, again)
@@ -126,22 +141,42 @@ def test_the_words_are_those_of_the_command_that_makes_words(trained: Trained, s
 
 def test_without_titles_or_without_the_wish_there_are_no_words() -> None:
     said = Quiet()
-    assert words_for(_untitled(), Wording(None, "en", True), said) is None
+    assert words_for(_untitled(), PLAIN, Wording(None, "en", True), said) is None
     assert not said.said
-    assert words_for(_titled("Milk"), Wording(None, "en", False), said) is None
+    assert words_for(_titled("Milk"), PLAIN, Wording(None, "en", False), said) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "says"),
+    [
+        ("item_id,name\nmilk,Milk\n", {}, "no column 'title' for title; it has item_id, name; say"),
+        ("item_id,name\nmilk,Milk\n", {}, "--items-column title=name"),
+        ("item_id,name\nmilk,\n", {"title": "name"}, "has no word in its column 'name'"),
+    ],
+)
+def test_a_file_of_items_without_titles_is_told_so(
+    tmp_path: Path, text: str, columns: dict[str, str], says: str
+) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text(text)
+    form = EventForm(items=items, item_columns=columns)
+    said = Quiet()
+    assert words_for(_untitled(), form, Wording(None, "en", True), said) is None
+    assert "there will be no words" in said.said[0]
+    assert says in said.said[0]
 
 
 def test_an_encoder_that_has_nothing_to_read_is_told_so(trained: Trained) -> None:
     said = Quiet()
-    assert words_for(_untitled(), Wording(trained.encoder, "en", True), said) is None
+    assert words_for(_untitled(), PLAIN, Wording(trained.encoder, "en", True), said) is None
     assert "no item has a title" in said.said[0]
 
 
 def test_an_encoder_that_is_not_wanted_or_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--no-words"):
-        words_for(_titled("Milk"), Wording(tmp_path, "en", False), Quiet())
+        words_for(_titled("Milk"), PLAIN, Wording(tmp_path, "en", False), Quiet())
     with pytest.raises(DataError, match=r"no config\.json"):
-        words_for(_titled("Milk"), Wording(tmp_path, "en", True), Quiet())
+        words_for(_titled("Milk"), PLAIN, Wording(tmp_path, "en", True), Quiet())
 
 
 def test_a_student_s_bundle_takes_the_words_of_its_teacher(

@@ -11,7 +11,7 @@ from endcap.export.data.interactions import Cuts, DataSet, Interactions
 from endcap.export.encoder import EncoderOptions
 from endcap.export.fit_blend import BlendFit
 from endcap.export.fit_encoder import FitOptions
-from endcap.export.learn import LearnOptions
+from endcap.export.learn_options import LearnOptions
 
 WEEK_MS = 7 * 86_400_000
 N_ITEMS = 120

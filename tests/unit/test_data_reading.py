@@ -61,6 +61,21 @@ def test_a_file_of_items_gives_titles_and_the_items_that_nobody_has_met(tmp_path
     assert data.facts["items_without_an_event"] == "1"
 
 
+def test_a_file_of_items_may_have_names_of_its_own(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("sku,name,cost\nmilk,Fresh milk,1.2\n")
+    columns = {"item_id": "sku", "title": "name", "price": "cost", "category": "=Dairy"}
+    data = events(tmp_path / "shop.csv", GOOD, EventForm(items=items, item_columns=columns))
+
+    milk = data.items[0]
+    assert (milk.item_id, milk.title, milk.category, milk.price) == (
+        "milk",
+        "Fresh milk",
+        "Dairy",
+        1.2,
+    )
+
+
 def test_without_session_ids_half_an_hour_of_silence_ends_a_visit(tmp_path: Path) -> None:
     times = [1_700_000_000 + after for after in (0, 1800, 3601)]
     rows = [f"ann,milk,view,{time}" for time in times]

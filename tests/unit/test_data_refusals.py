@@ -76,7 +76,7 @@ def test_of_several_files_the_bad_one_is_named_with_its_own_row(tmp_path: Path) 
         (GOOD.replace("timestamp", "colour"), "no column 'timestamp' for timestamp; it has user"),
         (HEADER, "has no row under its header"),
         ("", "it is empty"),
-        (f"{HEADER}\nann,,search,1700000000,,,", "No event is left of the 1 rows"),
+        (f"{HEADER}\nann,,search,1700000000,,,", "No event is left of the 1 row of"),
         (f"{HEADER}\n{ROWS[0]}\n".encode() + b"\xff,tea,view,1,,,", "row 2 is not UTF-8"),
         (GOOD.replace(",", ";"), "separated by semicolons; save them with commas"),
     ],
@@ -104,9 +104,12 @@ def test_a_column_of_lists_is_refused_by_its_type(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "reason"),
     [
-        (EventForm({"colour": "red"}), "no column 'colour' to map; those are user_id"),
+        (EventForm({"colour": "red"}), "no column 'colour' to map. Those are user_id"),
         (EventForm({"price": "euro"}), "no column 'euro' for price"),
-        (EventForm(event_types={"pdp": "look"}), "'look' is no type; known are view_item"),
+        (EventForm({"titel": "name"}), "Did you mean title?"),
+        (EventForm({"title": "itemid"}), "say which it is by --column title=ITS_NAME"),
+        (EventForm(event_types={"pdp": "view-item"}), "Did you mean view_item?"),
+        (EventForm(event_types={"pdp": "look"}), "'look' is no type. Known: view_item"),
     ],
 )
 def test_a_mapping_that_fits_nothing_is_refused(
@@ -144,6 +147,26 @@ def test_a_bad_file_of_items_is_refused(tmp_path: Path, text: str, reason: str) 
     items.write_text(text)
 
     assert reason in refused(tmp_path / "shop.csv", GOOD, EventForm(items=items))
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({}, "no column 'item_id' for item_id; it has sku, name, cost; say which it is by"),
+        ({}, "--items-column item_id=sku"),
+        ({"item_id": "sku", "title": "nmae"}, "--items-column title=name"),
+        ({"item_id": "sku", "titel": "name"}, "no column 'titel' to map. Did you mean title?"),
+    ],
+)
+def test_other_columns_of_a_file_of_items_are_refused_with_the_option_that_maps_them(
+    tmp_path: Path, columns: dict[str, str], reason: str
+) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("sku,name,cost\nmilk,Milk,1\n")
+
+    message = refused(tmp_path / "shop.csv", GOOD, EventForm(items=items, item_columns=columns))
+    assert reason in message
+    assert "--column" not in message
 
 
 @pytest.mark.parametrize(
@@ -190,7 +213,9 @@ def test_a_file_that_is_not_of_the_s3rec_form_is_refused(
 
 
 def test_a_format_or_a_mapping_out_of_place_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no format 'json'; known: events"):
+    with pytest.raises(DataError, match=r"no format 'json'\. Known: events"):
         read(tmp_path, "json", PLAIN, tmp_path)
+    with pytest.raises(DataError, match=r"no format 'srgnn'\. Did you mean sr-gnn\?"):
+        read(tmp_path, "srgnn", PLAIN, tmp_path)
     with pytest.raises(DataError, match="belong to events files"):
         read(tmp_path, "s3rec", EventForm({"user_id": "u"}), tmp_path)

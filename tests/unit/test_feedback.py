@@ -323,5 +323,5 @@ def test_each_list_becomes_a_question_with_what_came_before_it(tmp_path: Path) -
     told = slates_of(np.array([[2, 3, 0], [1, 2, 3]]), data.items, replay.impressions)
     names = [[([*shown.item_ids, "?", "?", "?"])[n - 1] if n else "" for n in row] for row in told]
     assert names == [["soap", "?", ""], ["milk", "soap", "?"]]
-    with pytest.raises(DataError, match="none of the 3 lists"):
+    with pytest.raises(DataError, match="no list of 3 is of a shopper"):
         cases_of(shown, data._replace(sequence_ids=("c", "d")))

@@ -1,10 +1,15 @@
 """`endcap recommend` as a person runs it: a process, its output and its exit code."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from endcap.deploy.settings import DEMO_BUNDLE
 
 # A machine with endcap[demo] alone: an import of any of these would raise ImportError.
 _WITHOUT_TORCH = (
@@ -16,9 +21,10 @@ _WITHOUT_TORCH = (
 )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", _WITHOUT_TORCH, "recommend", *arguments],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=120,
@@ -38,6 +44,19 @@ def test_words_become_a_list_without_torch() -> None:
     assert len(listed) == len(set(listed)) == 5
     assert not set(listed) & set(named)
     assert all(item["reason"] and item["title"] for item in told["items"])
+
+
+def test_without_a_bundle_named_it_says_which_one_answers(tmp_path: Path) -> None:
+    says = "The demo's bundle answers (completejourney); --bundle FOLDER or ENDCAP_BUNDLE names"
+    done = run("butter", "--json")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    folder = shutil.copytree(DEMO_BUNDLE, tmp_path / "ours")
+    named = run("butter", "--json", "--bundle", str(folder))
+    assert named.stderr == ""
+    assert named.stdout == done.stdout
+    by_settings = run("butter", "--json", ENDCAP_BUNDLE=str(folder))
+    assert f"The bundle in {folder} answers (completejourney);" in by_settings.stderr
 
 
 def test_item_ids_become_the_same_list_as_the_words_that_name_them() -> None:
@@ -76,8 +95,8 @@ def test_an_unknown_item_is_named_with_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "--items"),
-        (("milk", "--items", "1082185"), "--items"),
+        ((), 'Say what was bought ("milk and eggs"), or give its ids by --items A,B.'),
+        (("milk", "--items", "1082185"), "Words and --items name the items twice: give one"),
         (("I would like to have some",), "names no item"),
         (("milk", "--bundle", "nowhere"), "endcap train"),
     ],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from endcap.bundle import Bundle, load_bundle
+from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.settings import BUNDLES
 from endcap.errors import BundleError
@@ -187,6 +188,18 @@ def test_what_is_bought_most_is_meant(index: TextIndex, bundle: Bundle) -> None:
     (mention,) = find_items("milk", index, popularity).mentions
     sold = [popularity[item] for item in mention.items]
     assert sold == sorted(sold, reverse=True)
+
+
+def test_what_nobody_has_bought_comes_behind_all_that_sell(
+    index: TextIndex, bundle: Bundle
+) -> None:
+    (mention,) = find_items("milk", index, bundle.generators.popularity).mentions
+    first, *others = mention.items
+    placed = bundle.generators._replace(placed=np.array([first], dtype=np.int32))
+    as_loaded = decode_generators(encode_generators(placed))
+    (again,) = find_items("milk", index, as_loaded.sold_first, most=10_000).mentions
+    assert again.items[:2] == tuple(others)
+    assert again.items[-1] == first
 
 
 def test_words_round_trip(words: Words) -> None:
