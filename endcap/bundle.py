@@ -17,6 +17,7 @@ import numpy as np
 
 from endcap.arrays import FloatArray
 from endcap.candidates import Crowd, Gatherer, make_crowd
+from endcap.candidates.gatherer import IS_BUILT
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
@@ -136,8 +137,9 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     (folder / MANIFEST_FILE).write_bytes(text + b"\n")
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Read and verify a bundle.
+def load_bundle(folder: Path, natively: bool = True) -> Bundle:
+    """Read and verify a bundle. `natively`: candidates and scores by the compiled path, where it
+    was built.
 
     Raises:
         BundleError: a file is missing, was changed, or is of another schema.
@@ -166,7 +168,7 @@ def load_bundle(folder: Path) -> Bundle:
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
     is_met = generators.met
     met = {item: index for item, index in index_of.items() if is_met[index]}
-    gatherer = Gatherer(generators)
+    gatherer = Gatherer(generators, natively and IS_BUILT)
     stages = None
     if manifest.stages is not None:
         facts = manifest.stages

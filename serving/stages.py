@@ -5,6 +5,7 @@ from endcap.bundle import Bundle
 from endcap.scoring import StagedModel, StageGraphs, Stages
 from endcap.scoring.catalogue import facts_of
 from endcap.scoring.packed import Packed
+from endcap.scoring.staged import IS_BUILT
 from endcap.serving.whole_graph import PROVIDERS, open_graph
 
 
@@ -32,4 +33,5 @@ def open_stages(bundle: Bundle, graphs: StageGraphs, threads: int) -> StagedMode
         graphs.table,
         facts_of(bundle.generators),
         bundle.manifest.max_length,
+        bundle.gatherer.natively and IS_BUILT,
     )

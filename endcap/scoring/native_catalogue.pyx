@@ -3,7 +3,7 @@
 catalogue, the sum of its exponentials beside it, and each item's inputs written once.
 
 The nearest `own` are found by the highest of each 32 cosines: the `own`-th highest of these is a
-bound that few others reach. (Sums of exponentials differ from numpy's in the last digits.)
+bound that few others reach. Cosines and exponentials differ from numpy's in the last digits.
 """
 
 from libc.math cimport logf
@@ -20,27 +20,65 @@ cdef extern from *:
     """
     /* The same C for each width of registers that a processor may have. */
     #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-    #define FOR_EACH_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
+    #define FOR_EACH_WIDTH \\
+        __attribute__((target_clones("avx512f", "fma", "default")))
+    #pragma GCC diagnostic ignored "-Wpsabi"
     #else
     #define FOR_EACH_WIDTH
     #endif
     #define LANES 16
+    #define ABREAST 4
+    #define PANEL (LANES * ABREAST)
     #define DEPTH 32
     #define CHUNK (LANES * DEPTH)
+    typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
 
-    /* highest[chunk * LANES + lane]: of the cosines at chunk * CHUNK + step * LANES + lane. */
+    typedef int32_t masks __attribute__((vector_size(4 * LANES), aligned(4)));
+
+    static inline lanes higher(lanes one, lanes other) {
+        masks is_one = one > other;
+        return (lanes)(((masks)one & is_one) | ((masks)other & ~is_one));
+    }
+
+    /* Cosines of `n` queries [n, dim] with the items of `panels`: each holds 64 items, one
+       dimension after the other, and stays in the first cache while all queries pass it. Beside
+       them the highest of blocks: of query q, highest[q * stride / DEPTH + chunk * LANES + lane] is
+       of the cosines at chunk * CHUNK + step * LANES + lane. */
     FOR_EACH_WIDTH
-    static void highest_of_blocks(const float *cosines, Py_ssize_t chunks, float *highest) {
-        for (Py_ssize_t chunk = 0; chunk < chunks; chunk++) {
-            float lanes[LANES];
-            const float *at = cosines + chunk * CHUNK;
-            for (int lane = 0; lane < LANES; lane++) lanes[lane] = at[lane];
-            for (int step = 1; step < DEPTH; step++)
-                for (int lane = 0; lane < LANES; lane++) {
-                    float value = at[step * LANES + lane];
-                    lanes[lane] = value > lanes[lane] ? value : lanes[lane];
+    static void cosines_and_highest(
+        const float *queries, Py_ssize_t n, Py_ssize_t dim, const float *panels, Py_ssize_t chunks,
+        float *cosines, float *highest
+    ) {
+        Py_ssize_t stride = chunks * CHUNK;
+        for (Py_ssize_t at = 0; at < stride; at += PANEL) {
+            const float *panel = panels + at * dim;
+            Py_ssize_t block = at / CHUNK * LANES;
+            for (Py_ssize_t from = 0; from < n; from += ABREAST) {
+                const float *asked[ABREAST];
+                lanes sums[ABREAST][ABREAST] = {0};
+                for (int q = 0; q < ABREAST; q++)
+                    asked[q] = queries + (from + q < n ? from + q : n - 1) * dim;
+                for (Py_ssize_t k = 0; k < dim; k++) {
+                    const lanes *items = (const lanes *)(panel + k * PANEL);
+                    lanes a = items[0], b = items[1], c = items[2], d = items[3];
+                    for (int q = 0; q < ABREAST; q++) {
+                        float weight = asked[q][k];
+                        sums[q][0] += a * weight;
+                        sums[q][1] += b * weight;
+                        sums[q][2] += c * weight;
+                        sums[q][3] += d * weight;
+                    }
                 }
-            for (int lane = 0; lane < LANES; lane++) highest[chunk * LANES + lane] = lanes[lane];
+                for (int q = 0; q < ABREAST && from + q < n; q++) {
+                    lanes *written = (lanes *)(cosines + (from + q) * stride + at);
+                    lanes *most = (lanes *)(highest + (from + q) * (stride / DEPTH) + block);
+                    for (int each = 0; each < ABREAST; each++) written[each] = sums[q][each];
+                    lanes now = higher(
+                        higher(sums[q][0], sums[q][1]), higher(sums[q][2], sums[q][3])
+                    );
+                    *most = at % CHUNK ? higher(*most, now) : now;
+                }
+            }
         }
     }
 
@@ -48,10 +86,10 @@ cdef extern from *:
        ln 2 / 2] (after Cephes' expf) and the exponent's bits; below e^-87 it is nothing. */
     FOR_EACH_WIDTH
     static float sum_of_exponentials(
-        const float *cosines, Py_ssize_t chunks, float temperature, float top
+        const float *cosines, Py_ssize_t n, float temperature, float top
     ) {
         float sums[LANES] = {0};
-        for (Py_ssize_t from = 0; from < chunks * CHUNK; from += LANES)
+        for (Py_ssize_t from = 0; from < n; from += LANES)
             for (int lane = 0; lane < LANES; lane++) {
                 float x = (cosines[from + lane] - top) * temperature;
                 x = x > -87.0f ? x : -87.0f;
@@ -74,14 +112,17 @@ cdef extern from *:
         return sum;
     }
     """
-    void highest_of_blocks(const float *, Py_ssize_t, float *) noexcept nogil
+    void cosines_and_highest(
+        const float *, Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, float *
+    ) noexcept nogil
     float sum_of_exponentials(const float *, Py_ssize_t, float, float) noexcept nogil
 
 cdef enum:
     LANES = 16
     DEPTH = 32
     CHUNK = 512
-    TOGETHER = 32  # shoppers whose cosines lie in the cache at once
+    PANEL = 64
+    TOGETHER = 16  # shoppers whose cosines lie in the cache at once
 
 cdef Py_ssize_t FEATURE_WIDTH = len(FEATURES)
 cdef Py_ssize_t FIRST_GENERATED = GENERATED
@@ -97,28 +138,30 @@ cdef class NativeCatalogue:
 
     cdef const float[:, ::1] facts
     cdef Py_ssize_t n_items, chunks
-    cdef object turned, cosines_of, inputs_of, ids_of
-    cdef float[:, ::1] cosines
-    cdef float[::1] highest
+    cdef Py_ssize_t dim
+    cdef object inputs_of, ids_of
+    cdef float[::1] panels
+    cdef float[:, ::1] cosines, highest
     cdef uint64_t[::1] keys
     cdef int32_t[::1] marked
 
     def __init__(self, table, facts):
-        # Turned once: a product with what lies the other way takes twice as long.
-        self.turned = np.ascontiguousarray(table.T)
         self.facts = facts
-        self.n_items = facts.shape[0] - 1
+        self.n_items, self.dim = facts.shape[0] - 1, table.shape[1]
         self.chunks = (self.n_items + CHUNK) // CHUNK
-        self.cosines_of = np.full((TOGETHER, self.chunks * CHUNK), NOWHERE, np.float32)
-        self.cosines = self.cosines_of
-        self.highest = np.empty(self.chunks * LANES, np.float32)
+        rows = self.chunks * CHUNK
+        padded = np.zeros((rows, self.dim), np.float32)
+        padded[: self.n_items + 1] = table
+        self.panels = padded.reshape(-1, PANEL, self.dim).transpose(0, 2, 1).ravel()
+        self.cosines = np.empty((TOGETHER, rows), np.float32)
+        self.highest = np.empty((TOGETHER, self.chunks * LANES), np.float32)
         self.keys = np.empty(self.chunks * CHUNK, np.uint64)
         self.marked = np.zeros(self.n_items + 1, np.int32)
         self.ids_of, self.inputs_of = np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
 
     def tell(self, queries, float temperature, Py_ssize_t own, gathered, context):
         """The fields of `Told`. `queries` [B, d]: normalised, or zero."""
-        cdef Py_ssize_t rows = queries.shape[0], first, row, n, m = 0
+        cdef Py_ssize_t rows = queries.shape[0], first = 0, row, n, m = 0
         cdef const int32_t[::1] candidates = gathered.ids
         cdef const float[:, ::1] features = gathered.features, of_shopper = context
         cdef const int64_t[::1] offsets = gathered.offsets
@@ -131,15 +174,18 @@ cdef class NativeCatalogue:
         cdef int64_t[::1] ends = told_offsets
         cdef int32_t[::1] ids = self.ids_of
         cdef float[:, ::1] inputs = self.inputs_of
-        for first in range(0, rows, TOGETHER):
-            n = min(rows - first, TOGETHER)
-            np.matmul(
-                queries[first : first + n], self.turned, out=self.cosines_of[:n, : self.n_items + 1]
-            )
-            with nogil:
+        cdef const float[:, ::1] asked = queries
+        with nogil:
+            while first < rows:
+                n = min(rows - first, TOGETHER)
+                cosines_and_highest(
+                    &asked[first, 0], n, self.dim, &self.panels[0], self.chunks,
+                    &self.cosines[0, 0], &self.highest[0, 0],
+                )
                 for row in range(first, first + n):
                     m += self.one(
                         &self.cosines[row - first, 0],
+                        &self.highest[row - first, 0],
                         temperature,
                         own,
                         &candidates[0] + offsets[row],
@@ -151,11 +197,13 @@ cdef class NativeCatalogue:
                         &inputs[0, 0] + m * WIDTH,
                     )
                     ends[row + 1] = m
+                first += n
         return self.ids_of[:m], self.inputs_of[:m], told_offsets
 
     cdef Py_ssize_t one(
         self,
         float *cosines,
+        const float *highest,
         float temperature,
         Py_ssize_t own,
         const int32_t *candidates,
@@ -172,11 +220,14 @@ cdef class NativeCatalogue:
         cdef float most[64]
         cdef float top, log_sum
         cdef float *told
+        # What is no item is as far away as can be; before and after the exponentials are summed,
+        # the row of nothing has the cosine that its vector gives it.
         cosines[0] = NOWHERE
-        highest_of_blocks(cosines, self.chunks, &self.highest[0])
-        own = self.nearest(cosines, own)
+        for at in range(self.n_items + 1, self.chunks * CHUNK):
+            cosines[at] = NOWHERE
+        own = self.nearest(cosines, highest, own)
         top = cosines[<uint32_t>self.keys[0]]
-        log_sum = logf(sum_of_exponentials(cosines, self.chunks, temperature, top))
+        log_sum = logf(sum_of_exponentials(cosines, self.chunks * CHUNK, temperature, top))
         cosines[0] = 0.0
         memcpy(ids, candidates, n * sizeof(int32_t))
         for at in range(n):
@@ -214,20 +265,38 @@ cdef class NativeCatalogue:
             memcpy(told + FACT_WIDTH, context, context_width * sizeof(float))
         return m
 
-    cdef Py_ssize_t nearest(self, const float *cosines, Py_ssize_t own) noexcept nogil:
-        """The highest cosines as the first of `keys`, best first; returns how many."""
-        cdef Py_ssize_t block, step, at, n = 0, blocks = self.chunks * LANES
+    cdef Py_ssize_t nearest(
+        self, const float *cosines, const float *highest, Py_ssize_t own
+    ) noexcept nogil:
+        """The highest cosines as the first of `keys`, best first; returns how many.
+
+        A block's highest may be the 0 of padding. Where the bound is too high for that, too few
+        reach it, and all are looked at.
+        """
+        cdef Py_ssize_t block, at, n, blocks = self.chunks * LANES
         cdef float least = NOWHERE
         if own < blocks:
             for block in range(blocks):
-                self.keys[block] = falling(self.highest[block], <uint32_t>block)
+                self.keys[block] = falling(highest[block], <uint32_t>block)
             lowest_first(&self.keys[0], blocks, own)
             least = 3.0
             for at in range(own):
                 block = <Py_ssize_t>(self.keys[at] & 0xFFFFFFFFU)
-                least = self.highest[block] if self.highest[block] < least else least
-        for block in range(blocks):
-            if self.highest[block] < least or self.highest[block] <= NOWHERE:
+                least = highest[block] if highest[block] < least else least
+        n = self.at_least(least, cosines, highest)
+        if n < own:
+            n = self.at_least(NOWHERE, cosines, highest)
+        own = min(own, n)
+        lowest_first(&self.keys[0], n, own)
+        sort(&self.keys[0], own)
+        return own
+
+    cdef Py_ssize_t at_least(
+        self, float least, const float *cosines, const float *highest
+    ) noexcept nogil:
+        cdef Py_ssize_t block, step, at, n = 0
+        for block in range(self.chunks * LANES):
+            if highest[block] < least:
                 continue
             at = block // LANES * CHUNK + block % LANES
             for step in range(DEPTH):
@@ -235,6 +304,4 @@ cdef class NativeCatalogue:
                     self.keys[n] = falling(cosines[at], <uint32_t>at)
                     n += 1
                 at += LANES
-        lowest_first(&self.keys[0], n, own)
-        sort(&self.keys[0], min(own, n))
-        return min(own, n)
+        return n

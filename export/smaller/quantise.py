@@ -58,7 +58,7 @@ def quantise(
     bundle = load_bundle(source)
     graph = _in_int8(bundle, data, split, options)
     progress.say(f"the graph in int8: {len(bundle.model):,} bytes before, {len(graph):,} now")
-    smaller = bundle._replace(model=graph)
+    smaller = bundle._replace(model=graph, stages=None)
     cases = some_of(split.test, options.questions, options.seed)
     cost = side_by_side(
         contestant(bundle, data, progress),
@@ -85,7 +85,9 @@ def some_of(cases: Cases, questions: int, seed: int) -> Cases:
 def contestant(bundle: Bundle, data: DataSet, progress: Progress) -> Contestant:
     """The bundle as one side, by its whole graph, which counts as it is, whatever the manifest says
     of it."""
-    beside = sum(e.bytes for name, e in bundle.manifest.files.items() if name != "model.onnx")
+    counted_apart = {"model.onnx"} | (set() if bundle.stages else set(STAGE_FILES))
+    files = bundle.manifest.files.items()
+    beside = sum(entry.bytes for name, entry in files if name not in counted_apart)
     whole = ranker_of(bundle, data, progress)._replace(stages=None)
     return Contestant(whole, beside + len(bundle.model))
 
