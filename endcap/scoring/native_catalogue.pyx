@@ -111,18 +111,35 @@ cdef extern from *:
         for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
         return sum;
     }
+
+    /* Where cosines [n] are at least `least`; returns how many. Most lanes hold none. */
+    FOR_EACH_WIDTH
+    static Py_ssize_t places_of(const float *cosines, Py_ssize_t n, float least, int32_t *places) {
+        Py_ssize_t found = 0;
+        for (Py_ssize_t from = 0; from < n; from += LANES) {
+            int32_t any = 0;
+            for (int lane = 0; lane < LANES; lane++) any |= cosines[from + lane] >= least;
+            if (any)
+                for (int lane = 0; lane < LANES; lane++) {
+                    places[found] = (int32_t)(from + lane);
+                    found += cosines[from + lane] >= least;
+                }
+        }
+        return found;
+    }
     """
     void cosines_and_highest(
         const float *, Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, float *
     ) noexcept nogil
     float sum_of_exponentials(const float *, Py_ssize_t, float, float) noexcept nogil
+    Py_ssize_t places_of(const float *, Py_ssize_t, float, int32_t *) noexcept nogil
 
 cdef enum:
     LANES = 16
     DEPTH = 32
     CHUNK = 512
     PANEL = 64
-    TOGETHER = 16  # shoppers whose cosines lie in the cache at once
+    TOGETHER = 32  # shoppers whose cosines lie in the cache at once
 
 cdef Py_ssize_t FEATURE_WIDTH = len(FEATURES)
 cdef Py_ssize_t FIRST_GENERATED = GENERATED
@@ -143,7 +160,7 @@ cdef class NativeCatalogue:
     cdef float[::1] panels
     cdef float[:, ::1] cosines, highest
     cdef uint64_t[::1] keys
-    cdef int32_t[::1] marked
+    cdef int32_t[::1] marked, places
 
     def __init__(self, table, facts):
         self.facts = facts
@@ -156,6 +173,7 @@ cdef class NativeCatalogue:
         self.cosines = np.empty((TOGETHER, rows), np.float32)
         self.highest = np.empty((TOGETHER, self.chunks * LANES), np.float32)
         self.keys = np.empty(self.chunks * CHUNK, np.uint64)
+        self.places = np.empty(self.chunks * CHUNK + 1, np.int32)
         self.marked = np.zeros(self.n_items + 1, np.int32)
         self.ids_of, self.inputs_of = np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
 
@@ -274,7 +292,7 @@ cdef class NativeCatalogue:
         reach it, and all are looked at.
         """
         cdef Py_ssize_t block, at, n, blocks = self.chunks * LANES
-        cdef float least = NOWHERE
+        cdef float least = NOWHERE + 1.0
         if own < blocks:
             for block in range(blocks):
                 self.keys[block] = falling(highest[block], <uint32_t>block)
@@ -283,25 +301,12 @@ cdef class NativeCatalogue:
             for at in range(own):
                 block = <Py_ssize_t>(self.keys[at] & 0xFFFFFFFFU)
                 least = highest[block] if highest[block] < least else least
-        n = self.at_least(least, cosines, highest)
+        n = places_of(cosines, self.chunks * CHUNK, least, &self.places[0])
         if n < own:
-            n = self.at_least(NOWHERE, cosines, highest)
+            n = places_of(cosines, self.chunks * CHUNK, NOWHERE + 1.0, &self.places[0])
+        for at in range(n):
+            self.keys[at] = falling(cosines[self.places[at]], <uint32_t>self.places[at])
         own = min(own, n)
         lowest_first(&self.keys[0], n, own)
         sort(&self.keys[0], own)
         return own
-
-    cdef Py_ssize_t at_least(
-        self, float least, const float *cosines, const float *highest
-    ) noexcept nogil:
-        cdef Py_ssize_t block, step, at, n = 0
-        for block in range(self.chunks * LANES):
-            if highest[block] < least:
-                continue
-            at = block // LANES * CHUNK + block % LANES
-            for step in range(DEPTH):
-                if cosines[at] >= least and cosines[at] > NOWHERE:
-                    self.keys[n] = falling(cosines[at], <uint32_t>at)
-                    n += 1
-                at += LANES
-        return n

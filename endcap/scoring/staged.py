@@ -23,7 +23,7 @@ error of its import."""
 BOUNDS = (8, 24)
 """Sessions up to so many events go through the encoder together: attention alone pays for what is
 padded, and a call of the encoder costs as much as twenty short sessions."""
-ROWS = 4096
+ROWS = 2048
 """Items a call of the blend: what is between its layers stays in the cache."""
 
 

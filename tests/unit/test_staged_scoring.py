@@ -19,7 +19,7 @@ from endcap.scoring.staged import IS_BUILT
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.sessions import Session
 
-COMMITTED = Path("/tmp/eval/cjstaged")
+COMMITTED = Path(deploy.__file__).parent / "bundles" / "completejourney"
 BATCH = 50
 
 
