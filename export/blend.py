@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from endcap.candidates import GENERATED
+from endcap.candidates.features import FACTS, INPUTS, facts_of
 from endcap.candidates.generators import Generators
 from endcap.export.encoder import SessionEncoder
-from endcap.scoring.catalogue import FACTS, INPUTS, LEAST, facts_of
+from endcap.scoring.catalogue import LEAST
 
 OWN = 100
 """How many of its own nearest items the Transformer adds to the candidates."""

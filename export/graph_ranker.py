@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from endcap.arrays import IntArray
 from endcap.batches import ScoredItems
+from endcap.candidates.features import facts_of
 from endcap.candidates.generators import Generators
 from endcap.catalogue import CatalogueItem
 from endcap.export.data.interactions import Cases
@@ -18,7 +19,6 @@ from endcap.export.progress import Progress
 from endcap.export.questions import Asked, Vocabulary, batches
 from endcap.export.stages import run_stages
 from endcap.scoring import StagedModel, StageGraphs
-from endcap.scoring.catalogue import facts_of
 
 
 class GraphRanker(NamedTuple):

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from endcap.arrays import FloatArray
+from endcap.candidates.features import INPUTS, facts_of
 from endcap.candidates.generators import Generators
 from endcap.export.blend import BlendedRescorer
 from endcap.export.encoder import SessionEncoder
@@ -24,7 +25,6 @@ from endcap.export.onnx_graph import worst_of
 from endcap.export.optimum_export import optimum_export
 from endcap.export.questions import Asked
 from endcap.scoring import StagedModel, StageGraphs, Stages
-from endcap.scoring.catalogue import INPUTS, facts_of
 from endcap.scoring.packed import Packed
 
 

@@ -2,8 +2,8 @@
 
 from endcap.arrays import FloatArray
 from endcap.bundle import Bundle
+from endcap.candidates.features import facts_of
 from endcap.scoring import StagedModel, StageGraphs, Stages
-from endcap.scoring.catalogue import facts_of
 from endcap.scoring.packed import Packed
 from endcap.scoring.staged import IS_BUILT
 from endcap.serving.whole_graph import PROVIDERS, open_graph

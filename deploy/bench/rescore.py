@@ -9,12 +9,12 @@ import numpy as np
 
 from endcap.batches import Batch, make_batch
 from endcap.bundle import Bundle
+from endcap.candidates import INPUTS
 from endcap.candidates.gather import MAX_CANDIDATES
 from endcap.deploy.bench.flops import Sizes, flops_of, sgemm_flops_per_s
 from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
 from endcap.errors import BundleError
 from endcap.policy import Policy
-from endcap.scoring.catalogue import INPUTS
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
 from endcap.serving.whole_graph import WholeGraph

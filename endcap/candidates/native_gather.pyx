@@ -17,7 +17,7 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from endcap.candidates.features import FEATURES
+from endcap.candidates.features import BY_MODEL, CONTEXT, FACTS, FEATURES, GENERATED, INPUTS
 from endcap.candidates.order cimport falling, lowest_first, sort
 
 cdef enum:
@@ -25,14 +25,21 @@ cdef enum:
     RETURNS, IN_HISTORY, VIEWS, CARTS, HISTORY_RECENCY, HISTORY_TIME, LAST_VIEWED, LAST_CARTED
     LAST_BOUGHT, IN_CART, STAN, STAN_NEAR, VMIS_KNN, FOLLOWING, PRECEDING, TOGETHER, ALIKE
     WIDTH
+    FIRST = 2  # of a row's columns, what the model says stands before it
+    MANY = 7  # generators, whose scores have a share each
+    KNOWN = 2  # facts of an item
+    AROUND = 8  # numbers of the shopper's context
+    STRIDE = 43
 
-if FEATURES != (
+if (FIRST, MANY, KNOWN, AROUND, STRIDE) != (
+    BY_MODEL, len(FEATURES) - GENERATED, len(FACTS), len(CONTEXT), len(INPUTS)
+) or FEATURES != (
     "times_bought", "bought_recency", "bought_share", "decayed_count", "due", "gap_known",
     "due_as_others", "returns", "in_history", "views", "carts", "history_recency", "history_time",
     "last_viewed", "last_carted", "last_bought", "in_cart", "stan", "stan_near", "vmis_knn",
     "following", "preceding", "together", "alike",
 ):
-    raise ImportError("native_gather.pyx fills other columns than endcap.candidates.FEATURES names")
+    raise ImportError("native_gather.pyx fills other columns than endcap.candidates.INPUTS names")
 
 cdef enum:
     NOBODY = -1
@@ -99,12 +106,13 @@ cdef struct Shopper:
     const float *recency
     const int64_t *bought_ms
     Py_ssize_t n_bought
+    const float *context
 
 
 cdef class NativeGather:
     """The indexes of one bundle, with room for one batch at a time: a call must end before the
     next begins. `generators`: of `endcap.candidates.generators`; `tables`: of
-    `endcap.candidates.native_tables`."""
+    `endcap.candidates.native_tables`; `facts` [V + 1, len(FACTS)]."""
 
     cdef const int32_t[::1] popular, session_items, item_sessions
     cdef const float[::1] returns_share, gap_days
@@ -116,6 +124,7 @@ cdef class NativeGather:
     cdef const double[:, ::1] vmis_weight
     cdef const double[::1] vmis_match, alike_fade
     cdef const float[::1] vmis_idf, fade
+    cdef const float[:, ::1] facts
     cdef Py_ssize_t stan_length, stan_sample, stan_neighbours, near_neighbours
     cdef Py_ssize_t vmis_length, vmis_sample, vmis_neighbours
     cdef Py_ssize_t recent_length, alike_length, named, max_bought, max_candidates
@@ -146,9 +155,10 @@ cdef class NativeGather:
     cdef float *loudest
     cdef list held
 
-    def __init__(self, generators, tables):
+    def __init__(self, generators, tables, facts):
         sessions = generators.sessions
         self.held = []
+        self.facts = facts
         self.n_items = generators.popularity.size - 1
         self.popular = generators.popular
         self.returns_share = generators.returns.share
@@ -520,7 +530,7 @@ cdef class NativeGather:
             row = self.row_of[shopper.bought[bought]]
             if row == NOBODY:
                 continue
-            told = features + row * WIDTH
+            told = features + row * STRIDE
             told[TIMES_BOUGHT] = shopper.log_count[bought]
             told[BOUGHT_RECENCY] = shopper.recency[bought]
             told[BOUGHT_SHARE] = shopper.decayed[bought] / largest
@@ -531,7 +541,7 @@ cdef class NativeGather:
             row = self.row_of[self.seen.item[at]]
             if row == NOBODY:
                 continue
-            told = features + row * WIDTH
+            told = features + row * STRIDE
             bought = shopper.n_history - 1 - self.seen.step[at]
             code = shopper.types[bought]
             told[HISTORY_RECENCY] = <float>(1.0 / (1.0 + self.seen.step[at]))
@@ -545,7 +555,7 @@ cdef class NativeGather:
             row = self.row_of[shopper.history[at]]
             if row == NOBODY:
                 continue
-            told = features + row * WIDTH
+            told = features + row * STRIDE
             code = shopper.types[at]
             # Counts first; their logarithms when all are there.
             told[IN_HISTORY] += 1
@@ -556,14 +566,14 @@ cdef class NativeGather:
         for at in range(self.seen.n):
             row = self.row_of[self.seen.item[at]]
             if row != NOBODY:
-                told = features + row * WIDTH
+                told = features + row * STRIDE
                 told[IN_HISTORY] = shopper.logarithm[<Py_ssize_t>told[IN_HISTORY]]
                 told[CARTS] = shopper.logarithm[<Py_ssize_t>told[CARTS]]
                 told[VIEWS] = shopper.logarithm[<Py_ssize_t>told[VIEWS]]
         for at in range(shopper.n_cart):
             row = self.row_of[shopper.cart[at]]
             if row != NOBODY:
-                features[row * WIDTH + IN_CART] = 1.0
+                features[row * STRIDE + IN_CART] = 1.0
         for at in range(shopper.n_bought):
             row = self.row_of[shopper.bought[at]]
             if row != NOBODY:
@@ -571,7 +581,7 @@ cdef class NativeGather:
         for row in range(n):
             # Row 0 is what is thought of an item that nobody has met.
             item = ids[row] if ids[row] <= self.n_items else 0
-            told = features + row * WIDTH
+            told = features + row * STRIDE
             told[RETURNS] = self.returns_share[item]
             days = <double>shopper.now_ms - self.last_ms[row]
             if days < 0.0:
@@ -608,10 +618,35 @@ cdef class NativeGather:
                 if row == NOBODY:
                     continue
                 score = scores[item, place] * fade
-                column[row * WIDTH] += score
+                column[row * STRIDE] += score
                 if because != NULL and score >= self.loudest[row]:
                     self.loudest[row] = score
                     because[row] = item
+
+    cdef void finish(
+        self, Shopper *shopper, Py_ssize_t n, const int32_t *ids, float *features
+    ) noexcept nogil:
+        """What follows from the features, the item and the shopper."""
+        cdef Py_ssize_t row, column
+        cdef float[MANY] most
+        cdef float *told
+        for column in range(MANY):
+            most[column] = 1e-6
+        for row in range(n):
+            told = features + row * STRIDE + STAN
+            for column in range(MANY):
+                most[column] = told[column] if told[column] > most[column] else most[column]
+        for row in range(n):
+            told = features + row * STRIDE + STAN
+            for column in range(MANY):
+                told[MANY + column] = told[column] / most[column]
+            told += 2 * MANY
+            memcpy(
+                told,
+                &self.facts[ids[row] if ids[row] <= self.n_items else 0, 0],
+                KNOWN * sizeof(float),
+            )
+            memcpy(told + KNOWN, shopper.context, AROUND * sizeof(float))
 
     cdef Py_ssize_t one(
         self,
@@ -626,7 +661,7 @@ cdef class NativeGather:
         self.look_back(shopper, False, &self.seen)
         self.look_back(shopper, True, &self.recent)
         n = self.union(shopper)
-        memset(features, 0, n * WIDTH * sizeof(float))
+        memset(features - FIRST, 0, n * STRIDE * sizeof(float))
         memset(following_because, 0, n * sizeof(int32_t))
         memset(together_because, 0, n * sizeof(int32_t))
         for at in range(n):
@@ -640,6 +675,7 @@ cdef class NativeGather:
         self.spread(
             self.together_ids, self.together_scores, n, features + TOGETHER, together_because
         )
+        self.finish(shopper, n, ids, features)
         for at in range(n):
             self.row_of[ids[at]] = NOBODY
         sweep(&self.stan)
@@ -649,8 +685,7 @@ cdef class NativeGather:
         return n
 
     def gather(self, crowd, derived):
-        """Candidates of all shoppers of a `Crowd`, one after the other: `ids` [N], `features`
-        [N, WIDTH], `following_because` and `together_because` [N], `offsets` [B + 1]."""
+        """Candidates of all shoppers of a `Crowd`: the fields of `Gathered`."""
         cdef const int64_t[::1] now_ms = crowd.now_ms, times_ms = crowd.times_ms
         cdef const int64_t[::1] history_at = crowd.history_at, cart_at = crowd.cart_at
         cdef const int64_t[::1] bought_at = crowd.bought_at, bought_ms = crowd.bought_ms
@@ -666,16 +701,18 @@ cdef class NativeGather:
         most_strange = max(len(names) for names in crowd.strange)
         self.make_room(most_strange, max(history.shape[0], bought.shape[0]))
         ids_of = np.empty(rows * self.max_candidates, np.int32)
-        features_of = np.empty((rows * self.max_candidates, WIDTH), np.float32)
+        told_of = np.empty((rows * self.max_candidates, STRIDE), np.float32)
         following_of = np.empty(rows * self.max_candidates, np.int32)
         together_of = np.empty(rows * self.max_candidates, np.int32)
         offsets_of = np.zeros(rows + 1, np.int64)
         cdef int32_t[::1] ids = ids_of, following = following_of, together = together_of
-        cdef float[:, ::1] features = features_of
+        cdef float[:, ::1] told = told_of
+        cdef const float[:, ::1] context = crowd.context
         cdef int64_t[::1] offsets = offsets_of
         with nogil:
             for row in range(rows):
                 shopper.now_ms = now_ms[row]
+                shopper.context = &context[row, 0]
                 shopper.logarithm = &logarithm[0]
                 shopper.history = &history[0] + history_at[row]
                 shopper.types = &types[0] + history_at[row]
@@ -695,8 +732,8 @@ cdef class NativeGather:
                 shopper.bought_ms = &bought_ms[0] + bought_at[row]
                 shopper.n_bought = bought_at[row + 1] - bought_at[row]
                 n += self.one(
-                    &shopper, &ids[0] + n, &features[0, 0] + n * WIDTH, &following[0] + n,
+                    &shopper, &ids[0] + n, &told[0, 0] + n * STRIDE + FIRST, &following[0] + n,
                     &together[0] + n,
                 )
                 offsets[row + 1] = n
-        return ids_of[:n], features_of[:n], following_of[:n], together_of[:n], offsets_of
+        return ids_of[:n], told_of[:n], following_of[:n], together_of[:n], offsets_of

@@ -8,23 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.candidates.features import CONTEXT
 from endcap.events import EventType
 from endcap.sessions import HALF_LIFE_MS, Session
 
 _DAY_MS = 86_400_000.0
 _VIEW, _ADD, _PURCHASE = (
     kind.code for kind in (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE)
-)
-
-CONTEXT = (
-    "history_length",  # log(1 + events in the history)
-    "distinct_share",  # distinct items / events in the history
-    "items_bought",  # log(1 + distinct items bought)
-    "since_last_event",  # log(1 + seconds) / 16
-    "cart_size",  # log(1 + items in the cart)
-    "last_was_view",
-    "last_was_cart",
-    "last_was_purchase",
 )
 
 
@@ -244,4 +234,4 @@ def _context(
         last == _ADD,
         last == _PURCHASE,
     )
-    return np.stack(columns, axis=1).astype(np.float32)
+    return np.stack(columns, axis=1).astype(np.float32).reshape(-1, len(CONTEXT))

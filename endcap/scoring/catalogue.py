@@ -1,4 +1,5 @@
-"""One look at the whole catalogue for each shopper, and what the blend is told of each item.
+"""One look at the whole catalogue for each shopper: what the model says of each candidate, and the
+nearest items, which are added to them.
 
 Plain arrays; `native_catalogue.pyx` is the same without one for each step.
 """
@@ -9,81 +10,55 @@ import numpy as np
 import numpy.typing as npt
 
 from endcap.arrays import FloatArray, IntArray, LongArray
-from endcap.candidates import CONTEXT, FEATURES, GENERATED, Gathered
-from endcap.candidates.generators import Generators
+from endcap.candidates import FEATURES, Gathered
+from endcap.candidates.features import BY_MODEL, told_of
 
 LEAST = -30.0
 """Of a log probability: what the model knows nothing of has none."""
-FACTS = ("popularity", "popularity_now")
-INPUTS = (
-    "log_probability",
-    "cosine",
-    *FEATURES,
-    *(f"{name}_share" for name in FEATURES[GENERATED:]),
-    *FACTS,
-    *CONTEXT,
-)
-"""What the blend is told of each candidate."""
 
 
-class Told(NamedTuple):
-    """Items [M] of B shoppers one after the other, those of `b` at `offsets[b]:offsets[b + 1]`:
-    the candidates, then those that the Transformer adds. `inputs` [M, len(INPUTS)]."""
+class Added(NamedTuple):
+    """Items [A] that the Transformer adds for B shoppers, in any order; those of `b` stand at
+    `offsets[b]:offsets[b + 1]`. `told` [A, len(INPUTS)]."""
 
     ids: IntArray
-    inputs: FloatArray
+    told: FloatArray
     offsets: LongArray
 
 
-def facts_of(generators: Generators) -> FloatArray:
-    """Log popularities [V + 1, len(FACTS)]: of all events, and of the newest."""
-    shares = np.stack([generators.popularity, generators.popularity_now], axis=1)
-    logarithms: FloatArray = np.log(shares + 1e-6).astype(np.float32)
-    return logarithms
-
-
-def tell(
+def look(
     cosines: FloatArray,
     temperature: float,
     own: int,
     gathered: Gathered,
     facts: FloatArray,
     context: FloatArray,
-) -> Told:
-    """Shoppers [B]: `cosines` [B, V + 1] between their queries and the items, `context`
-    [B, len(CONTEXT)]; `facts` [V + 1, len(FACTS)]. `own`: how many of the nearest items are added;
-    what is a candidate already is not added twice."""
-    ids, inputs, n_items = [], [], facts.shape[0] - 1
+) -> Added:
+    """Fill in what the model says of the candidates (in `gathered.told`), and add its `own` nearest
+    items to them; what is a candidate already is not added twice. Shoppers [B]: `cosines`
+    [B, V + 1] between their queries and the items, `context` [B, len(CONTEXT)]; `facts`
+    [V + 1, len(FACTS)]."""
+    ids, told, n_items = [], [], facts.shape[0] - 1
     for row, near in enumerate(cosines):
-        found = gathered.of(row)
+        begins, ends = gathered.offsets[row : row + 2]
         logits = near * np.float32(temperature)
         logits[0] = -1e4
         order = np.argsort(-logits, kind="stable")[: min(own, n_items)]
         shifted = logits - logits[order[0]]
-        probability = shifted - np.log(np.exp(shifted).sum())
-        added = order[~np.isin(order, found.ids)].astype(np.int32)
-        ids.append(np.concatenate([found.ids, added]))
+        probability = (shifted - np.log(np.exp(shifted).sum())).clip(LEAST)
         # What the model knows nothing of has an index behind the catalogue, and the row of nothing.
-        known = np.where(ids[-1] > n_items, 0, ids[-1])
-        features = np.zeros((known.size, len(FEATURES)), np.float32)
-        features[: found.ids.size] = found.features
-        scores = features[:, GENERATED:]
-        inputs.append(
-            np.concatenate(
-                [
-                    probability[known, None].clip(LEAST),
-                    near[known, None],
-                    features,
-                    scores / scores.max(axis=0, initial=0.0).clip(1e-6),
-                    facts[known],
-                    np.broadcast_to(context[row], (known.size, len(CONTEXT))),
-                ],
-                axis=1,
-            )
-        )
-    return Told(
+        candidates = gathered.ids[begins:ends]
+        known = np.where(candidates > n_items, 0, candidates)
+        gathered.told[begins:ends, :BY_MODEL] = np.stack([probability[known], near[known]], axis=1)
+        added = order[~np.isin(order, candidates)].astype(np.int32)
+        nothing = np.zeros((added.size, len(FEATURES)), np.float32)
+        its = told_of(nothing, facts[added], context[row])
+        its[:, :BY_MODEL] = np.stack([probability[added], near[added]], axis=1)
+        ids.append(added)
+        told.append(its)
+    return Added(
         np.concatenate([np.empty(0, np.int32), *ids]),
-        np.concatenate([np.empty((0, len(INPUTS)), np.float32), *inputs]),
+        np.concatenate([gathered.told[:0], *told]),
         np.cumsum([0, *(each.size for each in ids)]),
     )
 

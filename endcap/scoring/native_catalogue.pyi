@@ -3,7 +3,7 @@ from endcap.candidates import Gathered
 
 class NativeCatalogue:
     def __init__(self, table: FloatArray, facts: FloatArray) -> None: ...
-    def tell(
+    def look(
         self,
         queries: FloatArray,
         temperature: float,

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""`tell` of `endcap.scoring.catalogue` for many shoppers: the nearest items without a sort of the
-catalogue, the sum of its exponentials beside it, and each item's inputs written once.
+"""`look` of `endcap.scoring.catalogue` for many shoppers: the nearest items without a sort of the
+catalogue, and the sum of its exponentials beside it.
 
 The nearest `own` are found by the highest of each 32 cosines: the `own`-th highest of these is a
-bound that few others reach. Cosines and exponentials differ from numpy's in the last digits.
+bound that few others reach. So that items which are alike, or alike in frequency, do not share a
+block, neighbours in the table lie a block apart here. Cosines and exponentials differ from numpy's
+in the last digits.
 """
 
 from libc.math cimport logf
@@ -12,9 +14,9 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from endcap.candidates.features import FEATURES, GENERATED
-from endcap.candidates.order cimport falling, lowest_first, sort
-from endcap.scoring.catalogue import FACTS, INPUTS, LEAST
+from endcap.candidates.features import BY_MODEL, CONTEXT, FACTS, INPUTS
+from endcap.candidates.order cimport falling, lowest_first
+from endcap.scoring.catalogue import LEAST
 
 cdef extern from *:
     """
@@ -112,18 +114,27 @@ cdef extern from *:
         return sum;
     }
 
-    /* Where cosines [n] are at least `least`; returns how many. Most lanes hold none. */
+    static inline int reaches(lanes one, float least) {
+        masks is_higher = one >= least;
+        int32_t any = 0;
+        for (int lane = 0; lane < LANES; lane++) any |= is_higher[lane];
+        return any != 0;
+    }
+
+    /* Where cosines [n] are at least `least`; returns how many. Most panels hold none or one. */
     FOR_EACH_WIDTH
     static Py_ssize_t places_of(const float *cosines, Py_ssize_t n, float least, int32_t *places) {
         Py_ssize_t found = 0;
-        for (Py_ssize_t from = 0; from < n; from += LANES) {
-            int32_t any = 0;
-            for (int lane = 0; lane < LANES; lane++) any |= cosines[from + lane] >= least;
-            if (any)
-                for (int lane = 0; lane < LANES; lane++) {
-                    places[found] = (int32_t)(from + lane);
-                    found += cosines[from + lane] >= least;
-                }
+        for (Py_ssize_t at = 0; at < n; at += PANEL) {
+            const lanes *panel = (const lanes *)(cosines + at);
+            lanes most = higher(higher(panel[0], panel[1]), higher(panel[2], panel[3]));
+            if (!reaches(most, least)) continue;
+            for (int each = 0; each < ABREAST; each++)
+                if (reaches(panel[each], least))
+                    for (Py_ssize_t from = at + each * LANES, to = from + LANES; from < to; from++) {
+                        places[found] = (int32_t)from;
+                        found += cosines[from] >= least;
+                    }
         }
         return found;
     }
@@ -141,58 +152,62 @@ cdef enum:
     PANEL = 64
     TOGETHER = 32  # shoppers whose cosines lie in the cache at once
 
-cdef Py_ssize_t FEATURE_WIDTH = len(FEATURES)
-cdef Py_ssize_t FIRST_GENERATED = GENERATED
-cdef Py_ssize_t FACT_WIDTH = len(FACTS)
 cdef Py_ssize_t WIDTH = len(INPUTS)
+cdef Py_ssize_t KNOWN = len(FACTS)
+cdef Py_ssize_t AROUND = len(CONTEXT)
+if BY_MODEL != 2:
+    raise ImportError("native_catalogue.pyx says two things of an item")
 cdef float NOTHING = LEAST
 cdef float NOWHERE = -3.0  # below every cosine
 
 
 cdef class NativeCatalogue:
-    """With room for one batch at a time: what `tell` gave is overwritten by its next call.
+    """With room for one batch at a time: what `look` gave is overwritten by its next call.
     `table` [V + 1, d]: normalised; `facts` [V + 1, len(FACTS)]."""
 
     cdef const float[:, ::1] facts
     cdef Py_ssize_t n_items, chunks
     cdef Py_ssize_t dim
-    cdef object inputs_of, ids_of
+    cdef object told_of, ids_of
     cdef float[::1] panels
     cdef float[:, ::1] cosines, highest
     cdef uint64_t[::1] keys
-    cdef int32_t[::1] marked, places
+    cdef int32_t[::1] marked, places, place, item
 
     def __init__(self, table, facts):
         self.facts = facts
         self.n_items, self.dim = facts.shape[0] - 1, table.shape[1]
         self.chunks = (self.n_items + CHUNK) // CHUNK
         rows = self.chunks * CHUNK
-        padded = np.zeros((rows, self.dim), np.float32)
-        padded[: self.n_items + 1] = table
-        self.panels = padded.reshape(-1, PANEL, self.dim).transpose(0, 2, 1).ravel()
+        item = np.arange(rows, dtype=np.int32)
+        self.place = item % self.chunks * CHUNK + item // self.chunks
+        self.item = np.argsort(self.place).astype(np.int32)
+        spread = np.zeros((rows, self.dim), np.float32)
+        spread[np.asarray(self.place)[: self.n_items + 1]] = table
+        self.panels = spread.reshape(-1, PANEL, self.dim).transpose(0, 2, 1).ravel()
         self.cosines = np.empty((TOGETHER, rows), np.float32)
         self.highest = np.empty((TOGETHER, self.chunks * LANES), np.float32)
         self.keys = np.empty(self.chunks * CHUNK, np.uint64)
         self.places = np.empty(self.chunks * CHUNK + 1, np.int32)
         self.marked = np.zeros(self.n_items + 1, np.int32)
-        self.ids_of, self.inputs_of = np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
+        self.ids_of, self.told_of = np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
 
-    def tell(self, queries, float temperature, Py_ssize_t own, gathered, context):
-        """The fields of `Told`. `queries` [B, d]: normalised, or zero."""
+    def look(self, queries, float temperature, Py_ssize_t own, gathered, context):
+        """The fields of `Added`; `gathered.told` is filled in. `queries` [B, d]: normalised, or
+        zero."""
         cdef Py_ssize_t rows = queries.shape[0], first = 0, row, n, m = 0
+        cdef const float[:, ::1] asked = queries, of_shopper = context
         cdef const int32_t[::1] candidates = gathered.ids
-        cdef const float[:, ::1] features = gathered.features, of_shopper = context
+        cdef float[:, ::1] told = gathered.told
         cdef const int64_t[::1] offsets = gathered.offsets
         own = min(own, self.n_items)
-        most = gathered.ids.size + rows * own
-        if self.ids_of.size < most:
-            self.ids_of = np.empty(most, np.int32)
-            self.inputs_of = np.empty((most, WIDTH), np.float32)
-        told_offsets = np.zeros(rows + 1, np.int64)
-        cdef int64_t[::1] ends = told_offsets
+        if self.ids_of.size < rows * own:
+            self.ids_of = np.empty(rows * own, np.int32)
+            self.told_of = np.empty((rows * own, WIDTH), np.float32)
+        added_offsets = np.zeros(rows + 1, np.int64)
+        cdef int64_t[::1] ends = added_offsets
         cdef int32_t[::1] ids = self.ids_of
-        cdef float[:, ::1] inputs = self.inputs_of
-        cdef const float[:, ::1] asked = queries
+        cdef float[:, ::1] added = self.told_of
         with nogil:
             while first < rows:
                 n = min(rows - first, TOGETHER)
@@ -202,91 +217,91 @@ cdef class NativeCatalogue:
                 )
                 for row in range(first, first + n):
                     m += self.one(
+                        &asked[row, 0],
                         &self.cosines[row - first, 0],
                         &self.highest[row - first, 0],
                         temperature,
                         own,
                         &candidates[0] + offsets[row],
-                        &features[0, 0] + offsets[row] * FEATURE_WIDTH,
+                        &told[0, 0] + offsets[row] * WIDTH,
                         offsets[row + 1] - offsets[row],
                         &of_shopper[row, 0],
-                        of_shopper.shape[1],
                         &ids[0] + m,
-                        &inputs[0, 0] + m * WIDTH,
+                        &added[0, 0] + m * WIDTH,
                     )
                     ends[row + 1] = m
                 first += n
-        return self.ids_of[:m], self.inputs_of[:m], told_offsets
+        return self.ids_of[:m], self.told_of[:m], added_offsets
 
     cdef Py_ssize_t one(
         self,
+        const float *query,
         float *cosines,
         const float *highest,
         float temperature,
         Py_ssize_t own,
         const int32_t *candidates,
-        const float *features,
+        float *told,
         Py_ssize_t n,
         const float *context,
-        Py_ssize_t context_width,
         int32_t *ids,
-        float *inputs,
+        float *added,
     ) noexcept nogil:
-        """Write one shopper's items; returns how many."""
-        cdef Py_ssize_t at, column, m = n
+        """Say of one shopper's candidates what the model thinks of them; write the items that it
+        adds, and return how many."""
+        cdef Py_ssize_t at, m = 0
         cdef int32_t item
-        cdef float most[64]
         cdef float top, log_sum
-        cdef float *told
-        # What is no item is as far away as can be; before and after the exponentials are summed,
-        # the row of nothing has the cosine that its vector gives it.
+        # What is no item is as far away as can be; once the exponentials are summed, the row of
+        # nothing has the cosine that its vector gives it.
         cosines[0] = NOWHERE
         for at in range(self.n_items + 1, self.chunks * CHUNK):
-            cosines[at] = NOWHERE
-        own = self.nearest(cosines, highest, own)
-        top = cosines[<uint32_t>self.keys[0]]
+            cosines[self.place[at]] = NOWHERE
+        if self.says_nothing(query):
+            for at in range(own):
+                self.keys[at] = at + 1
+        else:
+            own = self.nearest(cosines, highest, own)
+        top = cosines[self.place[<uint32_t>self.keys[0]]]
         log_sum = logf(sum_of_exponentials(cosines, self.chunks * CHUNK, temperature, top))
         cosines[0] = 0.0
-        memcpy(ids, candidates, n * sizeof(int32_t))
         for at in range(n):
-            if candidates[at] <= self.n_items:
-                self.marked[candidates[at]] = 1
+            item = candidates[at] if candidates[at] <= self.n_items else 0
+            self.marked[item] = 1
+            told[1] = cosines[self.place[item]]
+            told[0] = (told[1] - top) * temperature - log_sum if item else NOTHING
+            told[0] = told[0] if told[0] > NOTHING else NOTHING
+            told += WIDTH
+        memset(added, 0, own * WIDTH * sizeof(float))
         for at in range(own):
             item = <int32_t>(self.keys[at] & 0xFFFFFFFFU)
-            if not self.marked[item]:
-                ids[m] = item
-                m += 1
-        for column in range(FIRST_GENERATED, FEATURE_WIDTH):
-            most[column] = 1e-6
+            if self.marked[item]:
+                continue
+            ids[m] = item
+            m += 1
+            added[1] = cosines[self.place[item]]
+            added[0] = (added[1] - top) * temperature - log_sum
+            added[0] = added[0] if added[0] > NOTHING else NOTHING
+            memcpy(added + WIDTH - AROUND - KNOWN, &self.facts[item, 0], KNOWN * sizeof(float))
+            memcpy(added + WIDTH - AROUND, context, AROUND * sizeof(float))
+            added += WIDTH
         for at in range(n):
-            if candidates[at] <= self.n_items:
-                self.marked[candidates[at]] = 0
-            told = <float *>features + at * FEATURE_WIDTH
-            for column in range(FIRST_GENERATED, FEATURE_WIDTH):
-                most[column] = told[column] if told[column] > most[column] else most[column]
-        for at in range(m):
-            told = inputs + at * WIDTH
-            item = ids[at] if ids[at] <= self.n_items else 0
-            told[0] = (cosines[item] - top) * temperature - log_sum if item else NOTHING
-            told[0] = told[0] if told[0] > NOTHING else NOTHING
-            told[1] = cosines[item]
-            told += 2
-            if at < n:
-                memcpy(told, features + at * FEATURE_WIDTH, FEATURE_WIDTH * sizeof(float))
-                for column in range(FIRST_GENERATED, FEATURE_WIDTH):
-                    told[FEATURE_WIDTH - FIRST_GENERATED + column] = told[column] / most[column]
-            else:
-                memset(told, 0, (2 * FEATURE_WIDTH - FIRST_GENERATED) * sizeof(float))
-            told += 2 * FEATURE_WIDTH - FIRST_GENERATED
-            for column in range(FACT_WIDTH):
-                told[column] = self.facts[item, column]
-            memcpy(told + FACT_WIDTH, context, context_width * sizeof(float))
+            self.marked[candidates[at] if candidates[at] <= self.n_items else 0] = 0
         return m
+
+    cdef bint says_nothing(self, const float *query) noexcept nogil:
+        """Whether it is that of a session without a known item: all items are as near then."""
+        cdef Py_ssize_t at
+        for at in range(self.dim):
+            if query[at] != 0.0:
+                return False
+        return True
 
     cdef Py_ssize_t nearest(
         self, const float *cosines, const float *highest, Py_ssize_t own
     ) noexcept nogil:
-        """The highest cosines as the first of `keys`, best first; returns how many.
+        """The highest cosines as the first of `keys`, the highest of all first, the others in any
+        order; returns how many.
 
         A block's highest may be the 0 of padding. Where the bound is too high for that, too few
         reach it, and all are looked at.
@@ -305,8 +320,10 @@ cdef class NativeCatalogue:
         if n < own:
             n = places_of(cosines, self.chunks * CHUNK, NOWHERE + 1.0, &self.places[0])
         for at in range(n):
-            self.keys[at] = falling(cosines[self.places[at]], <uint32_t>self.places[at])
+            self.keys[at] = falling(cosines[self.places[at]], <uint32_t>self.item[self.places[at]])
         own = min(own, n)
         lowest_first(&self.keys[0], n, own)
-        sort(&self.keys[0], own)
+        for at in range(1, own):
+            if self.keys[at] < self.keys[0]:
+                self.keys[0], self.keys[at] = self.keys[at], self.keys[0]
         return own

@@ -13,7 +13,7 @@ import numpy as np
 
 from endcap.arrays import FloatArray
 from endcap.candidates import Crowd, Gathered
-from endcap.scoring.catalogue import Told, nearest, tell
+from endcap.scoring.catalogue import Added, look, nearest
 from endcap.scoring.packed import Packed, pack
 from endcap.scoring.scored import Scored
 
@@ -24,7 +24,7 @@ BOUNDS = (8, 24)
 """Sessions up to so many events go through the encoder together: attention alone pays for what is
 padded, and a call of the encoder costs as much as twenty short sessions."""
 ROWS = 2048
-"""Items a call of the blend: what is between its layers stays in the cache."""
+"""Candidates a call of the blend: what is between its layers stays in the cache."""
 
 
 class StageGraphs(NamedTuple):
@@ -77,12 +77,15 @@ class StagedModel:
     def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
         """All candidates of a crowd, and what the Transformer adds to them."""
         with self._one_at_a_time:
-            queries = self._queries(crowd)
-            told = self._tell(queries, crowd, gathered)
-            scores = np.empty(told.ids.size, np.float32)
-            for start in range(0, told.ids.size, ROWS):
-                scores[start : start + ROWS] = self._stages.weigh(told.inputs[start : start + ROWS])
-            return Scored(told.ids, scores, told.offsets)
+            added = self._look(self._queries(crowd), crowd, gathered)
+            scores = self._weigh(gathered.told), self._weigh(added.told)
+            return _together(gathered, added, *scores)
+
+    def _weigh(self, told: FloatArray) -> FloatArray:
+        scores = np.empty(told.shape[0], np.float32)
+        for start in range(0, told.shape[0], ROWS):
+            scores[start : start + ROWS] = self._stages.weigh(told[start : start + ROWS])
+        return scores
 
     def _queries(self, crowd: Crowd) -> FloatArray:
         queries = np.zeros((crowd.size, self._table.shape[1]), np.float32)
@@ -90,9 +93,27 @@ class StagedModel:
             queries[rows] = self._stages.encode(packed)
         return queries
 
-    def _tell(self, queries: FloatArray, crowd: Crowd, gathered: Gathered) -> Told:
+    def _look(self, queries: FloatArray, crowd: Crowd, gathered: Gathered) -> Added:
         temperature, own = self._stages.temperature, self._stages.own
         if not self.natively:
             cosines = nearest(queries, self._table)
-            return tell(cosines, temperature, own, gathered, self._facts, crowd.context)
-        return Told(*self._native.tell(queries, temperature, own, gathered, crowd.context))
+            return look(cosines, temperature, own, gathered, self._facts, crowd.context)
+        return Added(*self._native.look(queries, temperature, own, gathered, crowd.context))
+
+
+def _together(
+    gathered: Gathered, added: Added, of_candidates: FloatArray, of_added: FloatArray
+) -> Scored:
+    """Shopper by shopper: the candidates, then what is added."""
+    first, more = np.diff(gathered.offsets), np.diff(added.offsets)
+    offsets = np.concatenate([[0], np.cumsum(first + more)])
+    ids = np.empty(int(offsets[-1]), np.int32)
+    scores = np.empty(ids.size, np.float32)
+    for start, counts, found, weighed in (
+        (offsets[:-1], first, gathered.ids, of_candidates),
+        (offsets[:-1] + first, more, added.ids, of_added),
+    ):
+        shift = np.repeat(start - np.cumsum(counts) + counts, counts)
+        place = shift + np.arange(found.size)
+        ids[place], scores[place] = found, weighed
+    return Scored(ids, scores, offsets)

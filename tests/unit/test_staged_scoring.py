@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from endcap import deploy
 from endcap.arrays import FloatArray
 from endcap.bundle import Bundle, load_bundle
 from endcap.candidates import Crowd, Gathered
+from endcap.candidates.features import facts_of
 from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
 from endcap.deploy.replay import load_shop, purchase_sessions
 from endcap.scoring import Scored
-from endcap.scoring.catalogue import INPUTS, Told, facts_of, nearest, tell
+from endcap.scoring.catalogue import Added, look, nearest
 from endcap.scoring.staged import IS_BUILT
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.sessions import Session
@@ -82,7 +84,7 @@ def test_ten_thousand_real_sessions_have_the_scores_of_the_plain_graph(
     assert asked == 10_000
 
 
-def some_told(
+def some_asked(
     bundle: Bundle, shoppers: list[Session], seed: int, rows: int
 ) -> tuple[FloatArray, FloatArray, Crowd]:
     """Queries near to items, one to none at all, and somebody who is known by nothing."""
@@ -108,20 +110,21 @@ def test_the_compiled_look_at_the_catalogue_is_the_plain_one(
 ) -> None:
     from endcap.scoring.native_catalogue import NativeCatalogue
 
-    queries, table, crowd = some_told(bundle, shoppers, own, 40)
+    queries, table, crowd = some_asked(bundle, shoppers, own, 40)
     gathered, facts = bundle.gatherer.gather(crowd), facts_of(bundle.generators)
     native = NativeCatalogue(table, facts)
     for rows in (slice(0, 40), slice(3, 4), slice(1, 20)):
         part, context = Gathered(*_rows(gathered, rows)), crowd.context[rows]
-        expected = tell(nearest(queries[rows], table), 20.0, own, part, facts, context)
-        found = Told(*native.tell(queries[rows], 20.0, own, part, context))
+        plain = part._replace(told=part.told.copy())
+        expected = look(nearest(queries[rows], table), 20.0, own, plain, facts, context)
+        found = Added(*native.look(queries[rows], 20.0, own, part, context))
+        np.testing.assert_allclose(part.told, plain.told, atol=2e-5)
         np.testing.assert_array_equal(found.offsets, expected.offsets)
-        assert found.inputs.shape[1] == len(INPUTS)
         for start, end in pairwise(found.offsets.tolist()):
             # Two that are as near as rounding tells apart may have changed places.
             ours, theirs = (np.argsort(each.ids[start:end]) + start for each in (found, expected))
             np.testing.assert_array_equal(found.ids[ours], expected.ids[theirs])
-            np.testing.assert_allclose(found.inputs[ours], expected.inputs[theirs], atol=2e-5)
+            np.testing.assert_allclose(found.told[ours], expected.told[theirs], atol=2e-5)
 
 
 def _rows(gathered: Gathered, rows: slice) -> Iterator[npt.NDArray[np.generic]]:
@@ -140,16 +143,17 @@ def test_a_catalogue_smaller_than_what_is_added_is_added_whole() -> None:
     table[0] = 0
     table[1:] /= np.linalg.norm(table[1:], axis=1, keepdims=True)
     nobody = Gathered(
-        np.empty(0, np.int32), np.empty((0, 24), np.float32), np.empty(0, np.int32),
+        np.empty(0, np.int32), np.empty((0, 43), np.float32), np.empty(0, np.int32),
         np.empty(0, np.int32), np.zeros(3, np.int64),
     )  # fmt: skip
     facts, context = np.zeros((8, 2), np.float32), np.zeros((2, 8), np.float32)
     # Away from every item, so that padding would be nearer.
     queries = -table[[1, 2]]
-    found = Told(*NativeCatalogue(table, facts).tell(queries, 5.0, 100, nobody, context))
+    found = Added(*NativeCatalogue(table, facts).look(queries, 5.0, 100, nobody, context))
     assert [sorted(found.ids[at : at + 7].tolist()) for at in (0, 7)] == [list(range(1, 8))] * 2
-    expected = tell(nearest(queries, table), 5.0, 100, nobody, facts, context)
-    np.testing.assert_allclose(found.inputs, expected.inputs, atol=1e-5)
+    expected = look(nearest(queries, table), 5.0, 100, nobody, facts, context)
+    ours, theirs = (np.lexsort((each.ids, [0] * 7 + [1] * 7)) for each in (found, expected))
+    np.testing.assert_allclose(found.told[ours], expected.told[theirs], atol=1e-5)
 
 
 def test_without_the_compiled_path_the_scores_are_the_same(
