@@ -9,6 +9,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.catalogue import CatalogueItem
@@ -25,18 +26,8 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
+from endcap.serving.forward_only import ForwardOnly, Row
 
-# A list replaces one of a lower version, or the same version computed again. msgspec writes the
-# fields in their order, so the version stands at the start of the JSON.
-_FORWARD_ONLY = """
-local held = redis.call('GET', KEYS[1])
-if held then
-  local version = tonumber(string.match(held, '^{"version":(%d+)'))
-  if version and version > tonumber(ARGV[1]) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
 _TIMEOUT_S = 5.0
 
 
@@ -52,25 +43,22 @@ class RedisStore:
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
         )
-        self._forward_only = self._redis.register_script(_FORWARD_ONLY)
+        self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
-        """Write all in one pipeline; returns how many were newer than what was held.
+        """Write all in one round trip; returns how many were newer than what was held.
 
         Raises:
             StoreUnavailableError: Redis did not answer, retries included.
         """
         if not lists:
             return 0
+        rows = [
+            Row(rec_key(user_id), ready.version, encode_list(ready))
+            for user_id, ready in lists.items()
+        ]
         with self._answering():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for user_id, ready in lists.items():
-                    await self._forward_only(
-                        keys=[rec_key(user_id)],
-                        args=[ready.version, encode_list(ready), REC_TTL_S],
-                        client=pipeline,
-                    )
-                return sum(await pipeline.execute())
+            return await self._forward_only.write(rows)
 
     async def delete_lists(self, user_ids: Sequence[str]) -> int:
         """Forget lists; returns how many there were.
@@ -133,7 +121,11 @@ class RedisStore:
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
         with self._answering():
-            raw = await self._redis.mget([rec_key(user_id) for user_id in user_ids])
+            # One GET a key: on a cluster they lie in different slots.
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for user_id in user_ids:
+                    pipeline.get(rec_key(user_id))
+                raw = await pipeline.execute()
         return [decode_list(value) if value else None for value in raw]
 
     async def trending(self) -> RecommendationList | None:
@@ -194,7 +186,8 @@ class RedisStore:
         """Redis' own errors as ours."""
         try:
             yield
-        except (RedisConnectionError, RedisTimeoutError) as error:
+        # A master that has become a replica refuses writes until the client is led to the new one.
+        except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
             where = self._url.rsplit("@", 1)[-1]
             raise StoreUnavailableError(
                 f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start "
