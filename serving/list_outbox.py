@@ -82,10 +82,8 @@ class ListOutbox:
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
         """How many were newer than what was held, of all that was written now; 0 while away."""
         for user_id, ready in lists.items():
-            held = self._kept.pop(user_id, None)  # what is renewed waits from now on
-            if held is not None and held.ready is not None and held.ready.version > ready.version:
-                ready = held.ready
-            self._kept[user_id] = _Kept(held is not None and held.is_deleted, ready)
+            # What is renewed goes to the end: it waits from now on.
+            self._kept[user_id] = _newer(self._kept.pop(user_id, None), ready)
         return (await self._at_once()).written
 
     async def delete_lists(self, user_ids: Sequence[str]) -> int:
@@ -163,3 +161,11 @@ class ListOutbox:
             if self._kept.get(user_id) is kept:
                 del self._kept[user_id]
         return Done(written, deleted)
+
+
+def _newer(held: _Kept | None, ready: RecommendationList) -> _Kept:
+    if held is None:
+        return _Kept(False, ready)
+    if held.ready is not None and held.ready.version > ready.version:
+        return held
+    return _Kept(held.is_deleted, ready)

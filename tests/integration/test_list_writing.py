@@ -7,6 +7,7 @@ import pytest
 import redis
 from own_valkey import OwnValkey
 
+from endcap.deploy.local_stack.ports import free_ports
 from endcap.lists import ListItem, RecommendationList
 from endcap.serving.list_outbox import ListOutbox
 from endcap.serving.redis_store import RedisStore
@@ -59,7 +60,8 @@ async def test_a_server_that_forgot_the_script_is_told_again(
 
 
 async def test_on_a_cluster_no_call_spans_slots(tmp_path: Path) -> None:
-    cluster = OwnValkey(tmp_path, "--cluster-enabled", "yes")
+    bus = str(free_ports(1)[0])
+    cluster = OwnValkey(tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus)
     store = RedisStore(cluster.url)
     try:
         with redis.Redis.from_url(cluster.url) as client:
