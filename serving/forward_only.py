@@ -1,4 +1,4 @@
-"""Lists that only move forward: a batch is one script and one round trip, from the first call on."""
+"""Lists that only move forward: a batch is one script and one round trip, even the first time."""
 
 import hashlib
 from collections.abc import Sequence
