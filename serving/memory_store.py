@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList, Shelf
+from endcap.lists import RecommendationList, Shelf, encode_list
 
 
 class MemoryStore:
@@ -54,6 +54,11 @@ class MemoryStore:
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
         return self._lists.get(user_id)
+
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list, as it would lie in Redis."""
+        held = self._lists.get(user_id)
+        return None if held is None else encode_list(held)
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users."""

@@ -13,7 +13,6 @@ from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.catalogue import CatalogueItem
-from endcap.errors import StoreUnavailableError
 from endcap.lists import (
     REC_TTL_S,
     SHELF_TTL_S,
@@ -27,6 +26,7 @@ from endcap.lists import (
     shelf_key,
 )
 from endcap.serving.forward_only import ForwardOnly, Row
+from endcap.serving.shared_reads import SharedReads, unavailable
 
 _TIMEOUT_S = 5.0
 
@@ -44,6 +44,7 @@ class RedisStore:
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
         )
         self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
+        self._reads = SharedReads(url)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
         """Write all in one round trip; returns how many were newer than what was held.
@@ -116,7 +117,13 @@ class RedisStore:
 
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
-        return (await self.read_many([user_id]))[0]
+        raw = await self.raw_list(user_id)
+        return decode_list(raw) if raw else None
+
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list as it lies in Redis."""
+        raw: bytes | None = await self._reads.ask("GET", rec_key(user_id))
+        return raw
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
@@ -130,23 +137,17 @@ class RedisStore:
 
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
-        with self._answering():
-            raw = await self._redis.get(TRENDING_KEY)
+        raw = await self._reads.ask("GET", TRENDING_KEY)
         return decode_list(raw) if raw else None
 
     async def shelf(self, shelf: Shelf) -> RecommendationList | None:
         """One of the lists that are nobody's own."""
-        with self._answering():
-            raw = await self._redis.get(shelf_key(shelf))
+        raw = await self._reads.ask("GET", shelf_key(shelf))
         return decode_list(raw) if raw else None
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items in one round trip; unknown ids are left out."""
-        with self._answering():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for item_id in ids:
-                    pipeline.hgetall(item_key(item_id))
-                rows = await pipeline.execute()
+        rows = await self._reads.ask_all([("HGETALL", item_key(item_id)) for item_id in ids])
         return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
 
     async def some_users(self, n: int) -> list[str]:
@@ -179,6 +180,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Give the connections back."""
+        self._reads.close()
         await self._redis.aclose()
 
     @contextmanager
@@ -188,16 +190,12 @@ class RedisStore:
             yield
         # A master that has become a replica refuses writes until the client is led to the new one.
         except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
-            where = self._url.rsplit("@", 1)[-1]
-            raise StoreUnavailableError(
-                f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start "
-                "it, or name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` "
-                "brings its own."
-            ) from error
+            raise unavailable(self._url, error) from error
 
 
-def _item(row: Mapping[bytes, bytes]) -> CatalogueItem:
-    text = {key.decode(): value.decode() for key, value in row.items()}
+def _item(row: Sequence[bytes]) -> CatalogueItem:
+    """From names and values in turn."""
+    text = {key.decode(): value.decode() for key, value in zip(row[::2], row[1::2], strict=True)}
     return CatalogueItem(
         item_id=text["item_id"],
         title=text["title"],
