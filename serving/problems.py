@@ -1,9 +1,10 @@
 """Errors over HTTP: problem+json (RFC 9457), with what to do in `detail`."""
 
-from fastapi import Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-MEDIA_TYPE = "application/problem+json"
+from endcap.errors import ConnectionFailedError
+from endcap.serving.bodies import BodyTooLargeError
 
 
 def problem(
@@ -14,7 +15,7 @@ def problem(
         {"title": title, "status": status, "detail": detail},
         status,
         headers,
-        media_type=MEDIA_TYPE,
+        media_type="application/problem+json",
     )
 
 
@@ -23,6 +24,13 @@ def unavailable(error: Exception) -> Response:
     return problem(503, "Unavailable", str(error), {"Retry-After": "1"})
 
 
-def body_too_large(most: int) -> Response:
-    """A body above the limit."""
-    return problem(413, "Body too large", f"At most {most} bytes a request; send smaller batches.")
+def answer_with_problems(app: FastAPI) -> None:
+    """Routes may raise these; the answer is a problem."""
+
+    @app.exception_handler(ConnectionFailedError)
+    async def away(_: Request, error: ConnectionFailedError) -> Response:
+        return unavailable(error)
+
+    @app.exception_handler(BodyTooLargeError)
+    async def too_large(_: Request, error: BodyTooLargeError) -> Response:
+        return problem(413, "Body too large", str(error))
