@@ -17,11 +17,11 @@ from endcap.errors import InvalidEventError
 from endcap.events import Event, EventType, parse_event
 from endcap.serving.bodies import read_body
 from endcap.serving.fallback import Where
+from endcap.serving.front import HEALTH_ROUTE, HEALTHY, LIST_ROUTE, Front
 from endcap.serving.problems import answer_with_problems, problem
-from endcap.serving.ready_first import ROUTE, ReadyFirst
 from endcap.serving.request_count import CountRequests
 from endcap.serving.rescore_queue import Model, RescoreQueue
-from endcap.serving.rescore_route import add_rescoring, listed
+from endcap.serving.rescore_route import add_rescoring, json_body
 from endcap.serving.shop_window import ListReader, ShopWindow
 from endcap.sessions import Session
 
@@ -56,13 +56,13 @@ def create_app(
     answer_with_problems(app)
     add_rescoring(app, window, None if model is None else RescoreQueue(model))
 
-    @app.get(ROUTE)
+    @app.get(LIST_ROUTE)
     async def recommendations(
         user: str, category: str = "", store: str = "", now: bool = False
     ) -> Response:
         """The shopper's own list, else what is trending where they are; `source` says which."""
         own = await window.own(user)
-        return await _trending(Where(category, store, now)) if own is None else listed(own)
+        return await _trending(Where(category, store, now)) if own is None else json_body(own)
 
     @app.get("/v1/trending")
     async def trending() -> Response:
@@ -78,7 +78,7 @@ def create_app(
                 "Nothing is trending yet: start `endcap rescore` and `endcap trends`.",
                 {"Retry-After": "5"},
             )
-        return listed(found)
+        return json_body(found)
 
     @app.post("/v1/events")
     async def post_events(request: Request) -> Response:
@@ -121,10 +121,10 @@ def create_app(
         """Some shoppers that have a list: for the storefront's menu."""
         return await lists.some_users(limit)
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
+    @app.get(HEALTH_ROUTE)
+    async def healthz() -> Response:
         """The process runs."""
-        return {"status": "ok"}
+        return json_body(HEALTHY)
 
     @app.get("/readyz")
     async def readyz() -> Response:
@@ -141,7 +141,7 @@ def create_app(
     async def storefront() -> Response:
         return FileResponse(_PAGE)
 
-    return ReadyFirst(window, CountRequests(app))
+    return Front(window, CountRequests(app))
 
 
 def _parse(body: bytes) -> list[Event]:

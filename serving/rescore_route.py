@@ -21,8 +21,8 @@ from endcap.serving.rescore_request import (
 from endcap.serving.shop_window import ShopWindow
 
 
-def listed(body: bytes) -> Response:
-    """A list's body as an answer."""
+def json_body(body: bytes) -> Response:
+    """JSON that is encoded already."""
     return Response(body, media_type="application/json")
 
 
@@ -48,7 +48,7 @@ def add_rescoring(app: FastAPI, window: ShopWindow, queue: RescoreQueue | None) 
             ready = await queue.rescore(session_of(asked), policy_of(asked))
         except TooManyWaitingError as error:
             return problem(503, "Too many requests", str(error), {"Retry-After": "1"})
-        return listed(await window.show("request", chosen_of(asked, ready)))
+        return json_body(await window.show("request", chosen_of(asked, ready)))
 
 
 def _described() -> dict[str, Any]:

@@ -7,8 +7,8 @@ and a future. For reads alone: after a lost connection a question is asked once 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
@@ -19,8 +19,7 @@ TIMEOUT_S = 2.0
 """A question that is open for longer, and at most twice as long, ends its connection."""
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 _Word = str | bytes | int
-_Future = asyncio.Future[Any]
-_T = TypeVar("_T")
+_Answers = asyncio.Future[list[Any]]
 
 
 class SharedReads:
@@ -38,21 +37,18 @@ class SharedReads:
             StoreUnavailableError: no connection, or no answer in time.
             hiredis.ReplyError: the server refused the command.
         """
-        return await self._twice(lambda connection: connection.ask(command))
+        return (await self.ask_all((command,)))[0]
 
     async def ask_all(self, commands: Sequence[tuple[_Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""
-        return await self._twice(lambda connection: asyncio.gather(*map(connection.ask, commands)))
-
-    async def _twice(self, ask: Callable[["_Connection"], Awaitable[_T]]) -> _T:
         try:
             connection = self._connection
             if connection is not None and not connection.is_lost:
                 try:
-                    return await ask(connection)
+                    return await connection.ask(commands)
                 except ConnectionError:
                     pass  # the server went away between two questions: it may be back already
-            return await ask(await self._open())
+            return await (await self._open()).ask(commands)
         except (OSError, TimeoutError) as error:
             raise unavailable(self._url, error) from error
         except hiredis.ReplyError as error:
@@ -95,25 +91,27 @@ class _Connection(asyncio.Protocol):
         self.is_lost = False
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
-        self._asked: deque[_Future] = deque()
+        self._asked: deque[tuple[_Answers, int]] = deque()
+        self._replies: list[Any] = []
+        """To the oldest question, as far as they are there."""
         self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._why: Exception | None = None
 
-    def ask(self, command: tuple[_Word, ...]) -> _Future:
-        """Its answer, in the order of asking."""
-        answer: _Future = self._loop.create_future()
+    def ask(self, commands: Sequence[tuple[_Word, ...]]) -> _Answers:
+        """Their answers, in their order."""
+        answers: _Answers = self._loop.create_future()
         if self.is_lost:
-            answer.set_exception(ConnectionResetError("Redis hung up."))
-            return answer
+            answers.set_exception(ConnectionResetError("Redis hung up."))
+            return answers
         if not self._unsent:
             self._loop.call_soon(self._send)
         if self._watch is None:
-            self._watch = self._loop.call_later(TIMEOUT_S, self._check, answer)
-        self._unsent.append(hiredis.pack_command(command))
-        self._asked.append(answer)
-        return answer
+            self._watch = self._loop.call_later(TIMEOUT_S, self._check, answers)
+        self._unsent += map(hiredis.pack_command, commands)
+        self._asked.append((answers, len(commands)))
+        return answers
 
     def hang_up(self, why: Exception | None = None) -> None:
         """Whoever still waits is told."""
@@ -122,46 +120,51 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         while self._asked:
-            reply = self._reader.gets()
-            if reply is False:
-                return
-            answer = self._asked.popleft()
-            if answer.done():
+            answers, wanted = self._asked[0]
+            while len(self._replies) < wanted:
+                reply = self._reader.gets()
+                if reply is False:
+                    return
+                self._replies.append(reply)
+            self._asked.popleft()
+            replies, self._replies = self._replies, []
+            if answers.done():
                 continue  # whoever asked has gone
-            if isinstance(reply, hiredis.ReplyError):
-                answer.set_exception(reply)
+            for reply in replies:
+                if isinstance(reply, hiredis.ReplyError):
+                    answers.set_exception(reply)
+                    break
             else:
-                answer.set_result(reply)
+                answers.set_result(replies)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
         if self._watch is not None:
             self._watch.cancel()
-        for answer in self._asked:
-            if not answer.done():
-                answer.set_exception(self._why or ConnectionResetError("Redis hung up."))
+        for answers, _ in self._asked:
+            if not answers.done():
+                answers.set_exception(self._why or ConnectionResetError("Redis hung up."))
         self._asked.clear()
 
     def _send(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
-    def _check(self, watched: _Future) -> None:
+    def _check(self, watched: _Answers) -> None:
         """One timer for all: it looks at one question, and then at the oldest that is open."""
         self._watch = None
         if not self._asked:
             return
-        if watched is self._asked[0]:
+        if watched is self._asked[0][0]:
             self.hang_up(TimeoutError("Redis did not answer in time."))
         else:
-            self._watch = self._loop.call_later(TIMEOUT_S, self._check, self._asked[0])
+            self._watch = self._loop.call_later(TIMEOUT_S, self._check, self._asked[0][0])
 
 
 async def _connect(url: str) -> _Connection:
@@ -181,7 +184,7 @@ async def _connect(url: str) -> _Connection:
             _, connection = await loop.create_connection(_Connection, host, port, ssl=secured)
         for command in _greeting(options):
             try:
-                await connection.ask(command)
+                await connection.ask((command,))
             except hiredis.ReplyError as error:
                 connection.hang_up()
                 raise ConnectionError(str(error)) from error

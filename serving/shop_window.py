@@ -5,6 +5,7 @@ from typing import Protocol
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf, encode_list
+from endcap.serving.facts import Facts
 from endcap.serving.fallback import Where, what_trends
 from endcap.serving.shown_list import ItemFacts, show
 
@@ -22,6 +23,10 @@ class ListReader(Protocol):
 
     async def shelf(self, shelf: Shelf) -> RecommendationList | None:
         """One of the lists that are nobody's own."""
+        ...
+
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """What is shown of several items, in their order."""
         ...
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:

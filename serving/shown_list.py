@@ -2,23 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from endcap.catalogue import CatalogueItem
+from endcap.serving.facts import Facts
 
-MAX_AGE_S = 5.0
+MAX_AGE_S = 10.0
 MAX_ITEMS = 100_000
-
-
-class Facts(NamedTuple):
-    """What is shown of an item beside its place in the list; UNSET: nothing is known of it."""
-
-    title: str | UnsetType = UNSET
-    category: str | UnsetType = UNSET
-    price: float | UnsetType | None = UNSET
 
 
 class ShownItem(msgspec.Struct, gc=False):
@@ -51,11 +43,11 @@ class ShownList(msgspec.Struct, gc=False):
     items: list[ShownItem]
 
 
-class ItemReader(Protocol):
+class FactsReader(Protocol):
     """Where facts of items are read."""
 
-    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
-        """Facts of several items; unknown ids are left out."""
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """Of several items, in their order."""
         ...
 
 
@@ -65,8 +57,8 @@ class ItemFacts:
     All are forgotten at once: an age for each would cost more than what reading them again does.
     """
 
-    def __init__(self, items: ItemReader, clock: Callable[[], float] = time.monotonic) -> None:
-        self._items = items
+    def __init__(self, reader: FactsReader, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reader = reader
         self._clock = clock
         self._known: dict[str, Facts] = {}
         self._since = clock()
@@ -79,8 +71,7 @@ class ItemFacts:
         known = self._known
         missing = [item_id for item_id in ids if item_id not in known]
         if missing:
-            found = await self._items.items(missing)
-            known |= {item_id: _facts(found.get(item_id)) for item_id in missing}
+            known.update(zip(missing, await self._reader.facts(missing), strict=True))
         return known
 
 
@@ -101,7 +92,3 @@ async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
     return _encoder.encode(
         ShownList(source, ready.version, ready.model, ready.generated_at, ready.items)
     )
-
-
-def _facts(item: CatalogueItem | None) -> Facts:
-    return Facts() if item is None else Facts(item.title, item.category, item.price)
