@@ -109,7 +109,7 @@ class _Connection(asyncio.Protocol):
             self._loop.call_soon(self._send)
         if self._watch is None:
             self._watch = self._loop.call_later(TIMEOUT_S, self._check, answers)
-        self._unsent += map(hiredis.pack_command, commands)
+        self._unsent += [hiredis.pack_command(command) for command in commands]
         self._asked.append((answers, len(commands)))
         return answers
 

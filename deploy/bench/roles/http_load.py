@@ -9,7 +9,6 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
 
 import msgspec
 
@@ -115,12 +114,6 @@ def post_request(path: str, body: str) -> str:
     return f"{head}content-length: {length}\r\n\r\n{body}"
 
 
-def main(arguments: Sequence[str]) -> None:
-    """A file with the `Load` in; the `Taken` on stdout."""
-    with open(arguments[0], "rb") as file:
-        load = msgspec.json.decode(file.read(), type=Load)
-    sys.stdout.buffer.write(msgspec.json.encode(run_load(load)))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
+    sys.stdout.buffer.write(msgspec.json.encode(run_load(asked)))
