@@ -17,21 +17,28 @@ class OwnValkey:
         (self._port,) = free_ports(1)
         self._folder = folder
         self._flags = flags
-        self._child: Child | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
-        self.start()
+        self._child = self._started()
 
     def start(self) -> None:
-        folder = self._folder / uuid4().hex
-        folder.mkdir()
-        self._child = start_valkey(self._port, folder, self._flags)
+        self._child = self._started()
 
     def stop(self) -> None:
-        if self._child is not None:
-            self._child.stop()
+        self._child.stop()
+
+    def pause(self) -> None:
+        self._child.pause()
+
+    def resume(self) -> None:
+        self._child.resume()
 
     def calls(self) -> dict[str, int]:
         """How often each command was called, by its name."""
         with redis.Redis.from_url(self.url) as client:
             stats = client.info("commandstats")
         return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+
+    def _started(self) -> Child:
+        folder = self._folder / uuid4().hex
+        folder.mkdir()
+        return start_valkey(self._port, folder, self._flags)
