@@ -7,7 +7,7 @@ and a future. For reads alone: after a lost connection a question is asked once 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import hiredis
@@ -20,6 +20,9 @@ TIMEOUT_S = 2.0
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 _Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
+# Its stub knows commands of one word alone.
+pack = cast(Callable[[tuple[_Word, ...]], bytes], hiredis.pack_command)
+"""A command as Redis reads it."""
 
 
 class SharedReads:
@@ -109,7 +112,7 @@ class _Connection(asyncio.Protocol):
             self._loop.call_soon(self._send)
         if self._watch is None:
             self._watch = self._loop.call_later(TIMEOUT_S, self._check, answers)
-        self._unsent += [hiredis.pack_command(command) for command in commands]
+        self._unsent += [pack(command) for command in commands]
         self._asked.append((answers, len(commands)))
         return answers
 

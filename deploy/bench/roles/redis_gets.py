@@ -13,6 +13,7 @@ import msgspec
 import redis
 
 from endcap.lists import rec_key
+from endcap.serving.shared_reads import pack
 
 
 class Gets(msgspec.Struct, frozen=True):
@@ -70,7 +71,7 @@ def _socket(url: str) -> Callable[[Sequence[str]], list[bytes | None]]:
     reader = hiredis.Reader()
 
     def get(keys: Sequence[str]) -> list[bytes | None]:
-        connection.sendall(b"".join([hiredis.pack_command(("GET", key)) for key in keys]))
+        connection.sendall(b"".join([pack(("GET", key)) for key in keys]))
         found: list[bytes | None] = []
         while len(found) < len(keys):
             reader.feed(connection.recv(1 << 16))
