@@ -11,8 +11,8 @@ from endcap.lists import REC_TTL_S, ListItem, RecommendationList, encode_list, r
 from endcap.serving.redis_store import RedisStore
 
 BATCHES = (1, 8, 64)
-_LISTS_A_TURN = 1024
 _TURNS = 5
+_TURN_S = 0.3
 
 
 async def bench_writes(url: str) -> dict[str, Any]:
@@ -38,13 +38,12 @@ async def _of(size: int, store: RedisStore, client: Any) -> dict[str, float]:
                 pipeline.set(rec_key(user_id), encode_list(ready), ex=REC_TTL_S)
             await pipeline.execute()
 
-    rounds = max(4, _LISTS_A_TURN // size)
     ours: list[float] = []
     ratios: list[float] = []
     for _ in range(_TURNS):
-        per_s = await _rounds_per_s(forward_only, rounds)
+        per_s = await _rounds_per_s(forward_only)
         ours.append(per_s)
-        ratios.append(per_s / await _rounds_per_s(plain_set, rounds))
+        ratios.append(per_s / await _rounds_per_s(plain_set))
     per_s = statistics.median(ours)
     return {
         "rounds_per_s": round(per_s),
@@ -53,12 +52,13 @@ async def _of(size: int, store: RedisStore, client: Any) -> dict[str, float]:
     }
 
 
-async def _rounds_per_s(write: Callable[[], Awaitable[None]], rounds: int) -> float:
+async def _rounds_per_s(write: Callable[[], Awaitable[None]]) -> float:
     await write()
-    started = time.perf_counter()
-    for _ in range(rounds):
+    started, rounds = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - started) < _TURN_S:
         await write()
-    return rounds / (time.perf_counter() - started)
+        rounds += 1
+    return rounds / elapsed
 
 
 def _list(number: int) -> RecommendationList:
