@@ -98,7 +98,7 @@ def _measured(
         "rescore_p99_ms": _ms(scored, 99),
         "achieved_per_s": round(ready.rate, 1),
         "ready_max_per_s": round(_rate(highest["ready"])),
-        "ready_ratio_to_empty": _ratio(highest, "ready", "empty", "rate"),
+        "ready_ratio_to_empty": _ratio(highest["ready"], highest["empty"]),
         "redis_get_per_s": round(statistics.median(found["socket_per_s"] for found in gets)),
         "redis_py_get_per_s": round(statistics.median(found["redis_py_per_s"] for found in gets)),
         "empty_max_per_s": round(_rate(highest["empty"])),
@@ -243,13 +243,14 @@ def _rate(turns: Sequence[_Turn]) -> float:
 
 
 def _median(turns: Sequence[_Turn], name: str) -> float:
-    return statistics.median(getattr(turn, name) for turn in turns)
+    each: list[float] = [getattr(turn, name) for turn in turns]
+    return statistics.median(each)
 
 
-def _ratio(highest: dict[str, list[_Turn]], name: str, floor: str, by: str) -> float:
+def _ratio(ours: Sequence[_Turn], floor: Sequence[_Turn]) -> float:
     """The median over the turns: what disturbs a machine disturbs both of a turn."""
-    pairs = zip(highest[name], highest[floor], strict=True)
-    return round(statistics.median(getattr(a, by) / getattr(b, by) for a, b in pairs), 3)
+    pairs = zip(ours, floor, strict=True)
+    return round(statistics.median(our.rate / its.rate for our, its in pairs), 3)
 
 
 def _busy(turns: Sequence[_Turn]) -> dict[str, Any]:
