@@ -81,6 +81,31 @@ def bench_throughput_command(
     show(found, as_json)
 
 
+@app.command("http")
+def bench_http_command(
+    rate: Annotated[float, typer.Option(help="Ready lists a second.", min=1)] = 1000,
+    rescore_rate: Annotated[float, typer.Option(help="Lists a second on request.", min=1)] = 100,
+    seconds: Annotated[float, typer.Option(help="Of each of the two.", min=1)] = 10,
+    connections: Annotated[int, typer.Option(help="Kept alive.", min=1, max=512)] = 8,
+    turns: Annotated[int, typer.Option(help="Turns of each highest rate.", min=1)] = 5,
+    as_json: Json = False,
+) -> None:
+    """Ready lists over HTTP and straight from Redis, beside an endpoint that returns a constant.
+
+    Example: endcap bench http --rate 1000 --json
+    """
+    from endcap.deploy.bench.http import Plan, bench_http
+    from endcap.deploy.local_stack import LocalStack
+    from endcap.deploy.progress import Bars
+
+    settings = load_settings()
+    plan = Plan(rate, rescore_rate, seconds, connections, turns)
+    # Kafka and Redis of its own: it fills one of them, and measures the other.
+    with LocalStack(None, None, settings.cache_dir) as stack, Bars(screen) as bars:
+        found = bench_http(stack, settings, plan, bars)
+    show(found, as_json)
+
+
 @app.command("recovery")
 def bench_recovery_command(
     sessions: Annotated[int, typer.Option(help="Sessions in the topic.", min=1000)] = 1_000_000,

@@ -207,7 +207,7 @@ def serve(
 
     Example: endcap serve --http-port 8080
     """
-    from endcap.deploy.processes import run_serve
+    from endcap.deploy.serve_process import run_serve
 
     run_serve(load_settings(http_port=http_port))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from prometheus_client import start_http_server
 
 from endcap.bundle import load_bundle
-from endcap.deploy.local_stack.ports import is_open
 from endcap.deploy.settings import Settings
 from endcap.errors import EndcapError, SettingsError
 from endcap.policy import Policy
@@ -20,11 +19,9 @@ from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list, rescore
 from endcap.sessions import Session
 from endcap.streams import native
-from endcap.streams.clients import started_consumer, started_producer
-from endcap.streams.event_producer import EventProducer
+from endcap.streams.clients import started_consumer
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_store import SessionStore, memory_store
-from endcap.streams.session_view import SessionView
 from endcap.streams.session_worker import SessionWorker
 from endcap.streams.start import Start
 from endcap.streams.sweeper import Sweeper
@@ -68,7 +65,7 @@ def session_worker(settings: Settings) -> SessionWorker:
         settings.forget_after_days * 86_400_000,
         settings.compiled_fold and native.IS_BUILT,
     )
-    open_store = _session_store(settings, settings.sessions_dir)
+    open_store = session_store(settings, settings.sessions_dir)
     return SessionWorker(place, settings.group_instance_id, open_store)
 
 
@@ -80,7 +77,8 @@ def _start(start_from: str) -> Start:
     return Start(since_ms=int(utc.timestamp() * 1000))
 
 
-def _session_store(settings: Settings, folder: Path) -> Callable[[int], SessionStore]:
+def session_store(settings: Settings, folder: Path) -> Callable[[int], SessionStore]:
+    """Opens the store of a partition as the settings want it."""
     if settings.session_store == "memory":
         return memory_store
     from endcap.streams.disk_sessions import DiskSessions
@@ -219,37 +217,4 @@ def run_item_side(settings: Settings) -> None:
         finally:
             await store.close()
 
-    asyncio.run(main())
-
-
-def run_serve(settings: Settings) -> None:
-    """HTTP and the storefront over the configured broker and store."""
-    import uvicorn
-
-    from endcap.serving.http import create_app
-
-    async def main() -> None:
-        bootstrap, topics = settings.broker, settings.topics
-        producer = await started_producer(bootstrap)
-        store = RedisStore(settings.store)
-        folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
-        sessions = SessionView(bootstrap, topics, _session_store(settings, folder))
-        try:
-            await sessions.start()
-            app = create_app(store, EventProducer(producer, topics.events.name), sessions)
-            config = uvicorn.Config(
-                app,
-                settings.http_host,
-                settings.http_port,
-                lifespan="off",
-                access_log=False,  # its lines would hold user ids
-            )
-            await uvicorn.Server(config).serve()
-        finally:
-            await sessions.stop()
-            await store.close()
-            await producer.stop()
-
-    if is_open(settings.http_port):
-        raise port_taken(settings.http_host, settings.http_port, "http_port")
     asyncio.run(main())

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     inference_threads: int = Field(default=1, ge=0)
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
+    http_rescore: bool = False
     metrics_port: int = Field(default=0, ge=0, le=65535)
     session_store: Literal["disk", "memory"] = "disk"
     compiled_fold: bool = True

@@ -4,57 +4,31 @@ Errors are problem+json (RFC 9457) and say what to do.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp
 
-from endcap.catalogue import CatalogueItem
-from endcap.errors import ConnectionFailedError, InvalidEventError
+from endcap.errors import InvalidEventError
 from endcap.events import Event, EventType, parse_event
-from endcap.lists import RecommendationList, Shelf
-from endcap.serving.fallback import Where, what_trends
+from endcap.serving.bodies import read_body
+from endcap.serving.fallback import Where
+from endcap.serving.front import HEALTH_ROUTE, HEALTHY, LIST_ROUTE, Front
+from endcap.serving.problems import answer_with_problems, problem
+from endcap.serving.request_count import CountRequests
+from endcap.serving.rescore_queue import Model, RescoreQueue
+from endcap.serving.rescore_route import add_rescoring, json_body
+from endcap.serving.shop_window import ListReader, ShopWindow
 from endcap.sessions import Session
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
 _NAMES = {kind.code: kind.value for kind in EventType}
 _PAGE = Path(__file__).parent / "storefront" / "index.html"
-
-REQUESTS = Counter("endcap_http_requests_total", "Requests answered", ["route", "status"])
-SECONDS = Histogram("endcap_http_request_seconds", "From request to answer", ["route"])
-
-
-class ListReader(Protocol):
-    """Where finished lists and items are read."""
-
-    async def read(self, user_id: str) -> RecommendationList | None:
-        """A user's own list."""
-        ...
-
-    async def trending(self) -> RecommendationList | None:
-        """The fallback for everybody."""
-        ...
-
-    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
-        """One of the lists that are nobody's own."""
-        ...
-
-    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
-        """Facts of several items."""
-        ...
-
-    async def some_users(self, n: int) -> list[str]:
-        """Users that have a list."""
-        ...
-
-    async def ping(self) -> bool:
-        """Whether the store answers."""
-        ...
 
 
 class EventSink(Protocol):
@@ -73,35 +47,22 @@ class SessionReader(Protocol):
         ...
 
 
-def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) -> FastAPI:
-    """The application over its three ports."""
+def create_app(
+    lists: ListReader, events: EventSink, sessions: SessionReader, model: Model | None = None
+) -> ASGIApp:
+    """The application over its ports; with a `model` it scores on request too."""
     app = FastAPI(title="endcap", version="1", docs_url="/docs", redoc_url=None)
+    window = ShopWindow(lists)
+    answer_with_problems(app)
+    add_rescoring(app, window, None if model is None else RescoreQueue(model))
 
-    @app.exception_handler(ConnectionFailedError)
-    async def unavailable(_: Request, error: ConnectionFailedError) -> Response:
-        return _problem(503, "Unavailable", str(error), {"Retry-After": "1"})
-
-    @app.middleware("http")
-    async def measure(
-        request: Request, answer: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        started = time.perf_counter()
-        response = await answer(request)
-        # The route's pattern, never the path: a path holds a user id.
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        REQUESTS.labels(route, str(response.status_code)).inc()
-        SECONDS.labels(route).observe(time.perf_counter() - started)
-        return response
-
-    @app.get("/v1/recommendations/{user}")
+    @app.get(LIST_ROUTE)
     async def recommendations(
         user: str, category: str = "", store: str = "", now: bool = False
     ) -> Response:
         """The shopper's own list, else what is trending where they are; `source` says which."""
-        own = await lists.read(user)
-        if own is not None:
-            return await _listed(own, "own", lists)
-        return await _trending(Where(category, store, now))
+        own = await window.own(user)
+        return await _trending(Where(category, store, now)) if own is None else json_body(own)
 
     @app.get("/v1/trending")
     async def trending() -> Response:
@@ -109,28 +70,24 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
         return await _trending(Where())
 
     async def _trending(where: Where) -> Response:
-        found = await what_trends(lists, where)
+        found = await window.trending(where)
         if found is None:
-            return _problem(
+            return problem(
                 503,
                 "No list yet",
                 "Nothing is trending yet: start `endcap rescore` and `endcap trends`.",
                 {"Retry-After": "5"},
             )
-        return await _listed(found.ready, found.source, lists)
+        return json_body(found)
 
     @app.post("/v1/events")
     async def post_events(request: Request) -> Response:
         """One event or a list of at most 500; 202 when the broker has them all."""
-        if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
-            return _too_large()
-        body = await request.body()
-        if len(body) > MAX_BODY_BYTES:
-            return _too_large()
+        body = await read_body(request, MAX_BODY_BYTES)
         try:
             parsed = _parse(body)
         except InvalidEventError as error:
-            return _problem(422, "Invalid event", str(error))
+            return problem(422, "Invalid event", str(error))
         for event in parsed:
             await events.send(event)
         return JSONResponse({"accepted": len(parsed)}, 202)
@@ -140,7 +97,7 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
         """What the stream knows of a shopper right now, newest first."""
         held = await sessions.session(user)
         if held is None:
-            return _problem(404, "No session", "This shopper has no session yet.")
+            return problem(404, "No session", "This shopper has no session yet.")
         known = await lists.items([past.item_id for past in held.history])
         return JSONResponse(
             {
@@ -164,10 +121,10 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
         """Some shoppers that have a list: for the storefront's menu."""
         return await lists.some_users(limit)
 
-    @app.get("/healthz")
-    async def healthz() -> dict[str, str]:
+    @app.get(HEALTH_ROUTE)
+    async def healthz() -> Response:
         """The process runs."""
-        return {"status": "ok"}
+        return json_body(HEALTHY)
 
     @app.get("/readyz")
     async def readyz() -> Response:
@@ -184,27 +141,7 @@ def create_app(lists: ListReader, events: EventSink, sessions: SessionReader) ->
     async def storefront() -> Response:
         return FileResponse(_PAGE)
 
-    return app
-
-
-async def _listed(ready: RecommendationList, source: str, lists: ListReader) -> Response:
-    known = await lists.items([item.id for item in ready.items])
-    items: list[dict[str, Any]] = []
-    for item in ready.items:
-        row: dict[str, Any] = msgspec.structs.asdict(item)
-        facts = known.get(item.id)
-        if facts is not None:
-            row |= {"title": facts.title, "category": facts.category, "price": facts.price}
-        items.append(row)
-    return JSONResponse(
-        {
-            "source": source,
-            "version": ready.version,
-            "model": ready.model,
-            "generated_at": ready.generated_at,
-            "items": items,
-        }
-    )
+    return Front(window, CountRequests(app))
 
 
 def _parse(body: bytes) -> list[Event]:
@@ -227,20 +164,3 @@ def _parse_one(number: int, row: bytes, now_ms: int) -> Event:
         return parse_event(row, now_ms)
     except InvalidEventError as error:
         raise InvalidEventError(error.reason, f"Event {number} of the array: {error}") from error
-
-
-def _too_large() -> Response:
-    return _problem(
-        413, "Body too large", f"At most {MAX_BODY_BYTES} bytes a request; send smaller batches."
-    )
-
-
-def _problem(
-    status: int, title: str, detail: str, headers: dict[str, str] | None = None
-) -> Response:
-    return JSONResponse(
-        {"title": title, "status": status, "detail": detail},
-        status,
-        headers,
-        media_type="application/problem+json",
-    )

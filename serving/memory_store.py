@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList, Shelf
+from endcap.lists import RecommendationList, Shelf, encode_list
+from endcap.serving.facts import NOTHING, Facts
 
 
 class MemoryStore:
@@ -55,6 +56,11 @@ class MemoryStore:
         """A user's own list."""
         return self._lists.get(user_id)
 
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list, as it would lie in Redis."""
+        held = self._lists.get(user_id)
+        return None if held is None else encode_list(held)
+
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users."""
         return [self._lists.get(user_id) for user_id in user_ids]
@@ -70,6 +76,11 @@ class MemoryStore:
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items; unknown ids are left out."""
         return {item_id: self._items[item_id] for item_id in ids if item_id in self._items}
+
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """What is shown of several items, in their order."""
+        held = (self._items.get(item_id) for item_id in ids)
+        return [Facts(item.title, item.category, item.price) if item else NOTHING for item in held]
 
     async def some_users(self, n: int) -> list[str]:
         """Up to `n` users that have a list."""

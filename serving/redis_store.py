@@ -9,10 +9,10 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ReadOnlyError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.catalogue import CatalogueItem
-from endcap.errors import StoreUnavailableError
 from endcap.lists import (
     REC_TTL_S,
     SHELF_TTL_S,
@@ -25,18 +25,10 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
+from endcap.serving.facts import NOTHING, Facts
+from endcap.serving.forward_only import ForwardOnly, Row
+from endcap.serving.shared_reads import SharedReads, unavailable
 
-# A list replaces one of a lower version, or the same version computed again. msgspec writes the
-# fields in their order, so the version stands at the start of the JSON.
-_FORWARD_ONLY = """
-local held = redis.call('GET', KEYS[1])
-if held then
-  local version = tonumber(string.match(held, '^{"version":(%d+)'))
-  if version and version > tonumber(ARGV[1]) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
 _TIMEOUT_S = 5.0
 
 
@@ -52,25 +44,23 @@ class RedisStore:
             retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
             retry_on_error=[RedisConnectionError, RedisTimeoutError],
         )
-        self._forward_only = self._redis.register_script(_FORWARD_ONLY)
+        self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
+        self._reads = SharedReads(url)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
-        """Write all in one pipeline; returns how many were newer than what was held.
+        """Write all in one round trip; returns how many were newer than what was held.
 
         Raises:
             StoreUnavailableError: Redis did not answer, retries included.
         """
         if not lists:
             return 0
+        rows = [
+            Row(rec_key(user_id), ready.version, encode_list(ready))
+            for user_id, ready in lists.items()
+        ]
         with self._answering():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for user_id, ready in lists.items():
-                    await self._forward_only(
-                        keys=[rec_key(user_id)],
-                        args=[ready.version, encode_list(ready), REC_TTL_S],
-                        client=pipeline,
-                    )
-                return sum(await pipeline.execute())
+            return await self._forward_only.write(rows)
 
     async def delete_lists(self, user_ids: Sequence[str]) -> int:
         """Forget lists; returns how many there were.
@@ -128,34 +118,45 @@ class RedisStore:
 
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
-        return (await self.read_many([user_id]))[0]
+        raw = await self.raw_list(user_id)
+        return decode_list(raw) if raw else None
+
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list as it lies in Redis."""
+        raw: bytes | None = await self._reads.ask("GET", rec_key(user_id))
+        return raw
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
         with self._answering():
-            raw = await self._redis.mget([rec_key(user_id) for user_id in user_ids])
+            # One GET a key: on a cluster they lie in different slots.
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for user_id in user_ids:
+                    pipeline.get(rec_key(user_id))
+                raw = await pipeline.execute()
         return [decode_list(value) if value else None for value in raw]
 
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
-        with self._answering():
-            raw = await self._redis.get(TRENDING_KEY)
+        raw = await self._reads.ask("GET", TRENDING_KEY)
         return decode_list(raw) if raw else None
 
     async def shelf(self, shelf: Shelf) -> RecommendationList | None:
         """One of the lists that are nobody's own."""
-        with self._answering():
-            raw = await self._redis.get(shelf_key(shelf))
+        raw = await self._reads.ask("GET", shelf_key(shelf))
         return decode_list(raw) if raw else None
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items in one round trip; unknown ids are left out."""
-        with self._answering():
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for item_id in ids:
-                    pipeline.hgetall(item_key(item_id))
-                rows = await pipeline.execute()
+        rows = await self._reads.ask_all([("HGETALL", item_key(item_id)) for item_id in ids])
         return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
+
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """What is shown of several items, in their order, in one round trip."""
+        rows = await self._reads.ask_all(
+            [("HMGET", item_key(item_id), "title", "category", "price") for item_id in ids]
+        )
+        return [_shown(*row) for row in rows]
 
     async def some_users(self, n: int) -> list[str]:
         """Up to `n` users that have a list."""
@@ -187,6 +188,7 @@ class RedisStore:
 
     async def close(self) -> None:
         """Give the connections back."""
+        self._reads.close()
         await self._redis.aclose()
 
     @contextmanager
@@ -194,17 +196,20 @@ class RedisStore:
         """Redis' own errors as ours."""
         try:
             yield
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            where = self._url.rsplit("@", 1)[-1]
-            raise StoreUnavailableError(
-                f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start "
-                "it, or name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` "
-                "brings its own."
-            ) from error
+        # A master that has become a replica refuses writes until the client is led to the new one.
+        except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+            raise unavailable(self._url, error) from error
 
 
-def _item(row: Mapping[bytes, bytes]) -> CatalogueItem:
-    text = {key.decode(): value.decode() for key, value in row.items()}
+def _shown(title: bytes | None, category: bytes | None, price: bytes | None) -> Facts:
+    if title is None:
+        return NOTHING
+    return Facts(title.decode(), (category or b"").decode(), float(price) if price else None)
+
+
+def _item(row: Sequence[bytes]) -> CatalogueItem:
+    """From names and values in turn."""
+    text = {key.decode(): value.decode() for key, value in zip(row[::2], row[1::2], strict=True)}
     return CatalogueItem(
         item_id=text["item_id"],
         title=text["title"],

@@ -9,13 +9,17 @@ from endcap.deploy.local_stack.supervised import Child, LocalStackError
 _START_TIMEOUT_S = 20.0
 
 
-def start_valkey(port: int, folder: Path) -> Child:
-    """Start Valkey on this loopback port and return once it answers PING; nothing is persisted."""
+def start_valkey(port: int, folder: Path, flags: tuple[str, ...] = ()) -> Child:
+    """Start Valkey on this loopback port and return once it answers PING; nothing is persisted.
+
+    `flags`: of the server, behind our own.
+    """
     data = folder / "valkey"
     data.mkdir()
     command = [
         *(str(_binary()), "--port", str(port), "--bind", LOOPBACK, "--dir", str(data)),
         *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+        *flags,
     ]
     child = Child("Valkey", command, folder / "valkey.log")
     return child.once(lambda: answers_ping(port), _START_TIMEOUT_S)

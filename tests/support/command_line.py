@@ -27,9 +27,9 @@ def endcap(
     )
 
 
-def endcap_json(*words: object, **environment: str) -> Any:
+def endcap_json(*words: object, timeout_s: float = 170.0, **environment: str) -> Any:
     """The one object that it prints where all goes well."""
-    ended = endcap(*words, **environment)
+    ended = endcap(*words, timeout_s=timeout_s, **environment)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

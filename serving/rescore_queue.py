@@ -1,0 +1,109 @@
+"""Lists on request: what is waiting forms the batch, and inference runs off the event loop."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from endcap.bundle import Bundle
+from endcap.errors import EndcapError
+from endcap.lists import RecommendationList
+from endcap.policy import Policy
+from endcap.serving import metrics
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.rescorer import Catalogue, rescore
+from endcap.sessions import Session
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 16
+"""A batch is one answer's wait for the others in it: small, unlike the stream's."""
+MAX_WAITING = 256
+
+
+class TooManyWaitingError(EndcapError):
+    """More requests wait than can be answered soon."""
+
+
+class Model(NamedTuple):
+    """What it takes to score: `catalogue` None: the bundle's own items."""
+
+    bundle: Bundle
+    scorer: OnnxScorer
+    catalogue: Catalogue | None = None
+
+
+class _Asked(NamedTuple):
+    session: Session
+    policy: Policy
+    answer: "asyncio.Future[RecommendationList]"
+
+
+class RescoreQueue:
+    """Scores for whoever waits; one batch runs at a time."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._waiting: deque[_Asked] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def rescore(self, session: Session, policy: Policy) -> RecommendationList:
+        """The session's list.
+
+        Raises:
+            TooManyWaitingError: `MAX_WAITING` wait already.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise TooManyWaitingError(
+                f"{MAX_WAITING} requests wait to be scored. Try again, or run more servers."
+            )
+        asked = _Asked(session, policy, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
+        if self._running is None:
+            self._running = asyncio.create_task(self._until_nobody_waits())
+        return await asked.answer
+
+    async def _until_nobody_waits(self) -> None:
+        try:
+            while batch := self._next_batch():
+                await self._serve(batch)
+        finally:
+            self._running = None
+
+    def _next_batch(self) -> list[_Asked]:
+        """The longest waiting, of one policy; who has gone is left out."""
+        batch: list[_Asked] = []
+        while self._waiting and len(batch) < MAX_BATCH:
+            if batch and self._waiting[0].policy != batch[0].policy:
+                break
+            asked = self._waiting.popleft()
+            if not asked.answer.done():
+                batch.append(asked)
+        return batch
+
+    async def _serve(self, batch: list[_Asked]) -> None:
+        metrics.BATCH.observe(len(batch))
+        # Two requests may be of one shopper: each is known by its place.
+        sessions = [
+            msgspec.structs.replace(asked.session, user_id=str(place))
+            for place, asked in enumerate(batch)
+        ]
+        try:
+            lists = await asyncio.to_thread(_scored, sessions, self._model, batch[0].policy)
+        except Exception as error:
+            log.exception("a batch on request could not be scored")
+            for asked in batch:
+                if not asked.answer.done():
+                    asked.answer.set_exception(error)
+            return
+        for asked, ready in zip(batch, lists, strict=True):
+            if not asked.answer.done():
+                asked.answer.set_result(ready)
+
+
+def _scored(sessions: Sequence[Session], model: Model, policy: Policy) -> list[RecommendationList]:
+    lists = rescore(sessions, model.bundle, model.scorer, policy, model.catalogue)
+    return [lists[session.user_id] for session in sessions]

@@ -1,0 +1,94 @@
+"""A ready list as HTTP shows it: what lies in Redis, with the facts of its items."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from endcap.serving.facts import Facts
+
+MAX_AGE_S = 10.0
+MAX_ITEMS = 100_000
+
+
+class ShownItem(msgspec.Struct, gc=False):
+    """A row of the answer; it is read from Redis without its facts."""
+
+    id: str
+    score: float
+    reason: str
+    title: str | UnsetType = UNSET
+    category: str | UnsetType = UNSET
+    price: float | UnsetType | None = UNSET
+
+
+class ReadyList(msgspec.Struct, gc=False):
+    """A list as it lies in Redis, to be shown."""
+
+    version: int
+    model: str
+    generated_at: int
+    items: list[ShownItem]
+
+
+class ShownList(msgspec.Struct, gc=False):
+    """The answer. `source`: `own`, or which fallback."""
+
+    source: str
+    version: int
+    model: str
+    generated_at: int
+    items: list[ShownItem]
+
+
+class FactsReader(Protocol):
+    """Where facts of items are read."""
+
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """Of several items, in their order."""
+        ...
+
+
+class ItemFacts:
+    """Facts of items as they were at most `MAX_AGE_S` ago, of at most about `MAX_ITEMS`.
+
+    All are forgotten at once: an age for each would cost more than what reading them again does.
+    """
+
+    def __init__(self, reader: FactsReader, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._known: dict[str, Facts] = {}
+        self._since = clock()
+
+    async def of(self, ids: Sequence[str]) -> Mapping[str, Facts]:
+        """A mapping that holds these ids, and maybe others."""
+        now = self._clock()
+        if now - self._since > MAX_AGE_S or len(self._known) > MAX_ITEMS:
+            self._known, self._since = {}, now
+        known = self._known
+        missing = [item_id for item_id in ids if item_id not in known]
+        if missing:
+            known.update(zip(missing, await self._reader.facts(missing), strict=True))
+        return known
+
+
+_decoder = msgspec.json.Decoder(ReadyList)
+_encoder = msgspec.json.Encoder()
+
+
+async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
+    """The JSON of a `ShownList`, from that of a list in Redis.
+
+    Raises:
+        msgspec.ValidationError: the value is not a list of ours.
+    """
+    ready = _decoder.decode(raw)
+    known = await facts.of([item.id for item in ready.items])
+    for item in ready.items:
+        item.title, item.category, item.price = known[item.id]
+    return _encoder.encode(
+        ShownList(source, ready.version, ready.model, ready.generated_at, ready.items)
+    )
