@@ -4,7 +4,7 @@ A file is a Protocol Buffers message; the numbers of its fields are those of onn
 change (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,8 @@ def two_outputs(
 
 def write_graph(
     nodes: Sequence[bytes],
-    inputs: dict[str, tuple[npt.DTypeLike, Sequence[int | str]]],
-    constants: dict[str, npt.NDArray[Any]],
+    inputs: Mapping[str, tuple[npt.DTypeLike, Sequence[int | str]]],
+    constants: Mapping[str, npt.NDArray[Any]],
     outputs: Sequence[str],
 ) -> bytes:
     """An ONNX file. `inputs`: each with its type and shape; a dimension with a name is open."""

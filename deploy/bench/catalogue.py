@@ -19,8 +19,7 @@ from endcap.deploy.bench.roles.catalogue_server import Task
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
 from endcap.serving.query_encoder import QueryEncoder
-from endcap.serving.retrieval import ApproximateRetriever, ItemTable
-from endcap.serving.retrieval.exact import ExactRetriever
+from endcap.serving.retrieval import ApproximateRetriever, ExactRetriever, ItemTable, Retriever
 from endcap.serving.retrieval.index_folder import build_index, index_folder
 from endcap.serving.retrieval.opened import EXACT_UP_TO
 from endcap.serving.retrieval.scan import recall, scan
@@ -101,13 +100,13 @@ def _row(size: Size, table: ItemTable, shared: _Shared) -> dict[str, Any]:
         started = time.perf_counter()
         build_index(table, index, shared.sample, shared.bars.advance)
         row["build_s"] = round(time.perf_counter() - started, 1)
-        opened = ApproximateRetriever(table, index)
-        row |= {"probes": opened.probes, "recall_at_load": round(opened.recall, 4)}
+        by_index = ApproximateRetriever(table, index)
+        row |= {"probes": by_index.probes, "recall_at_load": round(by_index.recall, 4)}
+        opened: Retriever = by_index
     else:
         opened = ExactRetriever(table)
     exact = scan(table, shared.judged, _K, shared.bars.advance).ids
     row["recall_to_exact"] = round(recall(opened.find(shared.judged, _K).ids, exact), 4)
-    del opened
     row |= {"way": way} | _in_a_process(way, table, index, size.rates, shared)
     row["holds"] = row["p90_ms"] <= P90_MS
     row["exact"] = {

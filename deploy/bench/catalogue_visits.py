@@ -35,7 +35,7 @@ def write_visits(visits: list[Visit], path: Path) -> None:
     """For another process."""
     columns = zip(*visits, strict=True)
     parts = {n: np.concatenate(column) for n, column in zip(Visit._fields, columns, strict=True)}
-    np.savez(path, lengths=[visit.item_ids.size for visit in visits], **parts)
+    np.savez(path, allow_pickle=False, lengths=[len(v.item_ids) for v in visits], **parts)
 
 
 def read_visits(path: Path) -> list[Visit]:

@@ -81,7 +81,7 @@ class NearestCentre:
 def _as_bytes(vectors: FloatArray) -> npt.NDArray[np.uint8]:
     """Each vector by its own scale: which centre is nearest does not depend on it."""
     scale = 127 / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-12)
-    return (np.rint(vectors * scale) + _ZERO).astype(np.uint8)
+    return np.asarray(np.rint(vectors * scale) + _ZERO, dtype=np.uint8)
 
 
 def _means(

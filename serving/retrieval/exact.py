@@ -1,6 +1,9 @@
 """Every item's inner product, and the best: one call of ONNX Runtime a batch."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
 
 from endcap.arrays import FloatArray
@@ -71,7 +74,7 @@ def _graph(table: ItemTable, width: int) -> bytes:
     columns = np.zeros((table.dim, blocks * width), dtype=np.float32)
     for first, tile in table.tiles(1 << 16):
         columns[:, first - 1 : first - 1 + len(tile)] = tile.T
-    constants = {
+    constants: dict[str, npt.NDArray[Any]] = {
         "table": columns,
         "by_block": np.array([-1, width, blocks], dtype=np.int64),
         "first_axis": np.array([1], dtype=np.int64),
