@@ -12,7 +12,8 @@ from endcap.serving.retrieval.retriever import Retriever
 from endcap.serving.retrieval.table import ItemTable
 
 EXACT_UP_TO = 250_000
-"""Items. Up to here the exact product is as quick as the index or a millisecond slower."""
+"""Items. So many a core multiplies at a thousand queries a second in batches of 32, which is
+twice what an index is asked for by ETUDE at four times as many; and the answer is exact."""
 
 
 def open_retriever(
