@@ -7,9 +7,8 @@ import numpy as np
 import onnxruntime
 
 from endcap.arrays import FloatArray, LongArray
-from endcap.batches import gap_steps
 from endcap.bundle import Bundle
-from endcap.candidates import CONTEXT, FEATURES, Shopper
+from endcap.candidates import CONTEXT, FEATURES
 from endcap.errors import BundleError
 from endcap.serving.onnx_wire import cut_graph
 
@@ -23,18 +22,6 @@ class Visit(NamedTuple):
     item_ids: LongArray
     event_types: LongArray
     time_gaps: LongArray
-
-
-def visit_of(shopper: Shopper, end: int, length: int) -> Visit:
-    """The `length` known events before place `end` of the shopper's known history."""
-    known = shopper.history <= shopper.n_items
-    kept = slice(max(0, end - length), end)
-    gaps = gap_steps(np.diff(shopper.times_ms[known][kept]))
-    return Visit(
-        shopper.history[known][kept].astype(np.int64),
-        shopper.types[known][kept].astype(np.int64),
-        np.concatenate([np.zeros(1, dtype=np.int64), gaps]),
-    )
 
 
 class QueryEncoder:

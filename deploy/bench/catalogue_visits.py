@@ -4,29 +4,35 @@ from pathlib import Path
 
 import numpy as np
 
+from endcap.batches import known_events
 from endcap.bundle import Bundle
 from endcap.deploy.bench.workload import EVENTS_A_VISIT
 from endcap.deploy.replay import load_shop, purchase_sessions
-from endcap.serving.query_encoder import Visit, visit_of
+from endcap.serving.query_encoder import Visit
 
 
 def made_visits(bundle: Bundle, count: int, seed: int = 1) -> list[Visit]:
-    """Complete Journey's shoppers in turn, each at a random moment of their history.
+    """Complete Journey's shoppers in turn, each at a random moment of their newest 50 events.
 
     A visit holds 3.44 events in the mean, geometrically: nine of ten hold fewer than 8, as in
     REES46 (`workload.EVENTS_A_VISIT`).
     """
     rng = np.random.default_rng(seed)
-    sessions = purchase_sessions(load_shop().history)
-    shoppers = [bundle.shopper(session, session.updated_ms) for session in sessions]
-    known = [int((shopper.history <= shopper.n_items).sum()) for shopper in shoppers]
-    asking = [number for number, events in enumerate(known) if events]
+    crowd = bundle.crowd(purchase_sessions(load_shop().history))
+    known = known_events(crowd, bundle.manifest.max_length)
+    starts = np.cumsum(known.counts) - known.counts
+    asking = np.flatnonzero(known.counts)
     visits = []
     for place in range(count):
-        number = asking[place % len(asking)]
-        length = int(min(rng.geometric(1 / EVENTS_A_VISIT), known[number]))
+        shopper = asking[place % asking.size]
+        held = int(known.counts[shopper])
+        length = int(min(rng.geometric(1 / EVENTS_A_VISIT), held))
+        end = starts[shopper] + int(rng.integers(length, held + 1))
+        events = slice(end - length, end)
+        gaps = known.gaps[events].astype(np.int64)
+        gaps[0] = 0
         visits.append(
-            visit_of(shoppers[number], int(rng.integers(length, known[number] + 1)), length)
+            Visit(known.items[events].astype(np.int64), known.types[events].astype(np.int64), gaps)
         )
     return visits
 
