@@ -57,6 +57,28 @@ def bench_rescore_command(
     show(found, as_json)
 
 
+@app.command("catalogue")
+def bench_catalogue_command(
+    seconds: Annotated[float, typer.Option(help="Of load, for each size.", min=1)] = 20.0,
+    noise: Annotated[float, typer.Option(help="How far made-up items lie apart.", min=0)] = 0.7,
+    largest: Annotated[int, typer.Option(help="Leave larger sizes out.", min=1)] = 10_000_000,
+    as_json: Json = False,
+) -> None:
+    """Ten thousand to ten million items at ETUDE's rates: latency, recall, memory; exact beside it.
+
+    Example: endcap bench catalogue --largest 1000000 --json
+    """
+    from endcap.deploy.bench.catalogue import bench_catalogue
+    from endcap.deploy.local_stack import default_cache_dir
+    from endcap.deploy.progress import Bars
+
+    settings = load_settings()
+    cache_dir = settings.cache_dir or default_cache_dir().parent
+    with Bars(screen) as bars:
+        found = bench_catalogue(settings.bundle, cache_dir, seconds, noise, largest, bars)
+    show(found, as_json)
+
+
 @app.command("throughput")
 def bench_throughput_command(
     events: Annotated[int, typer.Option(help="Events to work through.", min=10_000)] = 400_000,

@@ -28,3 +28,7 @@ CPU_FALLBACK = Gauge("endcap_provider_fell_back", "1 where a GPU was asked for a
 NATIVE_SCORING = Gauge(
     "endcap_rescore_native", "1 where candidates and scores have their compiled path, else 0"
 )
+RETRIEVAL_ITEMS = Gauge("endcap_retrieval_items", "Items of the table that is searched")
+RETRIEVAL_RECALL = Gauge(
+    "endcap_retrieval_recall", "Share of the exact answer found, on the sample, when last opened"
+)
