@@ -48,10 +48,10 @@ class BlendedRescorer(nn.Module):
         self.first = nn.Linear(width, options.width)
         self.network = nn.Sequential(
             self.first,
-            nn.GELU(),
+            nn.ReLU(),
             nn.Dropout(options.dropout),
             nn.Linear(options.width, options.width),
-            nn.GELU(),
+            nn.ReLU(),
             nn.Linear(options.width, 1),
         )
 
