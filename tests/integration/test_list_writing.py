@@ -1,4 +1,4 @@
-"""How lists come into Redis: in one round trip, on a cluster too, and after it was away."""
+"""How lists come into Redis: in one round trip, on a cluster too."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,7 +9,6 @@ from own_valkey import OwnValkey
 
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.lists import ListItem, RecommendationList
-from endcap.serving.list_outbox import ListOutbox
 from endcap.serving.redis_store import RedisStore
 
 pytestmark = pytest.mark.integration
@@ -25,13 +24,6 @@ def valkey(tmp_path: Path) -> Iterator[OwnValkey]:
 @pytest.fixture
 async def store(valkey: OwnValkey) -> AsyncIterator[RedisStore]:
     opened = RedisStore(valkey.url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def outbox(store: RedisStore) -> AsyncIterator[ListOutbox]:
-    opened = ListOutbox(store, max_kept=3)
     yield opened
     await opened.close()
 
@@ -80,54 +72,3 @@ async def test_on_a_cluster_no_call_spans_slots(tmp_path: Path) -> None:
     finally:
         await store.close()
         cluster.stop()
-
-
-async def test_while_redis_is_away_the_newest_are_kept_and_written_when_it_is_back(
-    valkey: OwnValkey, store: RedisStore, outbox: ListOutbox
-) -> None:
-    assert await outbox.write_lists({"u": a_list(1)}) == 1
-    valkey.stop()
-    assert await outbox.write_lists({"u": a_list(2), "v": a_list(1)}) == 0
-    assert await outbox.write_lists({"u": a_list(3)}) == 0
-    assert await outbox.write_lists({"u": a_list(2, "older")}) == 0
-    assert outbox.waiting == 2
-    valkey.start()
-    await outbox.settled()
-    assert (outbox.waiting, outbox.take_dropped()) == (0, 0)
-    assert await store.read_many(["u", "v"]) == [a_list(3), a_list(1)]
-    assert await outbox.write_lists({"u": a_list(4)}) == 1
-
-
-async def test_of_too_many_those_that_wait_longest_are_dropped_and_counted(
-    valkey: OwnValkey, store: RedisStore, outbox: ListOutbox
-) -> None:
-    valkey.stop()
-    await outbox.write_lists({user: a_list(1) for user in "abc"})
-    await outbox.write_lists({"a": a_list(2), "d": a_list(1)})
-    assert outbox.waiting == 3
-    valkey.start()
-    await outbox.settled()
-    assert (outbox.take_dropped(), outbox.take_dropped()) == (1, 0)
-    held = await store.read_many(list("abcd"))
-    assert held == [a_list(2), None, a_list(1), a_list(1)]
-
-
-async def test_who_is_forgotten_while_redis_is_away_is_forgotten_when_it_is_back(
-    tmp_path: Path,
-) -> None:
-    valkey = OwnValkey(tmp_path, "--appendonly", "yes", "--dir", str(tmp_path))
-    store = RedisStore(valkey.url)
-    outbox = ListOutbox(store)
-    try:
-        await outbox.write_lists({user: a_list(8) for user in ("gone", "back", "stays")})
-        valkey.stop()
-        await outbox.write_lists({"gone": a_list(9)})
-        await outbox.delete_lists(["gone", "back"])
-        await outbox.write_lists({"back": a_list(1)})
-        valkey.start()
-        await outbox.settled()
-        assert await store.read_many(["gone", "back", "stays"]) == [None, a_list(1), a_list(8)]
-    finally:
-        await outbox.close()
-        await store.close()
-        valkey.stop()
