@@ -3,13 +3,13 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from endcap.batches import Batch, make_batch
+from endcap.batches import Batch, known_events, make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import INPUTS
+from endcap.candidates import INPUTS, Crowd
 from endcap.candidates.gather import MAX_CANDIDATES
 from endcap.deploy.bench.flops import Sizes, flops_of, sgemm_flops_per_s
 from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
@@ -20,8 +20,11 @@ from endcap.serving.rescorer import rescore
 from endcap.serving.whole_graph import WholeGraph
 from endcap.sessions import Session
 
+T = TypeVar("T")
+U = TypeVar("U")
 Progress = Callable[[int, int], None]
-Run = Callable[[], object]
+Run = Callable[[], float]
+"""All shoppers once; returns the seconds of what is measured."""
 Torch = Callable[[Batch], object]
 """The eager model over one padded batch."""
 
@@ -59,6 +62,9 @@ def bench_rescore(
        every list of candidates to the most there are; the same padded to what the batch needs; the
        eager model in torch on that; the way from sessions to lists.
     3. Count what the matrix products need, beside what this core does of them.
+
+    What a part starts from is made anew before each batch, off the clock: it lies in the caches as
+    it does when it is served.
     """
     lengths = drawn_lengths(len(sessions))
     short = [cut_to(s, int(n)) for s, n in zip(sessions, lengths, strict=True)]
@@ -78,26 +84,30 @@ def _measure(
 ) -> dict[str, Any]:
     groups = [sessions[at : at + batch] for at in range(0, len(sessions), batch)]
     crowds = [bundle.crowd(group) for group in groups]
-    gathered = [bundle.gatherer.gather(crowd) for crowd in crowds]
+    gather = bundle.gatherer.gather
     whole = WholeGraph(bundle.model, bundle.manifest.name, "cpu", 1)
     length = bundle.manifest.max_length
-    needed = [make_batch(c, g, length) for c, g in zip(crowds, gathered, strict=True)]
-    full = [_to_the_full(each, length) for each in needed]
     policy = Policy()
-    scored = [scorer.score(c, g) for c, g in zip(crowds, gathered, strict=True)]
-    items = sum(each.ids.size for each in scored)
+
+    def needed(crowd: Crowd) -> Batch:
+        return make_batch(crowd, gather(crowd), length)
+
+    def full(crowd: Crowd) -> Batch:
+        return _to_the_full(needed(crowd), length)
+
     parts: dict[str, Run] = {
-        "ours": lambda: [scorer.score(c, g) for c, g in zip(crowds, gathered, strict=True)],
-        "padded": lambda: [whole.run(each) for each in full],
-        "padded_to_the_batch": lambda: [whole.run(each) for each in needed],
-        "session_to_list": lambda: [rescore(g, bundle, scorer, policy) for g in groups],
-        "translate": lambda: [bundle.crowd(group) for group in groups],
-        "gather": lambda: [bundle.gatherer.gather(crowd) for crowd in crowds],
+        "ours": _timed(crowds, lambda c: (c, gather(c)), lambda asked: scorer.score(*asked)),
+        "padded": _timed(crowds, full, whole.run),
+        "padded_to_the_batch": _timed(crowds, needed, whole.run),
+        "session_to_list": _timed(groups, _as_is, lambda g: rescore(g, bundle, scorer, policy)),
+        "translate": _timed(groups, _as_is, bundle.crowd),
+        "gather": _timed(crowds, _as_is, gather),
     }
     if torch is not None:
-        parts["torch"] = lambda: [torch(each) for each in full]
+        parts["torch"] = _timed(crowds, full, torch)
     measured = Measured(_in_turns(parts, repeats, progress), len(sessions))
-    known = np.concatenate([(each.item_ids > 0).sum(axis=1) for each in needed])
+    known = np.concatenate([known_events(crowd, length).counts for crowd in crowds])
+    items = sum(scorer.score(crowd, gather(crowd)).ids.size for crowd in crowds)
     sizes = _sizes(bundle)
     flops = flops_of(sizes, known, items)
     limit = sgemm_flops_per_s()
@@ -167,14 +177,29 @@ def _sizes(bundle: Bundle) -> Sizes:
     return Sizes(facts.dim, facts.layers, facts.rows, len(INPUTS), facts.width)
 
 
+def _as_is(asked: T) -> T:
+    return asked
+
+
+def _timed(batches: Sequence[T], prepare: Callable[[T], U], run: Callable[[U], object]) -> Run:
+    def once() -> float:
+        seconds = 0.0
+        for each in batches:
+            prepared = prepare(each)
+            begun = time.perf_counter()
+            run(prepared)
+            seconds += time.perf_counter() - begun
+        return seconds
+
+    return once
+
+
 def _in_turns(parts: dict[str, Run], repeats: int, progress: Progress) -> dict[str, list[float]]:
     for run in parts.values():
         run()  # warm
     seconds: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(repeats):
         for name, run in parts.items():
-            begun = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(run())
         progress(turn + 1, repeats)
     return seconds
