@@ -112,6 +112,21 @@ def newest_ms_of(raw: bytes) -> int:
     return _seen_decoder.decode(raw).timeline.newest_ms
 
 
+class _Placed(msgspec.Struct, array_like=True, gc=False):
+    timeline: msgspec.Raw
+    source_partition: int
+    source_offset: int
+
+
+_placed_decoder = msgspec.msgpack.Decoder(_Placed)
+
+
+def source_of(raw: bytes) -> tuple[int, int]:
+    """Source partition and offset of a snapshot as written, without decoding the rest of it."""
+    placed = _placed_decoder.decode(raw)
+    return placed.source_partition, placed.source_offset
+
+
 class OpenTimeline:
     """A timeline while acts are put into it: changed in place, for the one batch that owns it.
 

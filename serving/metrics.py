@@ -21,6 +21,34 @@ EVENT_TO_LIST_SECONDS = Histogram(
 COALESCED = Counter(
     "endcap_snapshots_coalesced_total", "Snapshots replaced by a newer one unserved"
 )
+SKIPPED = Counter(
+    "endcap_snapshots_skipped_total", "Snapshots read back that the fold had handed over already"
+)
+LEFT_TO_TOPIC = Counter(
+    "endcap_snapshots_left_to_topic_total",
+    "Snapshots of the fold dropped from a full waiting room: the topic brings them again",
+)
+SHED = Counter(
+    "endcap_lists_shed_total", "Lists not made: theirs were the stalest in a full waiting room"
+)
+READ = Counter("endcap_snapshots_read_total", "Records read from the sessions topic")
+UNFINISHED = Gauge("endcap_lists_unfinished", "Shoppers whose list waits, is made or is written")
+BATCH_BOUND = Gauge("endcap_rescore_batch_bound", "The largest batch, as calibrated at start")
+WAIT_SECONDS = Histogram(
+    "endcap_list_wait_seconds",
+    "From a snapshot's arrival in the rescorer to its batch",
+    buckets=(*(ms / 1000 for ms in (0.1, 0.3, *_MILLISECONDS)), *_SECONDS),
+)
+RESCORE_SECONDS = Histogram(
+    "endcap_rescore_seconds",
+    "Candidates, inference and policy of a batch, the way to the thread and back included",
+    buckets=(*(ms / 1000 for ms in _MILLISECONDS), *_SECONDS),
+)
+WRITE_SECONDS = Histogram(
+    "endcap_list_write_seconds",
+    "From a batch's scores to Redis' answer",
+    buckets=(*(ms / 1000 for ms in (0.1, 0.3, *_MILLISECONDS)), *_SECONDS),
+)
 LISTS_DELETED = Counter("endcap_lists_deleted_total", "Lists of shoppers whose session has ended")
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
 MODEL = Info("endcap_model", "The bundle and the execution provider in use")

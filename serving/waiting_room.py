@@ -1,0 +1,182 @@
+"""Whose lists wait to be made: bounded, the newest snapshot of each shopper, the newest first.
+
+Snapshots come by two lanes. What is read from the sessions topic holds its offset back from the
+commit until its list is written. What the fold hands over within the process comes by the topic
+again, and is then known (docs/decisions/0021).
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping
+from typing import NamedTuple
+
+from endcap.serving import metrics
+from endcap.timeline import source_of
+
+WAITING_ROOM = 20_000
+"""Shoppers; a snapshot of a busy one takes a few kilobytes."""
+
+
+class Waiting:
+    """One shopper's newest snapshot; None where the session has ended.
+
+    `held` is the record that answers for it after a crash: its partition and offset.
+    """
+
+    __slots__ = ("held", "is_done", "raw", "since", "user_id")
+
+    def __init__(
+        self, user_id: str, raw: bytes | None, held: tuple[Hashable, int] | None = None
+    ) -> None:
+        self.user_id = user_id
+        self.raw = raw
+        self.held = held
+        self.since = time.perf_counter()
+        self.is_done = False
+
+
+class Taken(NamedTuple):
+    """A batch: sessions that have ended, to be deleted first, and snapshots to be scored."""
+
+    ended: list[Waiting]
+    snapshots: list[Waiting]
+
+
+class WaitingRoom:
+    """At most `size` shoppers. All calls come from one event loop."""
+
+    def __init__(self, size: int = WAITING_ROOM) -> None:
+        self._size = size
+        self._snapshots: OrderedDict[str, Waiting] = OrderedDict()
+        self._ended: dict[str, Waiting] = {}
+        self._ahead: OrderedDict[str, Waiting] = OrderedDict()
+        """Handed over by the fold and not yet read back."""
+        self._in_flight: set[Waiting] = set()
+        self._somebody = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._snapshots) + len(self._ended)
+
+    @property
+    def unfinished(self) -> int:
+        """Who waits, and whose list is being made or written."""
+        return len(self) + len(self._in_flight)
+
+    @property
+    def is_half_full(self) -> bool:
+        """Who can wait elsewhere should: the other half is for those who come now."""
+        return 2 * len(self) >= self._size
+
+    def read(self, partition: Hashable, offset: int, user_id: str, raw: bytes | None) -> None:
+        """A record of the sessions topic."""
+        held = partition, offset
+        if raw is None:
+            self._ahead.pop(user_id, None)
+            self._end(Waiting(user_id, None, held))
+        elif not self._is_answered(user_id, raw, held):
+            self._ahead.pop(user_id, None)
+            self._put(Waiting(user_id, raw, held))
+
+    def hand_over(self, snapshots: Mapping[str, bytes | None]) -> None:
+        """What the fold has just made; it comes by the topic again."""
+        for user_id, raw in snapshots.items():
+            if raw is None:
+                self._ahead.pop(user_id, None)
+                if len(self._ended) < self._size:
+                    self._end(Waiting(user_id, None))
+                continue
+            handed = Waiting(user_id, raw)
+            self._put(handed)
+            self._ahead[user_id] = handed
+            self._ahead.move_to_end(user_id)
+        while len(self._ahead) > 2 * self._size:
+            self._ahead.popitem(last=False)
+
+    async def take(self, at_most: int) -> Taken:
+        """The newest who wait, when somebody does; nobody after `wake()`."""
+        await self._somebody.wait()
+        ended = list(self._ended.values())
+        self._ended.clear()
+        count = min(at_most, len(self._snapshots))
+        snapshots = [self._snapshots.popitem()[1] for _ in range(count)]
+        if not self._snapshots:
+            self._somebody.clear()
+        self._in_flight.update(ended, snapshots)
+        now = time.perf_counter()
+        for each in snapshots:
+            metrics.WAIT_SECONDS.observe(now - each.since)
+        return Taken(ended, snapshots)
+
+    def done(self, taken: Taken) -> None:
+        """Redis has answered for all of it."""
+        for each in (*taken.ended, *taken.snapshots):
+            each.is_done = True
+            each.raw = each.raw if self._ahead.get(each.user_id) is each else None
+        self._in_flight.difference_update(taken.ended, taken.snapshots)
+
+    def wake(self) -> None:
+        """Let `take()` return with what there is."""
+        self._somebody.set()
+
+    def lowest_held(self) -> dict[Hashable, int]:
+        """By partition, the lowest offset that still waits or is in flight."""
+        lowest: dict[Hashable, int] = {}
+        groups: tuple[Iterable[Waiting], ...] = (
+            self._snapshots.values(),
+            self._ended.values(),
+            self._in_flight,
+        )
+        for group in groups:
+            for each in group:
+                if each.held is not None:
+                    partition, offset = each.held
+                    lowest[partition] = min(offset, lowest.get(partition, offset))
+        return lowest
+
+    def _is_answered(self, user_id: str, raw: bytes, held: tuple[Hashable, int]) -> bool:
+        """Whether the fold has handed over this snapshot, or a later one of its partition."""
+        ahead = self._ahead.get(user_id)
+        if ahead is None or ahead.raw is None:
+            return False
+        if ahead.raw == raw:
+            del self._ahead[user_id]
+        else:
+            partition, offset = source_of(raw)
+            ahead_partition, ahead_offset = source_of(ahead.raw)
+            if partition != ahead_partition or offset >= ahead_offset:
+                return False
+        metrics.SKIPPED.inc()
+        if ahead.is_done:
+            ahead.raw = ahead.raw if user_id in self._ahead else None
+        else:
+            ahead.held = held
+        return True
+
+    def _end(self, ending: Waiting) -> None:
+        """What waits of the shopper is of no use; a newer one comes by the topic."""
+        before = self._snapshots.pop(ending.user_id, None)
+        if ending.held is None and before is not None:
+            ending.held = before.held
+        self._ended[ending.user_id] = ending
+        self._somebody.set()
+
+    def _put(self, arrived: Waiting) -> None:
+        before = self._snapshots.pop(arrived.user_id, None)
+        if before is not None:
+            metrics.COALESCED.inc()
+            arrived.held = arrived.held or before.held
+        self._snapshots[arrived.user_id] = arrived
+        self._somebody.set()
+        if len(self._snapshots) > self._size:
+            self._shed()
+
+    def _shed(self) -> None:
+        """The stalest goes. Where only the fold knows of it, the topic brings it once more."""
+        _, stalest = self._snapshots.popitem(last=False)
+        if self._ahead.get(stalest.user_id) is stalest:
+            del self._ahead[stalest.user_id]
+        if stalest.held is None:
+            metrics.LEFT_TO_TOPIC.inc()
+        else:
+            metrics.SHED.inc()
