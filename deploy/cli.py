@@ -123,14 +123,21 @@ def demo(
 def stream(
     metrics_port: MetricsPort = None,
     start_from: StartFrom = None,
+    with_rescorer: Annotated[
+        bool, typer.Option("--rescore", help="Lists too, one hop earlier, instead of rescore.")
+    ] = False,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
 ) -> None:
-    """The session worker: events to sessions.
+    """The session worker: events to sessions; with --rescore to lists in Redis.
 
     Example: ENDCAP_KAFKA_BOOTSTRAP_SERVERS=broker:9092 endcap stream --metrics-port 9101
-    """
-    from endcap.deploy.processes import run_stream
 
-    run_stream(load_settings(metrics_port=metrics_port, start_from=start_from))
+    Example: endcap stream --rescore --bundle bundles/spring --metrics-port 9101
+    """
+    from endcap.deploy.processes import run_stream, run_stream_and_rescore
+
+    settings = load_settings(metrics_port=metrics_port, start_from=start_from, bundle=bundle)
+    (run_stream_and_rescore if with_rescorer else run_stream)(settings)
 
 
 @app.command()

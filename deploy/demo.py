@@ -19,7 +19,7 @@ from endcap.deploy.broker_report import describe_broker
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
-from endcap.deploy.processes import port_taken, stop_on_signal
+from endcap.deploy.processes import port_taken
 from endcap.deploy.progress import Bars
 from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
 from endcap.deploy.replay import (
@@ -30,6 +30,7 @@ from endcap.deploy.replay import (
     replay_baskets,
 )
 from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import stop_on_signal
 from endcap.errors import EndcapError
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer
@@ -238,16 +239,15 @@ class Demo:
         return self._handled() >= self._history + self._progress.sent
 
     def _snapshots_done(self, held: Samples | None = None) -> float:
+        """How many snapshots were read and are answered for, or will be."""
         held = self._scrape("rescore") if held is None else held
-        return (
-            total(held, "endcap_lists_written_total")
-            + total(held, "endcap_snapshots_coalesced_total")
-            + total(held, "endcap_snapshots_skipped_total")
-        )
+        return total(held, "endcap_snapshots_read_total")
 
     def _served_everything(self) -> bool:
+        held = self._scrape("rescore")
         written = total(self._scrape("stream"), "endcap_snapshots_total")
-        return written > 0 and self._snapshots_done() >= written
+        unfinished = total(held, "endcap_lists_unfinished")
+        return written > 0 and self._snapshots_done(held) >= written and unfinished == 0
 
     def _latency_ms(self, held: Samples) -> dict[str, float | None]:
         now = buckets(held, _LATENCY)
@@ -257,7 +257,9 @@ class Demo:
     def _figures(self, bundle: Bundle) -> dict[str, str]:
         stream, rescore = self._scrape("stream"), self._scrape("rescore")
         latency = self._latency_ms(rescore)
-        waiting = total(stream, "endcap_snapshots_total") - self._snapshots_done(rescore)
+        waiting = total(rescore, "endcap_lists_unfinished") + (
+            total(stream, "endcap_snapshots_total") - self._snapshots_done(rescore)
+        )
         progress = self._progress
         folded = total(stream, "endcap_events_total", {"outcome": "folded"})
         lists = total(rescore, "endcap_lists_written_total")

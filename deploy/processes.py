@@ -2,30 +2,28 @@
 
 import asyncio
 import gc
-import signal
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from prometheus_client import start_http_server
 
-from endcap.bundle import load_bundle
+from endcap.deploy.rescorer_process import at_leisure, opened_rescorer
 from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import run_together, stop_on_signal
 from endcap.errors import EndcapError, SettingsError
-from endcap.policy import Policy
-from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
-from endcap.serving.rescorer import Rescorer, popular_list, rescore
-from endcap.sessions import Session
+from endcap.serving.waiting_room import WaitingRoom
 from endcap.streams import native
-from endcap.streams.clients import started_consumer
 from endcap.streams.owned_partition import Place
 from endcap.streams.session_store import SessionStore, memory_store
-from endcap.streams.session_worker import SessionWorker
+from endcap.streams.session_worker import FastLane, SessionWorker
 from endcap.streams.start import Start
-from endcap.streams.sweeper import Sweeper
-from endcap.streams.topic_view import catalogue_view
+
+_SWITCH_S = 0.001
+"""Otherwise the rescoring thread keeps the interpreter for 5 ms while an event waits for its fold."""
 
 
 def settle_garbage_collection() -> None:
@@ -52,7 +50,36 @@ def run_stream(settings: Settings) -> None:
     asyncio.run(main())
 
 
-def session_worker(settings: Settings) -> SessionWorker:
+def run_rescore(settings: Settings) -> None:
+    """The rescorer with /metrics; beside it, what sweeps up after erasures."""
+
+    async def main() -> None:
+        _serve_metrics(settings)
+        async with opened_rescorer(settings, WaitingRoom()) as parts:
+            await run_together(parts)
+
+    asyncio.run(main())
+
+
+def run_stream_and_rescore(settings: Settings) -> None:
+    """Session worker and rescorer in one process: the fold hands its sessions straight over."""
+
+    async def main() -> None:
+        _serve_metrics(settings)
+        settle_garbage_collection()
+        sys.setswitchinterval(_SWITCH_S)
+        room = WaitingRoom()
+        name = f"endcap-{uuid4().hex[:8]}"
+        worker = session_worker(settings, FastLane(room.hand_over), name)
+        async with opened_rescorer(settings, room, at_leisure(settings, name)) as parts:
+            await run_together([worker, *parts])
+
+    asyncio.run(main())
+
+
+def session_worker(
+    settings: Settings, fast_lane: FastLane | None = None, client_id: str = "endcap"
+) -> SessionWorker:
     """The worker that the settings describe."""
     place = Place(
         settings.broker,
@@ -64,9 +91,10 @@ def session_worker(settings: Settings) -> SessionWorker:
         settings.erasure_secret.get_secret_value(),
         settings.forget_after_days * 86_400_000,
         settings.compiled_fold and native.IS_BUILT,
+        client_id,
     )
     open_store = session_store(settings, settings.sessions_dir)
-    return SessionWorker(place, settings.group_instance_id, open_store)
+    return SessionWorker(place, settings.group_instance_id, open_store, fast_lane)
 
 
 def _start(start_from: str) -> Start:
@@ -110,60 +138,6 @@ def run_ingest(settings: Settings) -> None:
             await opened.close()
 
     asyncio.run(main())
-
-
-def run_rescore(settings: Settings) -> None:
-    """The rescorer with /metrics; beside it, what sweeps up after erasures."""
-
-    async def main() -> None:
-        _serve_metrics(settings)
-        bootstrap, topics = settings.broker, settings.topics
-        bundle = load_bundle(settings.bundle)
-        scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
-        # The first call of a graph plans its memory: let that be before the first shopper.
-        rescore([Session("warm-up")], bundle, scorer, Policy())
-        store = RedisStore(settings.store)
-        catalogue = catalogue_view(bootstrap, topics)
-        worker = Rescorer(
-            partial(
-                started_consumer,
-                bootstrap,
-                topics.sessions.name,
-                group_id=settings.group("rescore"),
-            ),
-            store,
-            bundle,
-            scorer,
-            catalogue=catalogue,
-            generation=settings.generation,
-        )
-        sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
-
-        def stop() -> None:
-            worker.stop()
-            sweeper.stop()
-
-        try:
-            await store.write_trending(popular_list(bundle), only_if_absent=True)
-            await catalogue.start()
-            stop_on_signal(stop)
-            async with asyncio.TaskGroup() as running:
-                running.create_task(worker.run())
-                running.create_task(sweeper.run())
-        except* EndcapError as group:
-            raise group.exceptions[0] from None
-        finally:
-            await catalogue.stop()
-            await store.close()
-
-    asyncio.run(main())
-
-
-def stop_on_signal(stop: Callable[[], None]) -> None:
-    """Ctrl-C and SIGTERM call `stop`, in the running loop."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
 
 
 def _serve_metrics(settings: Settings) -> None:

@@ -1,15 +1,20 @@
-"""The rescorer: newest sessions in, finished lists in Redis out."""
+"""The rescorer: newest sessions in, finished lists in Redis out.
+
+A reader, a scorer and a writer work side by side (docs/decisions/0021): one batch is scored, off
+the event loop, while the last one is written and the next one forms.
+"""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.bundle import Bundle
 from endcap.catalogue import CatalogueItem
@@ -18,14 +23,15 @@ from endcap.lists import GENERATION, ListItem, RecommendationList
 from endcap.policy import Policy, make_slate
 from endcap.serving import metrics
 from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.sessions_reader import SessionsReader
+from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
-from endcap.timeline import Snapshot, decode_snapshot
+from endcap.timeline import decode_snapshot
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 64
-MAX_READ = 2000
-COMMIT_EVERY_S = 0.25
+"""Where nothing was calibrated."""
 
 
 class Catalogue(Protocol):
@@ -101,11 +107,6 @@ def _trained_with(bundle: Bundle, strange: tuple[str, ...], index: int) -> Catal
     return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
 
 
-def _rescore_snapshots(snapshots: Sequence[Snapshot], *parts: Any) -> dict[str, RecommendationList]:
-    """Off the event loop, the fold of each tail included."""
-    return rescore([snapshot.session for snapshot in snapshots], *parts)
-
-
 def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
     """What the bundle knows to be popular: the fallback until the stream knows better."""
     items = tuple(
@@ -131,116 +132,123 @@ class Rescorer:
         policy: Policy | None = None,
         catalogue: Catalogue | None = None,
         generation: int = 1,
+        *,
+        room: WaitingRoom | None = None,
+        max_batch: int = MAX_BATCH,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
-        commits by itself."""
+        commits by itself. What is handed over to `room` is served too."""
         self._open_sessions = open_sessions
         self._writer = writer
-        self._bundle = bundle
-        self._scorer = scorer
-        self._policy = policy or Policy()
-        self._catalogue = catalogue
-        self._generation = generation
-        self._written: dict[Any, int] = {}
-        self._committed_at = time.monotonic()
+        self._room = room or WaitingRoom()
+        self._max_batch = max_batch
+        self._rescore = partial(
+            _rescore_snapshots,
+            parts=(bundle, scorer, policy or Policy(), catalogue, generation),
+        )
+        self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
+        self._store_is_away = False
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish the batch in hand, then return from `run()`."""
+        """Finish the batches in hand, then return from `run()`."""
         self._stopping.set()
+        self._room.wake()
 
     async def run(self) -> None:
-        """Work until stopped.
+        """Work until stopped. What waits then is not committed: it is read again.
 
         Raises:
             BrokerUnavailableError: no broker answers at the start.
+            StoreUnavailableError: Redis was away when it was stopped.
         """
         consumer = await self._open_sessions()
+        reader = SessionsReader(consumer, self._room)
+        working = [
+            asyncio.create_task(part)
+            for part in (self._read_with(reader), self._score_on(), self._write_on())
+        ]
         try:
-            while not self._stopping.is_set():
-                await self._one_read(consumer)
-            await self._commit(consumer)
+            await asyncio.gather(*working)
+            await reader.commit()
         finally:
+            for part in working:
+                part.cancel()
+            await asyncio.wait(working)
             await consumer.stop()
 
-    async def _one_read(self, consumer: AIOKafkaConsumer) -> None:
-        """Read, coalesce, score and write in batches, commit.
+    async def _read_with(self, reader: SessionsReader) -> None:
+        while not self._stopping.is_set():
+            await reader.read(self._store_is_away)
+            metrics.UNFINISHED.set(self._room.unfinished)
 
-        1. Read what is waiting; keep the newest snapshot of each user.
-        2. Delete the lists of those whose session has ended.
-        3. Score and write batch by batch; inference runs off the event loop.
-        4. Now and then commit the offsets of what Redis has answered for. Lists that were written
-           since then are written once more after a crash, which changes nothing.
-        """
-        waiting = await consumer.getmany(timeout_ms=200, max_records=MAX_READ)
-        newest, ended = _coalesce(waiting)
-        if ended:
-            await self._until_it_answers(partial(self._writer.delete_lists, ended))
-            metrics.LISTS_DELETED.inc(len(ended))
-        users = list(newest.values())
-        for start in range(0, len(users), MAX_BATCH):
-            await self._serve(users[start : start + MAX_BATCH])
-        self._written |= {tp: rows[-1].offset + 1 for tp, rows in waiting.items()}
-        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
-            await self._commit(consumer)
+    async def _score_on(self) -> None:
+        """Whoever waits forms the next batch; nobody waits for a fuller one."""
+        with ThreadPoolExecutor(1, "rescore") as thread:
+            while True:
+                taken = await self._room.take(self._max_batch)
+                if self._stopping.is_set():
+                    break
+                lists: dict[str, RecommendationList] = {}
+                newest: list[int] = []
+                if taken.snapshots:
+                    raw = [each.raw or b"" for each in taken.snapshots]
+                    started = time.perf_counter()
+                    lists, newest = await asyncio.get_running_loop().run_in_executor(
+                        thread, self._rescore, raw
+                    )
+                    metrics.BATCH.observe(len(raw))
+                    metrics.RESCORE_SECONDS.observe(time.perf_counter() - started)
+                await self._scored.put((taken, lists, newest))
+            await self._scored.put(None)
 
-    async def _commit(self, consumer: AIOKafkaConsumer) -> None:
-        owned = consumer.assignment()
-        offsets = {tp: offset for tp, offset in self._written.items() if tp in owned}
-        self._written.clear()
-        self._committed_at = time.monotonic()
-        if not offsets:
-            return
-        try:
-            await consumer.commit(offsets)
-        except (CommitFailedError, IllegalStateError):
-            log.warning("partitions were reassigned; their lists may be written once more")
-        except KafkaError:
-            log.exception("the commit failed; these lists may be written once more")
-
-    async def _serve(self, snapshots: list[Snapshot]) -> None:
-        metrics.BATCH.observe(len(snapshots))
-        lists = await asyncio.to_thread(
-            _rescore_snapshots,
-            snapshots,
-            self._bundle,
-            self._scorer,
-            self._policy,
-            self._catalogue,
-            self._generation,
-        )
-        written = await self._until_it_answers(partial(self._writer.write_lists, lists))
-        metrics.LISTS.labels("written").inc(written)
-        metrics.LISTS.labels("older").inc(len(lists) - written)
-        now_ms = time.time() * 1000
-        for snapshot in snapshots:
-            metrics.EVENT_TO_LIST_SECONDS.observe(max(0.0, now_ms - snapshot.arrived_ms) / 1000)
+    async def _write_on(self) -> None:
+        """One batch after the other: what ended is deleted before a newer list is written."""
+        while (scored := await self._scored.get()) is not None:
+            taken, lists, arrived_ms = scored
+            started = time.perf_counter()
+            if taken.ended:
+                gone = [each.user_id for each in taken.ended]
+                await self._until_it_answers(partial(self._writer.delete_lists, gone))
+                metrics.LISTS_DELETED.inc(len(gone))
+            if lists:
+                written = await self._until_it_answers(partial(self._writer.write_lists, lists))
+                metrics.LISTS.labels("written").inc(written)
+                metrics.LISTS.labels("older").inc(len(lists) - written)
+                metrics.WRITE_SECONDS.observe(time.perf_counter() - started)
+                now_ms = time.time() * 1000
+                for each in arrived_ms:
+                    metrics.EVENT_TO_LIST_SECONDS.observe(max(0.0, now_ms - each) / 1000)
+            self._room.done(taken)
 
     async def _until_it_answers(self, ask: Callable[[], Awaitable[int]]) -> int:
         pause_s = 0.1
         while True:
             try:
-                return await ask()
+                answer = await ask()
             except StoreUnavailableError as error:
                 # Nothing is committed while Redis is away: the lists wait in Kafka.
+                self._store_is_away = True
                 metrics.REDIS_RETRIES.inc()
                 log.warning("%s Trying again in %.1f s.", error, pause_s)
                 if self._stopping.is_set():
                     raise
-                await asyncio.sleep(pause_s)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause_s)
                 pause_s = min(5.0, pause_s * 2)
-
-
-def _coalesce(waiting: Mapping[Any, list[Any]]) -> tuple[dict[str, Snapshot], list[str]]:
-    """The newest snapshot of each user, and those whose session has ended."""
-    newest: dict[str, Snapshot] = {}
-    ended: list[str] = []
-    for records in waiting.values():
-        last = {record.key: record for record in records}  # a user's snapshots share a partition
-        metrics.COALESCED.inc(len(records) - len(last))
-        for key, record in last.items():
-            if record.value is not None:
-                newest[key.decode()] = decode_snapshot(record.value)
             else:
-                ended.append(key.decode())
-    return newest, ended
+                self._store_is_away = False
+                return answer
+
+
+_Scored = tuple[Taken, dict[str, RecommendationList], list[int]]
+"""Who, their lists, and when the newest event of each arrived."""
+
+
+def _rescore_snapshots(
+    raw: Sequence[bytes], parts: Any
+) -> tuple[dict[str, RecommendationList], list[int]]:
+    """Off the event loop, decoding and the fold of each tail included."""
+    snapshots = [decode_snapshot(each) for each in raw]
+    lists = rescore([snapshot.session for snapshot in snapshots], *parts)
+    return lists, [snapshot.arrived_ms for snapshot in snapshots]

@@ -155,9 +155,9 @@ class WaitingRoom:
 
     def _end(self, ending: Waiting) -> None:
         """What waits of the shopper is of no use; a newer one comes by the topic."""
-        before = self._snapshots.pop(ending.user_id, None)
-        if ending.held is None and before is not None:
-            ending.held = before.held
+        for before in (self._snapshots.pop(ending.user_id, None), self._ended.get(ending.user_id)):
+            if before is not None:
+                ending.held = ending.held or before.held
         self._ended[ending.user_id] = ending
         self._somebody.set()
 

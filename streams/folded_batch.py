@@ -86,6 +86,47 @@ class FoldedBatch(NamedTuple):
     native: int
 
 
+def merged(batches: Sequence[FoldedBatch]) -> FoldedBatch:
+    """Batches folded one on top of the other, as the one batch that writes them."""
+    if len(batches) == 1:
+        return batches[0]
+    snapshots: dict[str, bytes | None] = {}
+    outcomes: Counter[str] = Counter()
+    opened: Counter[str] = Counter()
+    for batch in batches:
+        snapshots |= batch.snapshots
+        outcomes += batch.outcomes
+        opened += batch.opened
+    return FoldedBatch(
+        snapshots,
+        [delta for batch in batches for delta in batch.deltas],
+        [letter for batch in batches for letter in batch.dead_letters],
+        outcomes,
+        [parcel for batch in batches for parcel in batch.parcels],
+        opened,
+        [record for batch in batches for record in batch.erasures],
+        [entry for batch in batches for entry in batch.erased],
+        sum(batch.expired for batch in batches),
+        any(batch.misplaced for batch in batches),
+        max(batch.newest_ms for batch in batches),
+        sum(batch.native for batch in batches),
+    )
+
+
+def is_repeatable(batch: FoldedBatch, events: Sequence[Record], now_ms: int) -> bool:
+    """Whether who folds these events again comes to the same snapshots, whatever comes between.
+
+    So it is where nothing but events went in, with times of the broker, and no session ended.
+    """
+    if batch.parcels or batch.opened or batch.erasures or batch.erased:
+        return False
+    if None in batch.snapshots.values():
+        return False
+    return not any(
+        record.timestamp_type != _APPEND_TIME and record.timestamp > now_ms for record in events
+    )
+
+
 def arrival_of(record: Record, now_ms: int) -> int:
     """When it arrived. A producer's clock may run ahead; the broker's is the same for all."""
     if record.timestamp > now_ms and record.timestamp_type != _APPEND_TIME:

@@ -31,7 +31,9 @@ NATIVE_EVENTS = Counter("endcap_stream_native_events_total", "Events that took t
 BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)
 )
-FOLD_SECONDS = Histogram("endcap_stream_batch_seconds", "From a batch's read to its commit")
+COMMIT_SECONDS = Histogram(
+    "endcap_stream_commit_seconds", "One transaction, from its begin to its commit"
+)
 ACQUIRED = Counter("endcap_stream_acquired_total", "Partitions taken over, its own again too")
 RESTORED = Counter("endcap_sessions_restored_total", "Sessions read back on assignment")
 RETRIES = Counter("endcap_stream_retries_total", "Partitions acquired anew after Kafka failed")

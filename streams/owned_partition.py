@@ -12,18 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
-from endcap.erasure import Erased, Registry, understood
+from endcap.erasure import Registry
 from endcap.identity import encode_parcel, recipient
 from endcap.streams import metrics, native
-from endcap.streams.clients import (
-    started_consumer,
-    started_transactional_producer,
-    stop_producer,
-)
+from endcap.streams.clients import started_transactional_producer, stop_producer
 from endcap.streams.dead_letters import letter_record
-from endcap.streams.folded_batch import FoldedBatch, Partition
+from endcap.streams.folded_batch import FoldedBatch, Partition, merged
+from endcap.streams.read_back import read_back
 from endcap.streams.record_batches import send_batches
 from endcap.streams.session_batch import BatchFold
 from endcap.streams.session_store import SessionStore
@@ -32,11 +29,11 @@ from endcap.timeline import DEFAULT_LATENESS_MS, decode_snapshot, newest_ms_of
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
+Found = Mapping[TopicPartition, Sequence[Any]]
 
 HOT_SESSIONS = 10_000
 """Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
 the older is dropped when the younger is full. The others are read when their shopper comes back."""
-_READ_BACK_ROWS, _READ_BACK_WAIT_MS = 5_000, 20
 _WALKED_ROWS, _EVENTS_A_ROW = 16, 32
 """Rows looked at in each batch, for those who were not seen for long: a round through a million
 sessions takes about twenty minutes at 1,500 events/s."""
@@ -55,11 +52,19 @@ class Place(NamedTuple):
     erasure_secret: str = ""
     forget_after_ms: int = 0
     natively: bool = native.IS_BUILT
+    client_id: str = "endcap"
+    """Members of two groups that are named alike get partitions of the same numbers."""
 
     @property
     def heartbeat_ms(self) -> int:
         """Often enough that one that is lost does no harm."""
         return self.session_timeout_ms // 4
+
+
+class _Ahead(NamedTuple):
+    batch: FoldedBatch
+    opened: list[bytes]
+    offsets: dict[TopicPartition, int]
 
 
 class OwnedPartition:
@@ -75,6 +80,10 @@ class OwnedPartition:
         self._store = store
         self._producer = producer
         self._newest_ms = 0
+        self._ahead: list[_Ahead] = []
+        self._records_ahead = 0
+        self._on_top: dict[str, bytes | None] = {}
+        """What is folded ahead of its commit, and what is being committed."""
         self._hot: dict[str, bytes] = {}
         self._cooling: dict[str, bytes] = {}
 
@@ -94,7 +103,9 @@ class OwnedPartition:
         )
         owned = cls(place, partition, store, producer)
         try:
-            await owned._read_back()
+            await read_back(
+                place.bootstrap_servers, place.topics, partition.number, store, owned._registry
+            )
         except BaseException:
             await owned.release()
             raise
@@ -105,18 +116,23 @@ class OwnedPartition:
         """Give the producer back; the store stays as it is."""
         await stop_producer(self._producer)
 
-    async def fold(self, found: Mapping[TopicPartition, Sequence[Any]]) -> FoldedBatch:
+    @property
+    def records_ahead(self) -> int:
+        """How many records are folded and not yet committed."""
+        return self._records_ahead
+
+    async def fold(self, found: Found) -> FoldedBatch:
         """Fold what was read of the partition's topics; write and commit, all in one transaction.
 
-        1. Fold; a record at or below its snapshot's offset is skipped.
-        2. Write snapshots, item deltas, dead letters and what goes to other partitions.
-        3. Commit the offsets behind the last records in the same transaction.
-        4. Only then keep the new sessions.
-
-        Raises:
-            ProducerFenced: another process owns the partition. Nothing of the batch counts.
-            KafkaError: nothing of the batch is known to count; acquire the partition anew.
+        Raises: as `commit` does.
         """
+        batch = self.fold_ahead(found)
+        await self.commit()
+        return batch
+
+    def fold_ahead(self, found: Found) -> FoldedBatch:
+        """Fold on top of what is folded already; a record at or below its snapshot's offset is
+        skipped. Nothing of it holds before `commit`."""
         topics = self._place.topics
         by_topic = {source.topic: records for source, records in found.items()}
         parcels = by_topic.get(topics.handovers.name, ())
@@ -134,17 +150,41 @@ class OwnedPartition:
         fold.fold(events)
         fold.expire(self._idle(_WALKED_ROWS + len(events) // _EVENTS_A_ROW))
         batch = fold.result()
+        opened = [record.key for record in parcels if record.value]
+        offsets = {source: records[-1].offset + 1 for source, records in found.items()}
+        self._ahead.append(_Ahead(batch, opened, offsets))
+        self._on_top |= batch.snapshots
+        self._records_ahead += sum(map(len, found.values()))
+        for entry in batch.erased:
+            self._registry.add(entry)
+        return batch
+
+    async def commit(self) -> list[FoldedBatch]:
+        """Write and commit all that is folded ahead, in one transaction; returns those batches.
+
+        1. Write snapshots, item deltas, dead letters and what goes to other partitions.
+        2. Commit the offsets behind the last records in the same transaction.
+        3. Only then keep the new sessions.
+
+        Raises:
+            ProducerFenced: another process owns the partition. Nothing of them counts.
+            KafkaError: nothing of them is known to count; acquire the partition anew.
+        """
+        ahead, self._ahead, self._records_ahead = self._ahead, [], 0
+        if not ahead:
+            return []
+        batch = merged([each.batch for each in ahead])
         await self._producer.begin_transaction()
         written = await self._write(batch)
-        await self._send_across(batch, [record.key for record in parcels if record.value])
-        await self._producer.send_offsets_to_transaction(
-            {source: records[-1].offset + 1 for source, records in found.items()},
-            self._place.group_id,
-        )
+        await self._send_across(batch, [key for each in ahead for key in each.opened])
+        offsets: dict[TopicPartition, int] = {}
+        for each in ahead:
+            offsets |= each.offsets
+        await self._producer.send_offsets_to_transaction(offsets, self._place.group_id)
         await self._producer.commit_transaction()
         self._store.put(batch.snapshots, max([self._store.position, *written]))
         self._keep(batch)
-        return batch
+        return [each.batch for each in ahead]
 
     async def _write(self, batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""
@@ -202,6 +242,8 @@ class OwnedPartition:
             await acknowledged
 
     def _look_up(self, user_id: str) -> bytes | None:
+        if user_id in self._on_top:
+            return self._on_top[user_id]
         return self._hot.get(user_id) or self._cooling.get(user_id) or self._store.get(user_id)
 
     def _idle(self, walked: int) -> list[str]:
@@ -225,9 +267,9 @@ class OwnedPartition:
         ]
 
     def _keep(self, batch: FoldedBatch) -> None:
-        for entry in batch.erased:
-            self._registry.add(entry)
         for user_id, raw in batch.snapshots.items():
+            if self._on_top.get(user_id) is raw:  # nothing was folded on top meanwhile
+                del self._on_top[user_id]
             if raw is None:
                 self._hot.pop(user_id, None)
                 self._cooling.pop(user_id, None)
@@ -236,46 +278,3 @@ class OwnedPartition:
         self._newest_ms = max(self._newest_ms, batch.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
-
-    async def _read_back(self) -> None:
-        reader = await started_consumer(
-            self._place.bootstrap_servers,
-            isolation_level="read_committed",
-            # At a topic's end a request is in flight for so long, and the next topic waits for it.
-            fetch_max_wait_ms=_READ_BACK_WAIT_MS,
-        )
-        try:
-            await self._read_sessions(reader)
-            await self._read_registry(reader)
-        finally:
-            await reader.stop()
-
-    async def _read_sessions(self, reader: AIOKafkaConsumer) -> None:
-        source = TopicPartition(self._place.topics.sessions.name, self.partition)
-        reader.assign([source])
-        end = (await reader.end_offsets([source]))[source]
-        if self._store.position > end:
-            log.warning("the sessions topic was made anew: the local store is read again")
-            self._store.clear()
-        start = max(self._store.position, (await reader.beginning_offsets([source]))[source])
-        reader.seek(source, start)
-        while (position := await reader.position(source)) < end:
-            found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
-            rows = {record.key.decode(): record.value for record in found.get(source, [])}
-            if rows:
-                metrics.RESTORED.inc(len(rows))
-            self._store.put(rows, await reader.position(source))
-        self._store.put({}, max(position, start))
-
-    async def _read_registry(self, reader: AIOKafkaConsumer) -> None:
-        """Who was erased: all of it, since the topic is compacted and short."""
-        source = TopicPartition(self._place.topics.erasures.name, self.partition)
-        reader.assign([source])
-        end = (await reader.end_offsets([source]))[source]
-        reader.seek(source, (await reader.beginning_offsets([source]))[source])
-        while await reader.position(source) < end:
-            found = await reader.getmany(source, timeout_ms=500, max_records=_READ_BACK_ROWS)
-            for record in found.get(source, []):
-                entry = understood(record.value)
-                if isinstance(entry, Erased):
-                    self._registry.add(entry)

@@ -6,8 +6,9 @@ The consumer group says whose a partition is; the partition's transactional id m
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -15,7 +16,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from endcap.errors import TopicsDifferError
 from endcap.streams import metrics, native
 from endcap.streams.clients import partition_counts
-from endcap.streams.folded_batch import FoldedBatch, Partition
+from endcap.streams.commits_behind import CommitsBehind
+from endcap.streams.folded_batch import FoldedBatch, Partition, is_repeatable
 from endcap.streams.group_member import GroupMember
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.partition_tasks import PartitionTask
@@ -29,6 +31,17 @@ _POLL_MS = 200
 _FETCH_WAIT_MS = 50
 
 
+class FastLane(NamedTuple):
+    """`hand_over` gets sessions as they are folded; None: one has ended, and that is committed.
+
+    What is behind it does not wait for the commits, so they need not hurry: each costs the
+    broker and this process some milliseconds, whatever it holds.
+    """
+
+    hand_over: Callable[[Mapping[str, bytes | None]], None]
+    commit_every_s: float = 0.05
+
+
 class SessionWorker(GroupMember):
     """One member of the consumer group. `run()` returns after `stop()`."""
 
@@ -37,8 +50,11 @@ class SessionWorker(GroupMember):
         place: Place,
         instance_id: str | None = None,
         open_store: Callable[[int], SessionStore] = memory_store,
+        fast_lane: FastLane | None = None,
     ) -> None:
+        """`fast_lane` hears of sessions before their commit."""
         super().__init__()
+        self._fast_lane = fast_lane
         self._place = place
         self._instance_id = instance_id
         self._open_store = open_store
@@ -63,6 +79,7 @@ class SessionWorker(GroupMember):
                 self._place.bootstrap_servers,
                 [topics.events.name, topics.handovers.name, topics.erasures.name],
                 group_id=self._place.group_id,
+                client_id=self._place.client_id,
                 group_instance_id=self._instance_id,
                 session_timeout_ms=self._place.session_timeout_ms,
                 heartbeat_interval_ms=self._place.heartbeat_ms,
@@ -101,30 +118,61 @@ class SessionWorker(GroupMember):
         owned = await OwnedPartition.acquire(
             self._place, Partition(number, self._partitions), self._stores[number]
         )
+        every_s = self._fast_lane.commit_every_s if self._fast_lane else 0.0
+        commits = CommitsBehind(owned, every_s, self.handled)
         try:
             for source in sources:
                 is_events = source.topic == self._place.topics.events.name
                 await resume(consumer, source, self._place.start if is_events else Start())
             while not task.released.is_set():
-                if await self._one_batch(consumer, sources, owned):
+                commits.check()
+                if await self._one_batch(consumer, sources, owned, commits):
                     task.progressed()
+            await commits.all()
         finally:
+            await commits.abandon()
             await owned.release()
 
     async def _one_batch(
-        self, consumer: AIOKafkaConsumer, sources: list[TopicPartition], owned: OwnedPartition
+        self,
+        consumer: AIOKafkaConsumer,
+        sources: list[TopicPartition],
+        owned: OwnedPartition,
+        commits: CommitsBehind,
     ) -> bool:
+        """Read, fold, show; the commit follows behind, with what is folded until then.
+
+        What cannot be folded again with the same result is committed before it is shown, and
+        before anything is folded on top (docs/decisions/0021).
+        """
         found = await consumer.getmany(*sources, timeout_ms=_POLL_MS, max_records=MAX_BATCH)
         if not found:
             return False
-        started = time.perf_counter()
-        self.handled(await owned.fold(found))
+        now = time.time()
+        batch = owned.fold_ahead(found)
         metrics.BATCH.observe(sum(map(len, found.values())))
         oldest = min(records[-1].timestamp for records in found.values())
-        metrics.EVENT_AGE.observe(max(0.0, time.time() - oldest / 1000))
-        metrics.FOLD_SECONDS.observe(time.perf_counter() - started)
+        metrics.EVENT_AGE.observe(max(0.0, now - oldest / 1000))
+        events = [
+            record
+            for source, records in found.items()
+            if source.topic == self._place.topics.events.name
+            for record in records
+        ]
+        if is_repeatable(batch, events, int(now * 1000)):
+            self._show(batch)
+            commits.follow()
+            if owned.records_ahead >= MAX_BATCH:
+                await commits.all()
+        else:
+            await commits.all()
+            self._show(batch)
         metrics.SESSIONS.set(sum(map(len, self._stores.values())))
         return True
+
+    def _show(self, batch: FoldedBatch) -> None:
+        if self._fast_lane is not None:
+            self._fast_lane.hand_over(batch.snapshots)
 
     def handled(self, batch: FoldedBatch) -> None:
         """Count a batch that is committed."""

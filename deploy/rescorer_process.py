@@ -1,0 +1,82 @@
+"""The rescorer as the settings describe it, for a process of its own or beside the fold."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any
+
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from endcap.bundle import load_bundle
+from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import Part
+from endcap.policy import Policy
+from endcap.serving import metrics
+from endcap.serving.calibration import calibrated_batch, warm_up_sessions
+from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.redis_store import RedisStore
+from endcap.serving.rescorer import Rescorer, popular_list, rescore
+from endcap.serving.waiting_room import WaitingRoom
+from endcap.streams.clients import started_consumer
+from endcap.streams.sweeper import Sweeper
+from endcap.streams.topic_view import catalogue_view
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+@asynccontextmanager
+async def opened_rescorer(
+    settings: Settings, room: WaitingRoom, reading: Mapping[str, Any] = _NOTHING
+) -> AsyncIterator[list[Part]]:
+    """The rescorer of this room, and what sweeps up after erasures; to be run together.
+
+    `reading`: settings of the consumer of sessions.
+    """
+    bootstrap, topics = settings.broker, settings.topics
+    bundle = load_bundle(settings.bundle)
+    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+    max_batch = calibrated_batch(
+        lambda sessions: rescore(sessions, bundle, scorer, Policy()), warm_up_sessions(bundle)
+    )
+    metrics.BATCH_BOUND.set(max_batch)
+    async with AsyncExitStack() as closing:
+        store = RedisStore(settings.store)
+        closing.push_async_callback(store.close)
+        catalogue = catalogue_view(bootstrap, topics)
+        closing.push_async_callback(catalogue.stop)
+        worker = Rescorer(
+            partial(
+                started_consumer,
+                bootstrap,
+                topics.sessions.name,
+                group_id=settings.group("rescore"),
+                partition_assignment_strategy=(RangePartitionAssignor,),
+                **reading,
+            ),
+            store,
+            bundle,
+            scorer,
+            catalogue=catalogue,
+            generation=settings.generation,
+            room=room,
+            max_batch=max_batch,
+        )
+        sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
+        await store.write_trending(popular_list(bundle), only_if_absent=True)
+        await catalogue.start()
+        yield [worker, sweeper]
+
+
+def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:
+    """How sessions are read where the fold hands them over as well: seldom, much at a time.
+
+    Named as the session worker is in its group, it gets the partitions whose sessions that folds.
+    """
+    return {
+        "client_id": client_id,
+        "group_instance_id": settings.group_instance_id,
+        "session_timeout_ms": settings.session_timeout_s * 1000,
+        "heartbeat_interval_ms": settings.session_timeout_s * 250,
+        "fetch_min_bytes": 256 * 1024,
+        "fetch_max_wait_ms": 200,
+    }

@@ -1,0 +1,96 @@
+"""The sessions topic into the waiting room, and back to its group what Redis has answered for."""
+
+import contextlib
+import logging
+import time
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from endcap.serving import metrics
+from endcap.serving.waiting_room import WaitingRoom
+
+log = logging.getLogger(__name__)
+
+MAX_READ = 2000
+COMMIT_EVERY_S = 0.25
+_POLL_MS = 200
+
+
+class SessionsReader:
+    """Reads for a member of the group; commits the lowest offset that still waits."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, room: WaitingRoom) -> None:
+        self._consumer = consumer
+        self._room = room
+        self._read: dict[TopicPartition, int] = {}
+        self._behind: dict[TopicPartition, int] = {}
+        """Where partitions new to us ended, until that is read."""
+        self._committed: dict[TopicPartition, int] = {}
+        self._committed_at = time.monotonic()
+
+    async def read(self, store_is_away: bool) -> None:
+        """What is waiting, into the room.
+
+        1. See which partitions are new.
+        2. Where the room is half full, and this is no rush of events but an old backlog or a store
+           that is away, let Kafka keep the rest: nothing of it is shed.
+        3. Read.
+        4. Now and then commit.
+        """
+        consumer = self._consumer
+        await self._look_how_far_behind()
+        if self._room.is_half_full and (self._behind or store_is_away):
+            consumer.pause(*consumer.assignment())
+        elif consumer.paused():
+            consumer.resume(*consumer.paused())
+        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_READ)
+        for source, records in found.items():
+            metrics.READ.inc(len(records))
+            for record in records:
+                self._room.read(source, record.offset, record.key.decode(), record.value)
+            self._read[source] = records[-1].offset + 1
+        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Up to the lowest record that Redis has not answered for.
+
+        Lists that were written since the last commit are written once more after a crash, which
+        changes nothing.
+        """
+        self._committed_at = time.monotonic()
+        held = self._room.lowest_held()
+        owned = self._consumer.assignment()
+        upto = {
+            source: min(read, held.get(source, read))
+            for source, read in self._read.items()
+            if source in owned and read
+        }
+        offsets = {source: to for source, to in upto.items() if self._committed.get(source) != to}
+        if not offsets:
+            return
+        try:
+            await self._consumer.commit(offsets)
+            self._committed |= offsets
+        except (CommitFailedError, IllegalStateError):
+            log.warning("partitions were reassigned; their lists may be written once more")
+        except KafkaError:
+            log.exception("the commit failed; these lists may be written once more")
+
+    async def _look_how_far_behind(self) -> None:
+        owned = self._consumer.assignment()
+        for source in self._read.keys() - owned:
+            del self._read[source]
+            self._committed.pop(source, None)
+            self._behind.pop(source, None)
+        new = owned - self._read.keys()
+        if new:
+            # Where the broker does not answer now, nothing is known to lie there.
+            with contextlib.suppress(KafkaError):
+                self._behind |= await self._consumer.end_offsets(new)
+            self._read |= dict.fromkeys(new, 0)
+        for source, end in list(self._behind.items()):
+            with contextlib.suppress(IllegalStateError):
+                if await self._consumer.position(source) >= end:
+                    del self._behind[source]

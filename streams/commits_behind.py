@@ -1,0 +1,69 @@
+"""Transactions that follow the fold: one commits while the next batches are folded on top."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from endcap.streams import metrics
+from endcap.streams.folded_batch import FoldedBatch
+from endcap.streams.owned_partition import OwnedPartition
+
+
+class CommitsBehind:
+    """The commits of one partition, one at a time; each takes all that is folded until it begins.
+
+    They begin at most every `every_s` seconds, but for those that somebody waits for.
+    """
+
+    def __init__(
+        self, owned: OwnedPartition, every_s: float, committed: Callable[[FoldedBatch], None]
+    ) -> None:
+        """`committed` hears of each batch that is."""
+        self._owned = owned
+        self._every_s = every_s
+        self._committed = committed
+        self._running: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._due = 0.0
+
+    def follow(self) -> None:
+        """Commit what is folded, soon."""
+        if self._running is None or self._running.done():
+            self.check()
+            self._running = asyncio.create_task(self._run())
+
+    def check(self) -> None:
+        """Raise what a commit has failed of."""
+        if self._running is not None and self._running.done():
+            self._running.result()
+
+    async def all(self) -> None:
+        """Returns when all that is folded is committed."""
+        self._hurry.set()
+        try:
+            self.follow()
+            if self._running is not None:
+                await self._running
+        finally:
+            self._hurry.clear()
+
+    async def abandon(self) -> None:
+        """The partition is given up; what is not committed is read again by its next owner."""
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait([self._running])
+            if not self._running.cancelled():
+                self._running.exception()
+
+    async def _run(self) -> None:
+        while self._owned.records_ahead:
+            pause_s = self._due - time.monotonic()
+            if pause_s > 0:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), pause_s)
+            started = time.monotonic()
+            self._due = started + self._every_s
+            for batch in await self._owned.commit():
+                self._committed(batch)
+            metrics.COMMIT_SECONDS.observe(time.monotonic() - started)
