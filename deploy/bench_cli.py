@@ -79,6 +79,25 @@ def bench_catalogue_command(
     show(found, as_json)
 
 
+@app.command("latency")
+def bench_latency_command(
+    rate: Annotated[float, typer.Option(help="Events a second.", min=1)] = 1000.0,
+    seconds: Annotated[float, typer.Option(help="For so long, in each form.", min=1)] = 30.0,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """From an event to its list in Redis, beside what the way costs at least.
+
+    Example: endcap bench latency --rate 1000 --seconds 30 --json
+    """
+    from endcap.deploy.bench.latency import bench_latency
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = bench_latency(load_settings(bundle=bundle), rate, seconds, bars)
+    show(found, as_json)
+
+
 @app.command("throughput")
 def bench_throughput_command(
     events: Annotated[int, typer.Option(help="Events to work through.", min=10_000)] = 400_000,

@@ -23,7 +23,7 @@ from endcap.streams.session_worker import FastLane, SessionWorker
 from endcap.streams.start import Start
 
 _SWITCH_S = 0.001
-"""Otherwise the rescoring thread keeps the interpreter for 5 ms while an event waits for its fold."""
+"""Otherwise the rescoring thread keeps the interpreter for 5 ms, while an event waits."""
 
 
 def settle_garbage_collection() -> None:

@@ -31,6 +31,7 @@ NATIVE_EVENTS = Counter("endcap_stream_native_events_total", "Events that took t
 BATCH = Histogram(
     "endcap_stream_batch_events", "Records per batch", buckets=(1, 4, 16, 64, 256, 1024, 4096)
 )
+FOLD_SECONDS = Histogram("endcap_stream_fold_seconds", "One batch's fold, without its commit")
 COMMIT_SECONDS = Histogram(
     "endcap_stream_commit_seconds", "One transaction, from its begin to its commit"
 )

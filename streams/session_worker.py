@@ -150,6 +150,7 @@ class SessionWorker(GroupMember):
             return False
         now = time.time()
         batch = owned.fold_ahead(found)
+        metrics.FOLD_SECONDS.observe(time.time() - now)
         metrics.BATCH.observe(sum(map(len, found.values())))
         oldest = min(records[-1].timestamp for records in found.values())
         metrics.EVENT_AGE.observe(max(0.0, now - oldest / 1000))
