@@ -140,7 +140,7 @@ class Rescorer:
         commits by itself. What is handed over to `room` is served too."""
         self._open_sessions = open_sessions
         self._writer = writer
-        self._room = room or WaitingRoom()
+        self._room = WaitingRoom() if room is None else room
         self._max_batch = max_batch
         self._rescore = partial(
             _rescore_snapshots,

@@ -42,6 +42,7 @@ FORMS: Mapping[str, Sequence[Sequence[str]]] = {
 }
 PARTITIONS = 4
 _WARM_S = 5.0
+_QUIET_S = 1.5
 _READY_S = 90.0
 _WATCH = Path(__file__).parent / "roles" / "list_watch.py"
 _PARTS = {
@@ -226,9 +227,8 @@ class _Processes:
     async def served_everything(self) -> None:
         """Returns when nothing moves any more: all is folded, read and written."""
         last: tuple[float, ...] = ()
-        deadline = time.monotonic() + _READY_S
-        quiet_since = time.monotonic()
-        while time.monotonic() < deadline:
+        moved_at = time.monotonic()
+        while time.monotonic() - moved_at < _READY_S:
             for child in self._children:
                 child.check()
             held = await asyncio.to_thread(self.metrics)
@@ -242,12 +242,12 @@ class _Processes:
                 )
             )
             waits = total(held, "endcap_lists_unfinished")
-            if moved != last or waits or not moved[3]:
-                last, quiet_since = moved, time.monotonic()
-            elif time.monotonic() - quiet_since > 1.0:
+            if moved != last:
+                last, moved_at = moved, time.monotonic()
+            elif moved[3] and not waits and time.monotonic() - moved_at > _QUIET_S:
                 return
             await asyncio.sleep(0.1)
-        raise EndcapError(f"Lists were still being written after {_READY_S:.0f} s.")
+        raise EndcapError(f"Lists are missing, and for {_READY_S:.0f} s nothing has moved.")
 
 
 @contextmanager
