@@ -44,7 +44,8 @@ class SessionsReader:
             consumer.pause(*consumer.assignment())
         elif consumer.paused():
             consumer.resume(*consumer.paused())
-        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=MAX_READ)
+        at_most = min(MAX_READ, self._room.half)
+        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=at_most)
         for source, records in found.items():
             metrics.READ.inc(len(records))
             for record in records:

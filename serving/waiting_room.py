@@ -64,9 +64,14 @@ class WaitingRoom:
         return len(self) + len(self._in_flight)
 
     @property
+    def half(self) -> int:
+        """As many may come at once where nobody is to be shed."""
+        return max(1, self._size // 2)
+
+    @property
     def is_half_full(self) -> bool:
         """Who can wait elsewhere should: the other half is for those who come now."""
-        return 2 * len(self) >= self._size
+        return len(self) >= self.half
 
     def read(self, partition: Hashable, offset: int, user_id: str, raw: bytes | None) -> None:
         """A record of the sessions topic."""
