@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from uuid import uuid4
 
-from endcap.batches import Batch, make_batch
 from endcap.bundle import Bundle
-from endcap.candidates import gather_candidates
+from endcap.candidates import Crowd, Gathered
 from endcap.lists import encode_list
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
@@ -40,7 +39,7 @@ async def latency_floor(
     producer = await started_producer(bootstrap_servers)
     consumer = await started_consumer(bootstrap_servers, topic)
     store = RedisStore(redis_url)
-    batches = [_batch_of(bundle, session) for session in sessions[:_WARM]]
+    ready = [_gathered(bundle, session) for session in sessions[:_WARM]]
     value = popular_list(bundle)
     found: list[dict[str, float]] = []
     try:
@@ -50,7 +49,7 @@ async def latency_floor(
             await producer.send(topic, encode_list(value)[:400], partition=0)
             await consumer.getone()
             marks.append(time.perf_counter())
-            scorer.score(batches[number % len(batches)])
+            scorer.score(*ready[number % len(ready)])
             marks.append(time.perf_counter())
             await store.write_trending(value)
             marks.append(time.perf_counter())
@@ -65,7 +64,6 @@ async def latency_floor(
     return found[_WARM:]
 
 
-def _batch_of(bundle: Bundle, session: Session) -> Batch:
-    shopper = bundle.shopper(session, session.updated_ms)
-    found = gather_candidates(shopper, bundle.generators)
-    return make_batch([shopper], [found], bundle.manifest.max_length)
+def _gathered(bundle: Bundle, session: Session) -> tuple[Crowd, Gathered]:
+    crowd = bundle.crowd([session])
+    return crowd, bundle.gatherer.gather(crowd)
