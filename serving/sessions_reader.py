@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
@@ -24,6 +26,7 @@ class SessionsReader:
         self._consumer = consumer
         self._room = room
         self._read: dict[TopicPartition, int] = {}
+        self._known: set[TopicPartition] = set()
         self._behind: dict[TopicPartition, int] = {}
         """Where partitions new to us ended, until that is read."""
         self._committed: dict[TopicPartition, int] = {}
@@ -38,21 +41,22 @@ class SessionsReader:
         3. Read.
         4. Now and then commit.
         """
-        consumer = self._consumer
         await self._look_how_far_behind()
         if self._room.is_half_full and (self._behind or store_is_away):
-            consumer.pause(*consumer.assignment())
-        elif consumer.paused():
-            consumer.resume(*consumer.paused())
-        at_most = min(MAX_READ, self._room.half)
-        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=at_most)
+            await self._room.somebody_went(_POLL_MS / 1000)
+        else:
+            at_most = min(MAX_READ, self._room.half)
+            found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=at_most)
+            self._take_in(found)
+        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
+            await self.commit()
+
+    def _take_in(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for source, records in found.items():
             metrics.READ.inc(len(records))
             for record in records:
                 self._room.read(source, record.offset, record.key.decode(), record.value)
             self._read[source] = records[-1].offset + 1
-        if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
-            await self.commit()
 
     async def commit(self) -> None:
         """Up to the lowest record that Redis has not answered for.
@@ -66,7 +70,7 @@ class SessionsReader:
         upto = {
             source: min(read, held.get(source, read))
             for source, read in self._read.items()
-            if source in owned and read
+            if source in owned
         }
         offsets = {source: to for source, to in upto.items() if self._committed.get(source) != to}
         if not offsets:
@@ -81,16 +85,15 @@ class SessionsReader:
 
     async def _look_how_far_behind(self) -> None:
         owned = self._consumer.assignment()
-        for source in self._read.keys() - owned:
-            del self._read[source]
-            self._committed.pop(source, None)
-            self._behind.pop(source, None)
-        new = owned - self._read.keys()
+        for source in self._known - owned:
+            for of_another in (self._read, self._committed, self._behind):
+                of_another.pop(source, None)
+        new = owned - self._known
+        self._known = set(owned)
         if new:
             # Where the broker does not answer now, nothing is known to lie there.
             with contextlib.suppress(KafkaError):
                 self._behind |= await self._consumer.end_offsets(new)
-            self._read |= dict.fromkeys(new, 0)
         for source, end in list(self._behind.items()):
             with contextlib.suppress(IllegalStateError):
                 if await self._consumer.position(source) >= end:

@@ -6,6 +6,7 @@ again, and is then known (docs/decisions/0021).
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
@@ -54,6 +55,7 @@ class WaitingRoom:
         """Handed over by the fold and not yet read back."""
         self._in_flight: set[Waiting] = set()
         self._somebody = asyncio.Event()
+        self._went = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._snapshots) + len(self._ended)
@@ -108,10 +110,17 @@ class WaitingRoom:
         if not self._snapshots:
             self._somebody.clear()
         self._in_flight.update(ended, snapshots)
+        self._went.set()
         now = time.perf_counter()
         for each in snapshots:
             metrics.WAIT_SECONDS.observe(now - each.since)
         return Taken(ended, snapshots)
+
+    async def somebody_went(self, timeout_s: float) -> None:
+        """Returns when a batch is taken, or after so long."""
+        self._went.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._went.wait(), timeout_s)
 
     def done(self, taken: Taken) -> None:
         """Redis has answered for all of it."""

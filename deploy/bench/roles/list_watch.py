@@ -51,7 +51,7 @@ class _Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()
 
-    def send(self, *commands: tuple[str, ...]) -> None:
+    def send(self, *commands: tuple[Any, ...]) -> None:
         self.socket.sendall(b"".join(hiredis.pack_command(command) for command in commands))
 
     def answers(self, at_least: int) -> list[Any]:
@@ -62,7 +62,10 @@ class _Connection:
                 found.append(answer)
             if len(found) >= at_least:
                 return found
-            self._reader.feed(self.socket.recv(65_536))
+            arrived = self.socket.recv(65_536)
+            if not arrived:
+                raise ConnectionError("Redis has closed the connection")
+            self._reader.feed(arrived)
 
 
 if __name__ == "__main__":
