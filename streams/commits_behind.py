@@ -19,7 +19,7 @@ class CommitsBehind:
     def __init__(
         self, owned: OwnedPartition, every_s: float, committed: Callable[[FoldedBatch], None]
     ) -> None:
-        """`committed` hears of each batch that is."""
+        """`committed` hears of what each transaction held."""
         self._owned = owned
         self._every_s = every_s
         self._committed = committed
@@ -64,6 +64,5 @@ class CommitsBehind:
                     await asyncio.wait_for(self._hurry.wait(), pause_s)
             started = time.monotonic()
             self._due = started + self._every_s
-            for batch in await self._owned.commit():
-                self._committed(batch)
+            self._committed(await self._owned.commit())
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)

@@ -159,8 +159,8 @@ class OwnedPartition:
             self._registry.add(entry)
         return batch
 
-    async def commit(self) -> list[FoldedBatch]:
-        """Write and commit all that is folded ahead, in one transaction; returns those batches.
+    async def commit(self) -> FoldedBatch:
+        """Write and commit all that is folded ahead, in one transaction; returns it as one batch.
 
         1. Write snapshots, item deltas, dead letters and what goes to other partitions.
         2. Commit the offsets behind the last records in the same transaction.
@@ -171,8 +171,6 @@ class OwnedPartition:
             KafkaError: nothing of them is known to count; acquire the partition anew.
         """
         ahead, self._ahead, self._records_ahead = self._ahead, [], 0
-        if not ahead:
-            return []
         batch = merged([each.batch for each in ahead])
         await self._producer.begin_transaction()
         written = await self._write(batch)
@@ -184,7 +182,7 @@ class OwnedPartition:
         await self._producer.commit_transaction()
         self._store.put(batch.snapshots, max([self._store.position, *written]))
         self._keep(batch)
-        return [each.batch for each in ahead]
+        return batch
 
     async def _write(self, batch: FoldedBatch) -> list[int]:
         """Returns the offsets behind each batch of snapshots."""

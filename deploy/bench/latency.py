@@ -91,6 +91,7 @@ async def _measure(
         hours = ShopHours(shop.held_out, Counter(basket.user_id for basket in shop.history))
         for form, commands in FORMS.items():
             with _running(stack, settings, prefix, commands) as processes:
+                await hours.send(producer, rate, 1.0)  # who had all before has something to show
                 await processes.served_everything()
                 bars.say(f"{form}: {rate:g} events/s for {seconds:g} s")
                 await hours.send(producer, rate, _WARM_S)
