@@ -42,10 +42,12 @@ class SessionsReader:
         4. Now and then commit.
         """
         await self._look_how_far_behind()
-        if self._room.is_half_full and (self._behind or store_is_away):
+        # Before the first assignment nobody knows what lies there.
+        waits = bool(self._behind) or store_is_away or not self._known
+        if waits and self._room.is_half_full:
             await self._room.somebody_went(_POLL_MS / 1000)
         else:
-            at_most = min(MAX_READ, self._room.half)
+            at_most = min(MAX_READ, self._room.half) if waits else MAX_READ
             found = await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=at_most)
             self._take_in(found)
         if time.monotonic() - self._committed_at > COMMIT_EVERY_S:
