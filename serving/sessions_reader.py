@@ -30,6 +30,7 @@ class SessionsReader:
         self._behind: dict[TopicPartition, int] = {}
         """Where partitions new to us ended, until that is read."""
         self._committed: dict[TopicPartition, int] = {}
+        self._was_away = False
         self._committed_at = time.monotonic()
 
     async def read(self, store_is_away: bool) -> None:
@@ -41,6 +42,9 @@ class SessionsReader:
         3. Read.
         4. Now and then commit.
         """
+        if self._was_away and not store_is_away:
+            self._known = set()  # what has come meanwhile is a backlog
+        self._was_away = store_is_away
         await self._look_how_far_behind()
         # Before the first assignment nobody knows what lies there.
         waits = bool(self._behind) or store_is_away or not self._known
