@@ -180,7 +180,13 @@ async def test_redis_that_goes_away_is_waited_for_and_gets_every_newest_list(
                 return count(metrics.REDIS_RETRIES) > retries
 
             await until(is_missed, "a write that finds nobody")
-            versions: dict[str, int] = {}
+            read = count(metrics.READ)
+            versions = await shop.visit(["the first that is read with this in mind"])
+
+            async def is_read() -> bool:
+                return count(metrics.READ) > read
+
+            await until(is_read, "a read")
             for part in range(8):
                 versions |= await shop.visit([f"away{part}-{number}" for number in range(12)])
             versions |= await shop.visit(users)
