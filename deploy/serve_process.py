@@ -15,9 +15,9 @@ from endcap.deploy.processes import (
     port_taken,
     session_store,
     settle_garbage_collection,
-    stop_on_signal,
 )
 from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import stop_on_signal
 from endcap.policy import Policy
 from endcap.serving.http import create_app
 from endcap.serving.onnx_session import OnnxScorer
