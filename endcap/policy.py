@@ -4,6 +4,7 @@ Rules: in stock; not in the cart; not just bought, unless buying it again is a h
 takes the whole slate.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
@@ -48,16 +49,17 @@ def make_slate(
         for past in session.purchased
         if past.times == 1 and now_ms - past.last_ms < policy.just_bought_ms
     }
-    for at in np.argsort(-scored.scores, kind="stable"):
-        if scored.ids[at] == 0:
+    order = np.argsort(-scored.scores, kind="stable")
+    for at, index in zip(order.tolist(), scored.ids[order].tolist(), strict=True):
+        if index == 0:
             continue
-        item = item_at(int(scored.ids[at]))
+        item = item_at(index)
         if not item.in_stock or item.item_id in cart or item.item_id in just_bought:
             continue
         if item.category and in_category[item.category] >= policy.per_category:
             continue
         in_category[item.category] += 1
-        reason = _reason(candidates, int(at), item_at)
+        reason = _reason(candidates, at, item_at)
         slate.append(ListItem(item.item_id, round(float(scored.scores[at]), 4), reason))
         if len(slate) == policy.size:
             break
@@ -68,9 +70,9 @@ def _reason(candidates: Candidates, at: int, item_at: Callable[[int], CatalogueI
     """What put the item among the candidates, the strongest evidence first."""
     if at >= candidates.ids.size:
         return "chosen from what you looked at lately"
-    features = candidates.features[at]
+    features = candidates.features[at].tolist()
     if features[_TIMES_BOUGHT] > 0:
-        times = round(float(np.expm1(features[_TIMES_BOUGHT])))
+        times = round(math.expm1(features[_TIMES_BOUGHT]))
         return "you bought this before" if times == 1 else f"you bought this {times} times"
     if features[_IN_HISTORY] > 0:
         return "you looked at this before"
@@ -79,6 +81,6 @@ def _reason(candidates: Candidates, at: int, item_at: Callable[[int], CatalogueI
         return f"often bought with {item_at(int(together)).title}"
     if following and features[_FOLLOWING] > 0:
         return f"often comes after {item_at(int(following)).title}"
-    if features[GENERATED:].any():
+    if any(features[GENERATED:]):
         return "shoppers like you chose this"
     return "popular right now"
