@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
-COMPILED := streams/plain_events.pyx endcap/candidates/native_gather.pyx endcap/scoring/native_catalogue.pyx
+COMPILED := streams/plain_events.pyx $(wildcard endcap/*/native_*.pyx)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help

@@ -34,7 +34,7 @@ def shop(seed: int, events: int = 9000) -> Generators:
     return decode_generators(encode_generators(built))
 
 
-def crowd(seed: int, count: int, only: int | None = None) -> Crowd:
+def crowd(seed: int, count: int, only: int | None = None, natively: bool = True) -> Crowd:
     """From nobody known to two hundred events, some with items that the model never met."""
     rng = np.random.default_rng(seed)
     sessions, now_ms = [], []
@@ -56,7 +56,17 @@ def crowd(seed: int, count: int, only: int | None = None) -> Crowd:
         now_ms.append(session.updated_ms + int(rng.integers(0, 9 * DAY_MS)))
     if only is not None:
         sessions, now_ms = [sessions[only]], [now_ms[only]]
-    return make_crowd(sessions, now_ms, NAMES, N_ITEMS)
+    return make_crowd(sessions, now_ms, NAMES, N_ITEMS, natively)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_paths_translate_sessions_alike(seed: int) -> None:
+    ours, plain = crowd(seed, 60), crowd(seed, 60, natively=False)
+    assert sum(map(len, ours.strange)) > 0
+    assert plain.cart.size > 0
+    assert ours.strange == plain.strange
+    for name, one, other in zip(plain._fields, ours, plain, strict=True):
+        assert name == "strange" or np.array_equal(one, other), name
 
 
 @pytest.mark.parametrize("seed", range(6))
