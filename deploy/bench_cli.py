@@ -21,7 +21,9 @@ def bench_rescore_command(
     users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 2048,
     batch: Annotated[int, typer.Option(help="Shoppers a batch.", min=1)] = 64,
     repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
-    provider: Annotated[str, typer.Option(help="cpu or cuda, of ours alone.")] = "cpu",
+    provider: Annotated[
+        str, typer.Option(help="cpu or cuda, of ours alone; refused where it would not be used.")
+    ] = "cpu",
     torch: Annotated[bool, typer.Option(help="The eager model beside it (endcap[export]).")] = True,
     bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
     as_json: Json = False,

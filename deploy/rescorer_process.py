@@ -35,7 +35,9 @@ async def opened_rescorer(
     """
     bootstrap, topics = settings.broker, settings.topics
     bundle = load_bundle(settings.bundle)
-    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
+    scorer = OnnxScorer(
+        bundle, settings.provider, settings.inference_threads, not settings.provider_required
+    )
     # On one thread its own time counts: others who use the machine must not make a batch look slow.
     is_alone = settings.inference_threads == 1 and settings.provider == "cpu"
     max_batch = calibrated_batch(

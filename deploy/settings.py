@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     replication: int = Field(default=1, ge=1)
     bundle: Path = DEMO_BUNDLE
     provider: Literal["cpu", "cuda"] = "cpu"
+    provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)

@@ -45,6 +45,10 @@ class RuntimeConflictError(EndcapError):
     """The installation contradicts itself: both onnxruntime packages, or a missing extra."""
 
 
+class ProviderUnavailableError(EndcapError):
+    """ONNX Runtime does not use the execution provider that was asked for."""
+
+
 class DataError(EndcapError):
     """A data set or file that cannot be read as what it should be."""
 

@@ -10,7 +10,7 @@ from endcap.candidates import CONTEXT, FEATURES
 
 _ROWS = (1, 16, 64, 256)
 _SHORT = 8
-"""Events. Of real sessions 9 in 10 have no more."""
+"""Events. Most real sessions hold no more."""
 _MOST_LOGITS = 1 << 27
 """Rows times items: half a GiB of float32, of which a call holds several."""
 
@@ -53,8 +53,10 @@ def bucket_of(batch: Batch, buckets: Sequence[Bucket]) -> Bucket | None:
 
 def in_parts(batch: Batch, rows: int) -> Iterator[Batch]:
     """At most `rows` shoppers each, in their order."""
-    for start in range(0, batch.item_ids.shape[0], rows):
-        yield Batch(*(each[start : start + rows] for each in batch))
+    for start in range(0, max(1, batch.item_ids.shape[0]), rows):
+        at = slice(start, start + rows)
+        items, types, gaps, candidates, features, context = batch
+        yield Batch(items[at], types[at], gaps[at], candidates[at], features[at], context[at])
 
 
 def empty(bucket: Bucket) -> Batch:
@@ -78,8 +80,9 @@ def fill(into: Batch, batch: Batch) -> None:
     for place, given in zip(into[:3], batch[:3], strict=True):
         place[:] = 0
         place[:rows, place.shape[1] - length :] = given
-    for place, given in zip(into[3:5], batch[3:5], strict=True):
-        place[:] = 0
-        place[:rows, :candidates] = given
+    into.candidate_ids[:] = 0
+    into.candidate_ids[:rows, :candidates] = batch.candidate_ids
+    into.features[:] = 0
+    into.features[:rows, :candidates] = batch.features
     into.context[:] = 0
     into.context[:rows] = batch.context

@@ -53,6 +53,8 @@ LISTS_DELETED = Counter("endcap_lists_deleted_total", "Lists of shoppers whose s
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
 MODEL = Info("endcap_model", "The bundle and the execution provider in use")
 CPU_FALLBACK = Gauge("endcap_provider_fell_back", "1 where a GPU was asked for and is not used")
+CUDA_BUCKETS = Gauge("endcap_cuda_buckets", "Shapes in which the graph is held ready on a GPU")
+CUDA_GRAPHS = Gauge("endcap_cuda_graphs", "Of these, those that run as a CUDA graph")
 NATIVE_SCORING = Gauge(
     "endcap_rescore_native", "1 where candidates and scores have their compiled path, else 0"
 )

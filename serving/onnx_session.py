@@ -7,9 +7,12 @@ from collections.abc import Callable
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
 from endcap.candidates import Crowd, Gathered
-from endcap.errors import RuntimeConflictError
+from endcap.candidates.gather import MAX_CANDIDATES
+from endcap.errors import ProviderUnavailableError, RuntimeConflictError
 from endcap.scoring import Scored, without_padding
 from endcap.serving import metrics
+from endcap.serving.bound_graph import CUDA, BoundGraph
+from endcap.serving.buckets import buckets_for
 from endcap.serving.stages import open_stages
 from endcap.serving.whole_graph import PROVIDERS, WholeGraph
 
@@ -42,10 +45,21 @@ def check_runtimes(installed: list[str]) -> None:
 class OnnxScorer:
     """A bundle's model, ready to score. `provider` is the one in use, not one merely offered.
 
-    On a CPU its stages run, where the bundle has them; else the whole graph (`path` says which).
+    On a CPU its stages run, where the bundle has them; on a GPU the whole graph in fixed shapes;
+    else the whole graph as it is (`path`: "staged", "bound", "whole").
+
+    Raises:
+        ProviderUnavailableError: unless it `may_fall_back`, another provider than the one that was
+            asked for is in use.
     """
 
-    def __init__(self, bundle: Bundle, provider: str = "cpu", threads: int = 0) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        provider: str = "cpu",
+        threads: int = 0,
+        may_fall_back: bool = True,
+    ) -> None:
         check_runtimes(installed_runtimes())
         name, length = bundle.manifest.name, bundle.manifest.max_length
         self.path, self.provider, self.fell_back = "staged", PROVIDERS["cpu"][0], False
@@ -56,9 +70,19 @@ class OnnxScorer:
             self._score: Callable[[Crowd, Gathered], Scored] = staged.score
         else:
             whole = WholeGraph(bundle.model, name, provider, threads)
-            self.path, self.provider, self.fell_back = "whole", whole.provider, whole.fell_back
+            self.provider, self.fell_back = whole.provider, whole.fell_back
+            if self.fell_back and not may_fall_back:
+                raise ProviderUnavailableError(
+                    f"{PROVIDERS[provider][0]} was asked for, and ONNX Runtime uses "
+                    f"{self.provider}. See what it says above, and docs/running.md for what a GPU "
+                    "needs."
+                )
+            self.path, run = "whole", whole.run
+            if whole.provider == CUDA:
+                bound = _bound(whole, bundle)
+                self.path, run = "bound", bound.run
             self._score = lambda crowd, gathered: without_padding(
-                whole.run(make_batch(crowd, gathered, length))
+                run(make_batch(crowd, gathered, length))
             )
         metrics.CPU_FALLBACK.set(self.fell_back)
         if self.fell_back:
@@ -85,6 +109,14 @@ class OnnxScorer:
         """The candidates' scores, and the items that the model adds with theirs."""
         with metrics.INFERENCE_SECONDS.time():
             return self._score(crowd, gathered)
+
+
+def _bound(whole: WholeGraph, bundle: Bundle) -> BoundGraph:
+    buckets = buckets_for(len(bundle.items), bundle.manifest.max_length, MAX_CANDIDATES)
+    bound = BoundGraph(whole, buckets)
+    metrics.CUDA_GRAPHS.set(bound.captured)
+    metrics.CUDA_BUCKETS.set(len(buckets))
+    return bound
 
 
 def _is_installed(distribution: str) -> bool:

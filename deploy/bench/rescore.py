@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from endcap.batches import Batch, known_events, make_batch
 from endcap.bundle import Bundle
@@ -15,6 +16,7 @@ from endcap.deploy.bench.flops import Sizes, flops_of, sgemm_flops_per_s
 from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
 from endcap.errors import BundleError
 from endcap.policy import Policy
+from endcap.scoring import without_padding
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
 from endcap.serving.whole_graph import WholeGraph
@@ -60,15 +62,19 @@ def bench_rescore(
     1. Cut real histories to the lengths of a real clickstream (`session_lengths`).
     2. In turns: our stages; the whole graph with every session padded to the model's length and
        every list of candidates to the most there are; the same padded to what the batch needs; the
-       eager model in torch on that; the way from sessions to lists.
+       eager model in torch on that; the way from sessions to lists. On a GPU ours is the whole
+       graph in fixed shapes, and beside it stands the whole graph on that GPU as it is.
     3. Count what the matrix products need, beside what this core does of them.
 
     What a part starts from is made anew before each batch, off the clock: it lies in the caches as
     it does when it is served.
+
+    Raises:
+        ProviderUnavailableError: another provider than `provider` would be measured.
     """
     lengths = drawn_lengths(len(sessions))
     short = [cut_to(s, int(n)) for s, n in zip(sessions, lengths, strict=True)]
-    scorer = OnnxScorer(bundle, provider, 1)
+    scorer = OnnxScorer(bundle, provider, 1, may_fall_back=False)
     found = _measure(bundle, scorer, short, batch, repeats, torch, progress)
     return found | {"histories_as_they_are": _as_they_are(bundle, scorer, sessions, batch)}
 
@@ -103,21 +109,26 @@ def _measure(
         "translate": _timed(groups, _as_is, bundle.crowd),
         "gather": _timed(crowds, _as_is, gather),
     }
+    if scorer.path == "bound":
+        as_it_is = WholeGraph(bundle.model, bundle.manifest.name, "cuda", 1)
+        parts["unbound"] = _timed(
+            crowds,
+            lambda c: (c, gather(c)),
+            lambda asked: without_padding(as_it_is.run(make_batch(*asked, length))),
+        )
     if torch is not None:
         parts["torch"] = _timed(crowds, full, torch)
     measured = Measured(_in_turns(parts, repeats, progress), len(sessions))
     known = np.concatenate([known_events(crowd, length).counts for crowd in crowds])
     items = sum(scorer.score(crowd, gather(crowd)).ids.size for crowd in crowds)
-    sizes = _sizes(bundle)
-    flops = flops_of(sizes, known, items)
-    limit = sgemm_flops_per_s()
-    ours = statistics.median(measured.seconds["ours"])
     return {
         "users_per_s_per_core": round(measured.users_per_s("ours")),
         "ratio_to_padded": round(measured.ratio("ours", "padded"), 2),
         "ratio_to_torch": round(measured.ratio("ours", "torch"), 2) if torch else None,
-        "fraction_of_flop_limit": round(flops / limit / ours, 3),
         "ratio_to_padded_to_the_batch": round(measured.ratio("ours", "padded_to_the_batch"), 2),
+        "ratio_to_unbound": round(measured.ratio("ours", "unbound"), 2)
+        if "unbound" in parts
+        else None,
         "lists_per_s_per_core": round(measured.users_per_s("session_to_list")),
         "us_a_user": {
             part: round(1e6 / measured.users_per_s(part), 1) for part in measured.seconds
@@ -126,8 +137,6 @@ def _measure(
             part: [round(1e6 * edge / len(sessions), 1) for edge in (min(times), max(times))]
             for part, times in measured.seconds.items()
         },
-        "mflop_a_user": round(flops / len(sessions) / 1e6, 2),
-        "sgemm_gflop_per_s": round(limit / 1e9, 1),
         "events_a_session": round(float(known.mean()), 2),
         "items_scored_a_user": round(items / len(sessions)),
         "users": len(sessions),
@@ -136,6 +145,26 @@ def _measure(
         "provider": scorer.provider,
         "path": scorer.path,
         "model": bundle.manifest.name,
+    } | _beside_the_limit(bundle, scorer, measured, known, items)
+
+
+def _beside_the_limit(
+    bundle: Bundle,
+    scorer: OnnxScorer,
+    measured: Measured,
+    known: npt.NDArray[np.integer],
+    items: int,
+) -> dict[str, float | None]:
+    """What the matrix products need, beside what this core does; on a GPU that says nothing."""
+    if scorer.path == "bound":
+        return {"fraction_of_flop_limit": None}
+    flops = flops_of(_sizes(bundle), known, items)
+    limit = sgemm_flops_per_s()
+    ours = statistics.median(measured.seconds["ours"])
+    return {
+        "fraction_of_flop_limit": round(flops / limit / ours, 3),
+        "mflop_a_user": round(flops / measured.users / 1e6, 2),
+        "sgemm_gflop_per_s": round(limit / 1e9, 1),
     }
 
 
