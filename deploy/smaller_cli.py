@@ -9,6 +9,7 @@ from endcap.deploy.data_options import Source, read_data, reads_data
 from endcap.deploy.models_cli import Epochs, Options, Seed, from_export, this_command
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.progress import Bars
+from endcap.errors import SettingsError
 
 if TYPE_CHECKING:
     from endcap.export.smaller.side_by_side import Cost
@@ -23,9 +24,12 @@ Questions = Annotated[
 def quantise(
     source: Source,
     bundle: Annotated[Path, typer.Option(help="The bundle to make smaller.")],
-    out: Annotated[Path, typer.Option(help="The folder of the bundle in int8.")],
+    out: Annotated[Path, typer.Option(help="The folder of the smaller bundle.")],
     static: Annotated[
         bool, typer.Option("--static", help="Ranges from validation, not anew in each call.")
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="float16, for a GPU; refused below .99 of the first 20.")
     ] = False,
     may_lose: Annotated[
         float, typer.Option(help="Share of HR@20 and NDCG@10; past it nothing is written.", min=0)
@@ -35,15 +39,19 @@ def quantise(
     seed: Seed = 7,
     as_json: Json = False,
 ) -> None:
-    """A bundle in int8, and what that costs on the test's questions.
+    """A bundle in int8, or in float16 for a GPU, and what that costs on the test's questions.
 
-    Example: endcap quantise events.parquet --bundle runs/spring --out runs/spring-int8
+    Examples:
+      endcap quantise events.parquet --bundle runs/spring --out runs/spring-int8
+      endcap quantise events.parquet --bundle runs/spring --out runs/spring-half --half
     """
+    if static and half:
+        raise SettingsError("--static is of int8, --half is float16: choose one.")
     needed = from_export(_COMMANDS)
     with Bars(screen) as bars:
         asked = read_data(source, out, bars)
         options = needed.Quantising(
-            is_static=static,
+            form="float16" if half else "static int8" if static else "dynamic int8",
             may_lose=may_lose,
             is_forced=force,
             questions=questions,

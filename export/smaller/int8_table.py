@@ -91,7 +91,7 @@ def with_int8_table(model: ModelProto, query_scale: float | None) -> ModelProto:
     product = _int8_product(changed, use.product, query_scale)
     _insert_after(changed, use.product, product)
     graph.node.remove(use.product)
-    _remove_unread(changed)
+    remove_unread(changed)
     onnx.checker.check_model(changed)
     return changed
 
@@ -143,7 +143,7 @@ def _insert_after(model: ModelProto, node: NodeProto, new: Iterable[NodeProto]) 
         model.graph.node.insert(at + offset, each)
 
 
-def _remove_unread(model: ModelProto) -> None:
+def remove_unread(model: ModelProto) -> None:
     kept = {output.name for output in model.graph.output}
     while True:
         read = kept.union(*(node.input for node in model.graph.node))

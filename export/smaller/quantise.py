@@ -1,9 +1,10 @@
-"""A bundle in int8, beside what that costs on the test's questions."""
+"""A bundle in int8 or float16, beside what that costs on the test's questions."""
 
 import hashlib
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from endcap.export.data.interactions import Cases, DataSet, Split
 from endcap.export.evaluate import ranker_of
 from endcap.export.progress import Progress
 from endcap.export.questions import Vocabulary, batches
+from endcap.export.smaller.half_graph import in_half
 from endcap.export.smaller.int8_graph import dynamic_int8, static_int8
 from endcap.export.smaller.side_by_side import Contestant, Cost, Side, side_by_side
 
@@ -23,12 +25,18 @@ _CALIBRATED = 512
 """Questions of validation."""
 
 
-class Quantising(msgspec.Struct, frozen=True, kw_only=True):
-    """`is_static`: ranges from validation, not measured in each call. `may_lose`: the share of
-    HR@20 and NDCG@10 that may be lost; `is_forced` writes the bundle all the same. `questions`: of
-    the test, drawn by chance; all where there are fewer."""
+Form = Literal["dynamic int8", "static int8", "float16"]
+LEAST_OVERLAP_OF_HALF = 0.99
+"""Of the first 20. int8 saves more and is allowed more: it is held to what it hits alone."""
 
-    is_static: bool = False
+
+class Quantising(msgspec.Struct, frozen=True, kw_only=True):
+    """`form`: with static ranges, from validation, or dynamic ones, measured in each call; or
+    float16, for a GPU. `may_lose`: the share of HR@20 and NDCG@10 that may be lost; `is_forced`
+    writes the bundle all the same. `questions`: of the test, drawn by chance; all where there are
+    fewer."""
+
+    form: Form = "dynamic int8"
     may_lose: float = 0.02
     is_forced: bool = False
     questions: int = 2000
@@ -46,9 +54,10 @@ def quantise(
 ) -> Cost:
     """Quantise, ask both, write.
 
-    1. Make the graph in int8; static ranges come from validation.
+    1. Make the graph in int8 or float16; static ranges come from validation.
     2. Ask both bundles the same questions of the test.
-    3. Refuse what loses too much; else write it, with what it was made from.
+    3. Refuse what loses too much, and float16 whose first 20 agree to less than .99; else write it,
+       with what it was made from.
 
     Raises:
         BundleError: it loses more than it may, `out` is `source`, or the graph cannot be quantised.
@@ -56,8 +65,10 @@ def quantise(
     if out.resolve() == source.resolve():
         raise BundleError(f"{out} is the bundle to quantise itself: name another --out.")
     bundle = load_bundle(source)
-    graph = _in_int8(bundle, data, split, options)
-    progress.say(f"the graph in int8: {len(bundle.model):,} bytes before, {len(graph):,} now")
+    graph = _smaller(bundle, data, split, options)
+    progress.say(
+        f"the graph in {options.form}: {len(bundle.model):,} bytes before, {len(graph):,} now"
+    )
     smaller = bundle._replace(model=graph, stages=None)
     cases = some_of(split.test, options.questions, options.seed)
     cost = side_by_side(
@@ -65,15 +76,26 @@ def quantise(
         contestant(smaller, data, progress),
         cases,
     )
-    if cost.lost() > options.may_lose and not options.is_forced:
-        raise BundleError(
-            f"In int8 {bundle.manifest.name} loses {cost.lost():.1%} of HR@20 or NDCG@10 on "
-            f"{counted(cost.questions, 'question')}, more than {options.may_lose:.1%}; nothing was "
-            "written. Allow more by --may-lose, try the other way (--static), or write it by "
-            "--force."
-        )
+    if not options.is_forced:
+        _refuse_what_costs_too_much(bundle.manifest.name, cost, options)
     _write(smaller, bundle, source, out, cost, options, command)
     return cost
+
+
+def _refuse_what_costs_too_much(name: str, cost: Cost, options: Quantising) -> None:
+    asked = counted(cost.questions, "question")
+    if cost.lost() > options.may_lose:
+        raise BundleError(
+            f"In {options.form} {name} loses {cost.lost():.1%} of HR@20 or NDCG@10 on {asked}, "
+            f"more than {options.may_lose:.1%}; nothing was written. Allow more by --may-lose, try "
+            "another form (--static, --half), or write it by --force."
+        )
+    if options.form == "float16" and cost.overlap_at_20 < LEAST_OVERLAP_OF_HALF:
+        raise BundleError(
+            f"In float16 the first 20 items of {name} agree to {cost.overlap_at_20:.1%} on "
+            f"{asked}, less than {LEAST_OVERLAP_OF_HALF:.0%}; nothing was written. Serve it in "
+            "float32, or write it by --force."
+        )
 
 
 def some_of(cases: Cases, questions: int, seed: int) -> Cases:
@@ -92,8 +114,10 @@ def contestant(bundle: Bundle, data: DataSet, progress: Progress) -> Contestant:
     return Contestant(whole, beside + len(bundle.model))
 
 
-def _in_int8(bundle: Bundle, data: DataSet, split: Split, options: Quantising) -> bytes:
-    if not options.is_static:
+def _smaller(bundle: Bundle, data: DataSet, split: Split, options: Quantising) -> bytes:
+    if options.form == "float16":
+        return in_half(bundle.model)
+    if options.form == "dynamic int8":
         return dynamic_int8(bundle.model)
     shown = some_of(split.validation, _CALIBRATED, options.seed)
     return static_int8(bundle.model, _batches(bundle, data, shown))
@@ -123,7 +147,7 @@ def _write(
         made_from={
             "model.onnx": hashlib.sha256(bundle.model).hexdigest(),
             "command": bundle.manifest.command,
-            "how": "static int8" if options.is_static else "dynamic int8",
+            "how": options.form,
         },
     )
     written = write_bundle(out, manifest, bundle.items, bundle.generators, smaller.model)
