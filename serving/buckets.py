@@ -78,11 +78,15 @@ def fill(into: Batch, batch: Batch) -> None:
     first; all else becomes padding."""
     rows, length, candidates = shape_of(batch)
     for place, given in zip(into[:3], batch[:3], strict=True):
-        place[:] = 0
-        place[:rows, place.shape[1] - length :] = given
-    into.candidate_ids[:] = 0
+        first = place.shape[1] - length
+        place[rows:] = 0
+        place[:rows, :first] = 0
+        place[:rows, first:] = given
+    into.candidate_ids[rows:] = 0
+    into.candidate_ids[:rows, candidates:] = 0
     into.candidate_ids[:rows, :candidates] = batch.candidate_ids
-    into.features[:] = 0
+    into.features[rows:] = 0
+    into.features[:rows, candidates:] = 0
     into.features[:rows, :candidates] = batch.features
-    into.context[:] = 0
+    into.context[rows:] = 0
     into.context[:rows] = batch.context

@@ -69,6 +69,9 @@ def open_in_shape(
     provider. Raises what ONNX Runtime raises."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = graph.threads
+    if shape:
+        # It warns of each constant in float16 that it cannot fold, in each shape anew.
+        options.log_severity_level = 3
     for dimension, size in shape.items():
         options.add_free_dimension_override_by_name(dimension, size)
     first, *others = providers
