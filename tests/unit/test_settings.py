@@ -45,3 +45,9 @@ def test_a_window_that_hops_over_hours_is_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("ENDCAP_TRENDS_HOP_H", "48")
     with pytest.raises(SettingsError, match=r"trends_hop_h is '48'.*24 hours cannot hop by more"):
         load_settings()
+
+
+def test_a_gpu_is_asked_for_and_by_default_not_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not load_settings(provider="cuda").provider_required
+    monkeypatch.setenv("ENDCAP_PROVIDER_REQUIRED", "true")
+    assert load_settings().provider_required
