@@ -34,6 +34,7 @@ from endcap.export.measures.accuracy import accuracy_per_case, means  # noqa: E4
 from endcap.export.options_file import load_options, store_options  # noqa: E402
 from endcap.export.questions import Vocabulary, batches  # noqa: E402
 from endcap.export.search import Searched  # noqa: E402
+from endcap.export.smaller import quantise as quantising  # noqa: E402
 from endcap.export.smaller.commands import tune  # noqa: E402
 from endcap.export.smaller.distil import Distilling, distil  # noqa: E402
 from endcap.export.smaller.quantise import Form, Quantising, quantise  # noqa: E402
@@ -121,6 +122,16 @@ def test_what_loses_more_than_it_may_is_refused_but_by_force(
     forced = msgspec.structs.replace(strict, is_forced=True)
     quantise(trained, out, data, parts, forced, "endcap quantise", Quiet())
     assert load_bundle(out).model
+
+
+def test_float16_that_changes_the_first_20_is_refused(
+    data: DataSet, parts: Split, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantising, "LEAST_OVERLAP_OF_HALF", 1.01)
+    out = tmp_path / "half"
+    with pytest.raises(BundleError, match="first 20 items of .* nothing was written"):
+        quantise(trained, out, data, parts, Quantising(form="float16", may_lose=1), "", Quiet())
+    assert not out.exists()
 
 
 def test_what_is_in_int8_already_and_a_bundle_itself_are_refused(
