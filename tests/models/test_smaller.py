@@ -129,7 +129,7 @@ def test_float16_that_changes_the_first_20_is_refused(
 ) -> None:
     monkeypatch.setattr(quantising, "LEAST_OVERLAP_OF_HALF", 1.01)
     out = tmp_path / "half"
-    with pytest.raises(BundleError, match="first 20 items of .* nothing was written"):
+    with pytest.raises(BundleError, match=r"first 20 items of .* nothing was written"):
         quantise(trained, out, data, parts, Quantising(form="float16", may_lose=1), "", Quiet())
     assert not out.exists()
 
