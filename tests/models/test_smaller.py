@@ -71,7 +71,8 @@ def test_a_smaller_bundle_is_smaller_and_recommends_the_same(
     cost = quantise(trained, out, data, parts, options, "endcap quantise", Quiet())
     before, after = load_bundle(trained), load_bundle(out)
 
-    assert len(after.model) < 0.6 * len(before.model)
+    # Of so few items the graph is mostly structure, and what is float32 in both.
+    assert len(after.model) < (0.9 if form == "float16" else 0.6) * len(before.model)
     assert cost.after.graph_bytes == len(after.model)
     files = (entry.bytes for entry in after.manifest.files.values())
     assert cost.after.bundle_bytes == sum(files) < cost.before.bundle_bytes
