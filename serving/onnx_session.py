@@ -9,7 +9,6 @@ from endcap.bundle import Bundle
 from endcap.candidates import Crowd, Gathered
 from endcap.errors import RuntimeConflictError
 from endcap.scoring import Scored, without_padding
-from endcap.serving import metrics
 from endcap.serving.stages import open_stages
 from endcap.serving.whole_graph import PROVIDERS, WholeGraph
 
@@ -60,14 +59,13 @@ class OnnxScorer:
             self._score = lambda crowd, gathered: without_padding(
                 whole.run(make_batch(crowd, gathered, length))
             )
-        metrics.CPU_FALLBACK.set(self.fell_back)
         if self.fell_back:
             log.warning(
                 "%s was asked for; %s is in use. Run `endcap doctor`.",
                 PROVIDERS[provider][0],
                 self.provider,
             )
-        metrics.NATIVE_SCORING.set(natively)
+        self.natively = natively
         if not natively:
             log.warning(
                 "The compiled path of candidates and scores is not built: lists are the same, and "
@@ -79,12 +77,10 @@ class OnnxScorer:
                 "`endcap train` makes them.",
                 name,
             )
-        metrics.MODEL.info({"name": name, "provider": self.provider, "path": self.path})
 
     def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
         """The candidates' scores, and the items that the model adds with theirs."""
-        with metrics.INFERENCE_SECONDS.time():
-            return self._score(crowd, gathered)
+        return self._score(crowd, gathered)
 
 
 def _is_installed(distribution: str) -> bool:
