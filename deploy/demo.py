@@ -174,6 +174,7 @@ class Demo:
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
             "ENDCAP_DATA_DIR": str(stack.log_dir),
+            "ENDCAP_MODELS_FILE": str(stack.log_dir / "models.json"),
             "ENDCAP_PROVIDER": self._settings.provider,
         }
         child = Child(

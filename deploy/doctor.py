@@ -1,11 +1,11 @@
 """`endcap doctor`: each part that must answer, and what to do where it does not."""
 
-from endcap.bundle import load_bundle
 from endcap.deploy.finding import Finding
+from endcap.deploy.models_file import Named, named, read_models
+from endcap.deploy.ready_model import checked_model
 from endcap.deploy.settings import Settings
 from endcap.deploy.source_report import examine_sources
 from endcap.errors import EndcapError
-from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.streams import native
 from endcap.streams.clients import started_producer
@@ -13,7 +13,8 @@ from endcap.streams.clients import started_producer
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at the broker, the store, the bundle and the provider, the fold, and each source."""
-    findings = [await _broker(settings), await _store(settings), _model(settings), _fold(settings)]
+    findings = [await _broker(settings), await _store(settings)]
+    findings += [*_models(settings), _fold(settings)]
     return findings + (await examine_sources(settings) if settings.sources else [])
 
 
@@ -44,19 +45,37 @@ async def _store(settings: Settings) -> Finding:
         await store.close()
 
 
-def _model(settings: Settings) -> Finding:
+def _models(settings: Settings) -> list[Finding]:
+    """The bundle that is to score, and the one in its shadow."""
     try:
-        bundle = load_bundle(settings.bundle)
-        scorer = OnnxScorer(bundle, settings.provider)
+        models = read_models(settings.models_path)
+        current = models.current or named(settings.bundle)
     except EndcapError as error:
-        return Finding("Model", False, str(error))
+        return [Finding("Model", False, str(error))]
+    findings = [_model("Model", current, settings)]
+    if models.current is not None and findings[0].ok:
+        says = f"{findings[0].says}, as {settings.models_path} names it"
+        findings = [findings[0]._replace(says=says)]
+    if models.shadow is not None:
+        shadow = _model("Shadow", models.shadow, settings)
+        says = f"{shadow.says}, for {models.shadow_share:.0%} of the shoppers"
+        findings.append(shadow._replace(says=says) if shadow.ok else shadow)
+    return findings
+
+
+def _model(part: str, wanted: Named, settings: Settings) -> Finding:
+    try:
+        model = checked_model(wanted, settings)
+    except EndcapError as error:
+        return Finding(part, False, str(error))
+    scorer = model.scorer
     if scorer.fell_back:
         return Finding(
-            "Model",
+            part,
             False,
             f"{settings.provider} was asked for, {scorer.provider} is in use: install endcap[gpu].",
         )
-    return Finding("Model", True, f"{bundle.manifest.name} on {scorer.provider}")
+    return Finding(part, True, f"{model.bundle.manifest.name} on {scorer.provider}")
 
 
 def _fold(settings: Settings) -> Finding:

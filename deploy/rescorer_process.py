@@ -1,6 +1,5 @@
 """The rescorer as the settings describe it, for a process of its own or beside the fold."""
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -8,15 +7,11 @@ from typing import Any
 
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
-from endcap.bundle import load_bundle
+from endcap.deploy.model_watch import open_slot
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import Part
-from endcap.policy import Policy
-from endcap.serving import metrics
-from endcap.serving.calibration import calibrated_batch, warm_up_sessions
-from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
-from endcap.serving.rescorer import Rescorer, popular_list, rescore
+from endcap.serving.rescorer import Rescorer, popular_list
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.streams.clients import started_consumer
 from endcap.streams.sweeper import Sweeper
@@ -29,23 +24,13 @@ _NOTHING: Mapping[str, Any] = {}
 async def opened_rescorer(
     settings: Settings, room: WaitingRoom, reading: Mapping[str, Any] = _NOTHING
 ) -> AsyncIterator[list[Part]]:
-    """The rescorer of this room, and what sweeps up after erasures; to be run together.
+    """The rescorer of this room, what sweeps up after erasures, and what follows the file of
+    models; to be run together.
 
     `reading`: settings of the consumer of sessions.
     """
     bootstrap, topics = settings.broker, settings.topics
-    bundle = load_bundle(settings.bundle)
-    scorer = OnnxScorer(
-        bundle, settings.provider, settings.inference_threads, not settings.provider_required
-    )
-    # On one thread its own time counts: others who use the machine must not make a batch look slow.
-    is_alone = settings.inference_threads == 1 and settings.provider == "cpu"
-    max_batch = calibrated_batch(
-        lambda sessions: rescore(sessions, bundle, scorer, Policy()),
-        warm_up_sessions(bundle),
-        clock=time.thread_time if is_alone else time.perf_counter,
-    )
-    metrics.BATCH_BOUND.set(max_batch)
+    slot, watch = open_slot(settings)
     async with AsyncExitStack() as closing:
         store = RedisStore(settings.store)
         closing.push_async_callback(store.close)
@@ -61,17 +46,15 @@ async def opened_rescorer(
                 **reading,
             ),
             store,
-            bundle,
-            scorer,
+            slot,
             catalogue=catalogue,
             generation=settings.generation,
             room=room,
-            max_batch=max_batch,
         )
         sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
-        await store.write_trending(popular_list(bundle), only_if_absent=True)
+        await store.write_trending(popular_list(slot.current.bundle), only_if_absent=True)
         await catalogue.start()
-        yield [worker, sweeper]
+        yield [worker, sweeper, watch]
 
 
 def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:

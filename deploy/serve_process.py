@@ -9,8 +9,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from endcap.bundle import load_bundle
 from endcap.deploy.local_stack.ports import is_open
+from endcap.deploy.model_watch import open_slot_without_shadow
 from endcap.deploy.processes import (
     port_taken,
     session_store,
@@ -18,13 +18,9 @@ from endcap.deploy.processes import (
 )
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import stop_on_signal
-from endcap.policy import Policy
 from endcap.serving.http import create_app
-from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
-from endcap.serving.rescore_queue import Model
-from endcap.serving.rescorer import rescore
-from endcap.sessions import Session
+from endcap.serving.rescore_queue import RescoreQueue
 from endcap.streams.clients import started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_view import SessionView
@@ -60,10 +56,10 @@ def run_serve(settings: Settings) -> None:
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
         sessions = SessionView(bootstrap, topics, session_store(settings, folder))
         try:
-            async with _model(settings) as model:
+            async with _queue(settings) as queue:
                 await sessions.start()
                 events = EventProducer(producer, topics.events.name)
-                app = create_app(store, events, sessions, model)
+                app = create_app(store, events, sessions, queue)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
                 stop_on_signal(server.ask_to_stop)
@@ -102,17 +98,18 @@ def run_on_the_fastest_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> No
 
 
 @asynccontextmanager
-async def _model(settings: Settings) -> AsyncIterator[Model | None]:
+async def _queue(settings: Settings) -> AsyncIterator[RescoreQueue | None]:
     if not settings.http_rescore:
         yield None
         return
-    bundle = load_bundle(settings.bundle)
-    scorer = OnnxScorer(bundle, settings.provider, settings.inference_threads)
-    rescore([Session("warm-up")], bundle, scorer, Policy())
+    slot, watch = open_slot_without_shadow(settings)
     sys.setswitchinterval(_SWITCH_S)
     catalogue = catalogue_view(settings.broker, settings.topics)
     await catalogue.start()
+    watching = asyncio.create_task(watch.run())
     try:
-        yield Model(bundle, scorer, catalogue)
+        yield RescoreQueue(slot, catalogue)
     finally:
+        watch.stop()
+        await watching
         await catalogue.stop()

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
     bundle: Path = DEMO_BUNDLE
+    models_file: Path | None = None
     provider: Literal["cpu", "cuda"] = "cpu"
     provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)
@@ -116,6 +117,11 @@ class Settings(BaseSettings):
     def group(self, role: str) -> str:
         """The consumer group of a kind of process, in this generation."""
         return f"{self.topic_prefix}-{role}{generation_suffix(self.generation)}"
+
+    @property
+    def models_path(self) -> Path:
+        """Where it is said which bundle scores: the file set, else one in the data folder."""
+        return self.models_file or self.data_dir / "models.json"
 
     @property
     def sessions_dir(self) -> Path:

@@ -144,7 +144,7 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
     Raises:
         BundleError: a file is missing, was changed, or is of another schema.
     """
-    manifest = _read_manifest(folder)
+    manifest = read_manifest(folder)
     raw: dict[str, bytes] = {}
     for name in FILES if manifest.stages is None else (*FILES, *STAGE_FILES):
         entry = manifest.files.get(name)
@@ -195,7 +195,12 @@ def _table_in(model: bytes, facts: StageFacts) -> FloatArray:
     return table
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """What a bundle says of itself; its files are not looked at.
+
+    Raises:
+        BundleError: there is none, or it is of another schema.
+    """
     try:
         manifest = msgspec.json.decode(_read(folder / MANIFEST_FILE), type=Manifest)
     except msgspec.DecodeError as error:

@@ -20,7 +20,7 @@ from endcap.serving.fallback import Where
 from endcap.serving.front import HEALTH_ROUTE, HEALTHY, LIST_ROUTE, Front
 from endcap.serving.problems import answer_with_problems, problem
 from endcap.serving.request_count import CountRequests
-from endcap.serving.rescore_queue import Model, RescoreQueue
+from endcap.serving.rescore_queue import RescoreQueue
 from endcap.serving.rescore_route import add_rescoring, json_body
 from endcap.serving.shop_window import ListReader, ShopWindow
 from endcap.sessions import Session
@@ -48,13 +48,16 @@ class SessionReader(Protocol):
 
 
 def create_app(
-    lists: ListReader, events: EventSink, sessions: SessionReader, model: Model | None = None
+    lists: ListReader,
+    events: EventSink,
+    sessions: SessionReader,
+    queue: RescoreQueue | None = None,
 ) -> ASGIApp:
-    """The application over its ports; with a `model` it scores on request too."""
+    """The application over its ports; with a `queue` it scores on request too."""
     app = FastAPI(title="endcap", version="1", docs_url="/docs", redoc_url=None)
     window = ShopWindow(lists)
     answer_with_problems(app)
-    add_rescoring(app, window, None if model is None else RescoreQueue(model))
+    add_rescoring(app, window, queue)
 
     @app.get(LIST_ROUTE)
     async def recommendations(

@@ -58,6 +58,29 @@ CUDA_GRAPHS = Gauge("endcap_cuda_graphs", "Of these, those that run as a CUDA gr
 NATIVE_SCORING = Gauge(
     "endcap_rescore_native", "1 where candidates and scores have their compiled path, else 0"
 )
+MODEL_SWAPS = Counter(
+    "endcap_model_swaps_total",
+    "Models put in the place of the running one; refused: the running one went on",
+    ["outcome"],
+)
+SHADOW_MODEL = Info("endcap_shadow_model", "The bundle that is tried unseen")
+SHADOW_SHARE = Gauge("endcap_shadow_share", "The share of shoppers that the shadow scores")
+SHADOW_LISTS = Counter(
+    "endcap_shadow_lists_total",
+    "Chosen shoppers: compared; skipped, since others waited; failed",
+    ["outcome"],
+)
+SHADOW_OVERLAP = Histogram(
+    "endcap_shadow_overlap",
+    "Share of the first 20 items that the shown model and its shadow have in common",
+    buckets=tuple(tenth / 10 for tenth in range(11)),
+)
+SHADOW_SECONDS = Histogram(
+    "endcap_shadow_seconds",
+    "One shopper alone, by either model, in the same minute",
+    ["model"],
+    buckets=tuple(ms / 1000 for ms in (0.25, 0.5, 0.75, *_MILLISECONDS)),
+)
 RETRIEVAL_ITEMS = Gauge("endcap_retrieval_items", "Items of the table that is searched")
 RETRIEVAL_RECALL = Gauge(
     "endcap_retrieval_recall", "Share of the exact answer found, on the sample, when last opened"

@@ -10,7 +10,6 @@ from endcap.candidates import Crowd, Gathered
 from endcap.candidates.gather import MAX_CANDIDATES
 from endcap.errors import ProviderUnavailableError, RuntimeConflictError
 from endcap.scoring import Scored, without_padding
-from endcap.serving import metrics
 from endcap.serving.bound_graph import CUDA, BoundGraph
 from endcap.serving.buckets import buckets_for
 from endcap.serving.stages import open_stages
@@ -45,8 +44,9 @@ def check_runtimes(installed: list[str]) -> None:
 class OnnxScorer:
     """A bundle's model, ready to score. `provider` is the one in use, not one merely offered.
 
-    On a CPU its stages run, where the bundle has them; on a GPU the whole graph in fixed shapes;
-    else the whole graph as it is (`path`: "staged", "bound", "whole").
+    On a CPU its stages run, where the bundle has them; on a GPU the whole graph in fixed shapes,
+    of `buckets` of which `captured` are CUDA graphs; else the whole graph as it is (`path`:
+    "staged", "bound", "whole").
 
     Raises:
         ProviderUnavailableError: unless it `may_fall_back`, another provider than the one that was
@@ -63,6 +63,7 @@ class OnnxScorer:
         check_runtimes(installed_runtimes())
         name, length = bundle.manifest.name, bundle.manifest.max_length
         self.path, self.provider, self.fell_back = "staged", PROVIDERS["cpu"][0], False
+        self.captured = self.buckets = 0
         natively = bundle.gatherer.natively
         if provider == "cpu" and bundle.stages is not None:
             staged = open_stages(bundle, bundle.stages, threads)
@@ -79,19 +80,20 @@ class OnnxScorer:
                 )
             self.path, run = "whole", whole.run
             if whole.provider == CUDA:
-                bound = _bound(whole, bundle)
+                buckets = buckets_for(len(bundle.items), length, MAX_CANDIDATES)
+                bound = BoundGraph(whole, buckets)
                 self.path, run = "bound", bound.run
+                self.captured, self.buckets = bound.captured, len(buckets)
             self._score = lambda crowd, gathered: without_padding(
                 run(make_batch(crowd, gathered, length))
             )
-        metrics.CPU_FALLBACK.set(self.fell_back)
         if self.fell_back:
             log.warning(
                 "%s was asked for; %s is in use. Run `endcap doctor`.",
                 PROVIDERS[provider][0],
                 self.provider,
             )
-        metrics.NATIVE_SCORING.set(natively)
+        self.natively = natively
         if not natively:
             log.warning(
                 "The compiled path of candidates and scores is not built: lists are the same, and "
@@ -103,20 +105,10 @@ class OnnxScorer:
                 "`endcap train` makes them.",
                 name,
             )
-        metrics.MODEL.info({"name": name, "provider": self.provider, "path": self.path})
 
     def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
         """The candidates' scores, and the items that the model adds with theirs."""
-        with metrics.INFERENCE_SECONDS.time():
-            return self._score(crowd, gathered)
-
-
-def _bound(whole: WholeGraph, bundle: Bundle) -> BoundGraph:
-    buckets = buckets_for(len(bundle.items), bundle.manifest.max_length, MAX_CANDIDATES)
-    bound = BoundGraph(whole, buckets)
-    metrics.CUDA_GRAPHS.set(bound.captured)
-    metrics.CUDA_BUCKETS.set(len(buckets))
-    return bound
+        return self._score(crowd, gathered)
 
 
 def _is_installed(distribution: str) -> bool:

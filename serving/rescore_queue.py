@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from endcap.bundle import Bundle
 from endcap.errors import EndcapError
 from endcap.lists import RecommendationList
 from endcap.policy import Policy
 from endcap.serving import metrics
-from endcap.serving.onnx_session import OnnxScorer
-from endcap.serving.rescorer import Catalogue, rescore
+from endcap.serving.list_making import Catalogue
+from endcap.serving.model_slot import Model, ModelSlot
+from endcap.serving.rescorer import rescore
 from endcap.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,6 @@ class TooManyWaitingError(EndcapError):
     """More requests wait than can be answered soon."""
 
 
-class Model(NamedTuple):
-    """What it takes to score: `catalogue` None: the bundle's own items."""
-
-    bundle: Bundle
-    scorer: OnnxScorer
-    catalogue: Catalogue | None = None
-
-
 class _Asked(NamedTuple):
     session: Session
     policy: Policy
@@ -43,10 +35,12 @@ class _Asked(NamedTuple):
 
 
 class RescoreQueue:
-    """Scores for whoever waits; one batch runs at a time."""
+    """Scores for whoever waits; one batch runs at a time, and is of one model."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, slot: ModelSlot, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` None: the bundle's own items."""
+        self._slot = slot
+        self._catalogue = catalogue
         self._waiting: deque[_Asked] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -92,7 +86,9 @@ class RescoreQueue:
             for place, asked in enumerate(batch)
         ]
         try:
-            lists = await asyncio.to_thread(_scored, sessions, self._model, batch[0].policy)
+            lists = await asyncio.to_thread(
+                _scored, sessions, self._slot.current, batch[0].policy, self._catalogue
+            )
         except Exception as error:
             log.exception("a batch on request could not be scored")
             for asked in batch:
@@ -104,6 +100,8 @@ class RescoreQueue:
                 asked.answer.set_result(ready)
 
 
-def _scored(sessions: Sequence[Session], model: Model, policy: Policy) -> list[RecommendationList]:
-    lists = rescore(sessions, model.bundle, model.scorer, policy, model.catalogue)
+def _scored(
+    sessions: Sequence[Session], model: Model, policy: Policy, catalogue: Catalogue | None
+) -> list[RecommendationList]:
+    lists = rescore(sessions, model.bundle, model.scorer, policy, catalogue)
     return [lists[session.user_id] for session in sessions]

@@ -13,37 +13,25 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Protocol
 
-import msgspec
 from aiokafka import AIOKafkaConsumer
 
 from endcap.bundle import Bundle
-from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
-from endcap.lists import GENERATION, ListItem, RecommendationList
-from endcap.policy import Policy, make_slate
+from endcap.lists import ListItem, RecommendationList
+from endcap.policy import Policy
 from endcap.serving import metrics
+from endcap.serving.list_making import Catalogue, make_lists
+from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
+from endcap.serving.shadow import ShadowTrials
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
 
 log = logging.getLogger(__name__)
 
-MAX_BATCH = 64
-"""Where nothing was calibrated."""
-
-
-class Catalogue(Protocol):
-    """What the shop sells now: newer than what the bundle was trained with."""
-
-    def get(self, item_id: str, /) -> CatalogueItem | None:
-        """The item's facts; None where the shop does not sell it."""
-        ...
-
-    def __len__(self) -> int:
-        """How many items; 0 where the shop publishes no catalogue."""
-        ...
+_POLICY = Policy()
 
 
 class ListWriter(Protocol):
@@ -66,45 +54,12 @@ def rescore(
     catalogue: Catalogue | None = None,
     generation: int = 1,
 ) -> dict[str, RecommendationList]:
-    """Lists for sessions, by one call of the graph. Values in, values out.
-
-    A list of a later generation is newer than any of an earlier one, whatever has been folded.
-    """
-    # "Now" is the session's own newest event: a replay of last year gives last year's lists.
-    crowd = bundle.crowd(sessions)
-    found = bundle.gatherer.gather(crowd)
-    scored = scorer.score(crowd, found)
-    generated_at = int(time.time() * 1000)
-
-    def item_at(strange: tuple[str, ...], index: int) -> CatalogueItem:
-        trained_with = _trained_with(bundle, strange, index)
-        if not catalogue:
-            return trained_with
-        now = catalogue.get(trained_with.item_id)
-        return now or msgspec.structs.replace(trained_with, in_stock=False)
-
-    lists: dict[str, RecommendationList] = {}
-    for row, session in enumerate(sessions):
-        candidates = found.of(row)
-        metrics.CANDIDATES.observe(candidates.ids.size)
-        named = partial(item_at, crowd.strange[row])
-        items = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
-        lists[session.user_id] = RecommendationList(
-            (generation - 1) * GENERATION + session.events_folded,
-            bundle.manifest.name,
-            generated_at,
-            items,
-        )
-    return lists
-
-
-def _trained_with(bundle: Bundle, strange: tuple[str, ...], index: int) -> CatalogueItem:
-    """Of what the model knows nothing of the shopper has named the id."""
-    if index <= len(bundle.items):
-        return bundle.item(index)
-    item_id = strange[index - len(bundle.items) - 1]
-    listed = bundle.index_of.get(item_id)
-    return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
+    """Lists for sessions that are waited for, as `make_lists` makes them; their work is counted."""
+    made = make_lists(sessions, bundle, scorer, policy, catalogue, generation)
+    metrics.INFERENCE_SECONDS.observe(made.inference_s)
+    for count in made.candidates:
+        metrics.CANDIDATES.observe(count)
+    return made.lists
 
 
 def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
@@ -127,25 +82,21 @@ class Rescorer:
         self,
         open_sessions: Callable[[], Awaitable[AIOKafkaConsumer]],
         writer: ListWriter,
-        bundle: Bundle,
-        scorer: OnnxScorer,
-        policy: Policy | None = None,
+        slot: ModelSlot,
+        policy: Policy = _POLICY,
         catalogue: Catalogue | None = None,
         generation: int = 1,
         *,
         room: WaitingRoom | None = None,
-        max_batch: int = MAX_BATCH,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
         commits by itself. What is handed over to `room` is served too."""
         self._open_sessions = open_sessions
         self._writer = writer
         self._room = WaitingRoom() if room is None else room
-        self._max_batch = max_batch
-        self._rescore = partial(
-            _rescore_snapshots,
-            parts=(bundle, scorer, policy or Policy(), catalogue, generation),
-        )
+        self._slot = slot
+        self._rescore = partial(_rescore_snapshots, parts=(policy, catalogue, generation))
+        self._trials = ShadowTrials(slot, policy, catalogue)
         self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
         self._store_is_away = False
         self._stopping = asyncio.Event()
@@ -184,9 +135,13 @@ class Rescorer:
 
     async def _score_on(self) -> None:
         """Whoever waits forms the next batch; nobody waits for a fuller one."""
+        run = asyncio.get_running_loop().run_in_executor
         with ThreadPoolExecutor(1, "rescore") as thread:
             while True:
-                taken = await self._room.take(self._max_batch)
+                while self._trials and not self._room and not self._stopping.is_set():
+                    # One at a time: who comes meanwhile waits for one shopper's scores at most.
+                    await run(thread, self._trials.compare_one)
+                taken = await self._room.take(self._slot.current.max_batch)
                 if self._stopping.is_set():
                     break
                 lists: dict[str, RecommendationList] = {}
@@ -194,11 +149,11 @@ class Rescorer:
                 if taken.snapshots:
                     raw = [each.raw or b"" for each in taken.snapshots]
                     started = time.perf_counter()
-                    lists, newest = await asyncio.get_running_loop().run_in_executor(
-                        thread, self._rescore, raw
-                    )
+                    lists, newest = await run(thread, self._rescore, raw, self._slot.current)
                     metrics.BATCH.observe(len(raw))
                     metrics.RESCORE_SECONDS.observe(time.perf_counter() - started)
+                    users = (each.user_id for each in taken.snapshots)
+                    self._trials.offer(zip(users, raw, strict=True))
                 await self._scored.put((taken, lists, newest))
             await self._scored.put(None)
 
@@ -246,9 +201,10 @@ _Scored = tuple[Taken, dict[str, RecommendationList], list[int]]
 
 
 def _rescore_snapshots(
-    raw: Sequence[bytes], parts: Any
+    raw: Sequence[bytes], model: Model, parts: Any
 ) -> tuple[dict[str, RecommendationList], list[int]]:
     """Off the event loop, decoding and the fold of each tail included."""
     snapshots = [decode_snapshot(each) for each in raw]
-    lists = rescore([snapshot.session for snapshot in snapshots], *parts)
+    sessions = [snapshot.session for snapshot in snapshots]
+    lists = rescore(sessions, model.bundle, model.scorer, *parts)
     return lists, [snapshot.arrived_ms for snapshot in snapshots]

@@ -23,6 +23,7 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.settings import BUNDLES
 from endcap.events import Event, EventItem, EventType, encode_event
 from endcap.lists import RecommendationList
+from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
@@ -98,8 +99,7 @@ async def test_an_event_becomes_a_list_and_rubbish_a_dead_letter(stack: LocalSta
             group_id=f"{topics.events.name}-r",
         ),
         store,
-        bundle,
-        OnnxScorer(bundle, threads=1),
+        ModelSlot(Model(bundle, OnnxScorer(bundle, threads=1))),
         catalogue=catalogue,
     )
     running = [asyncio.create_task(worker.run()), asyncio.create_task(rescorer.run())]

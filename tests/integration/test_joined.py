@@ -24,6 +24,7 @@ from endcap.deploy.settings import BUNDLES
 from endcap.erasure import Request, encode_erasure
 from endcap.events import Event, EventItem, EventType
 from endcap.lists import RecommendationList
+from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
@@ -115,7 +116,9 @@ async def test_both_forms_make_the_same_lists(
             fast_lane=FastLane(room.hand_over) if is_joined else None,
         )
         working = asyncio.create_task(worker.run())
-        rescorer_of = partial(Rescorer, writer=store, bundle=bundle, scorer=scorer, room=room)
+        rescorer_of = partial(
+            Rescorer, writer=store, slot=ModelSlot(Model(bundle, scorer)), room=room
+        )
         async with rescoring(stack, topics, rescorer_of):
             await send_events(stack.bootstrap_servers, topics, events)
 
@@ -172,7 +175,7 @@ async def test_a_list_shown_before_its_transaction_failed_is_replaced(
     store, room = RedisStore(stack.redis_url), WaitingRoom()
     consumer = await started_consumer(stack.bootstrap_servers)
     consumer.assign([ahead.events, ahead.erasures])
-    rescorer_of = partial(Rescorer, writer=store, bundle=bundle, scorer=scorer, room=room)
+    rescorer_of = partial(Rescorer, writer=store, slot=ModelSlot(Model(bundle, scorer)), room=room)
 
     async def version() -> int | None:
         ready = await store.read(ahead.user)

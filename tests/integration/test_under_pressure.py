@@ -17,6 +17,7 @@ from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.local_stack.valkey import start_valkey
 from endcap.deploy.settings import BUNDLES
 from endcap.serving import metrics
+from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer
@@ -69,10 +70,8 @@ class CrowdedShop:
                 group_id=self.group,
             ),
             self.store,
-            bundle,
-            OnnxScorer(bundle, threads=1),
+            ModelSlot(Model(bundle, OnnxScorer(bundle, threads=1), max_batch=4)),
             room=self.room,
-            max_batch=4,
         )
         running = asyncio.create_task(rescorer.run())
         try:

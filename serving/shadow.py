@@ -1,0 +1,120 @@
+"""A second model tried on a share of the shoppers: its lists are compared, and never shown."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import xxhash
+
+from endcap.lists import RecommendationList
+from endcap.policy import Policy
+from endcap.serving import metrics
+from endcap.serving.list_making import Catalogue, make_lists
+from endcap.serving.model_slot import Model, ModelSlot
+from endcap.sessions import Session
+from endcap.timeline import decode_snapshot
+
+log = logging.getLogger(__name__)
+
+TOP = 20
+MOST_WAITING = 1000
+"""Shoppers; of more the longest waiting are skipped."""
+
+
+class Compared(NamedTuple):
+    """Two models on one shopper: the share of the first 20 that both name, and what each took."""
+
+    overlap: float
+    current_s: float
+    shadow_s: float
+
+
+def is_chosen(user_id: str, share: float) -> bool:
+    """Whether a shopper is in the share: always the same ones, and more of them in a larger one.
+
+    >>> is_chosen("u7", 1.0), is_chosen("u7", 0.0)
+    (True, False)
+    """
+    return xxhash.xxh32_intdigest(user_id.encode(), seed=20) < share * 2**32
+
+
+def overlap_of(one: RecommendationList, other: RecommendationList) -> float:
+    """The share of the first 20 that both name, whatever their order; 1 where both are empty."""
+    first, second = ({item.id for item in each.items[:TOP]} for each in (one, other))
+    longest = max(len(first), len(second))
+    return len(first & second) / longest if longest else 1.0
+
+
+def compare(
+    session: Session, current: Model, shadow: Model, policy: Policy, catalogue: Catalogue | None
+) -> Compared:
+    """Both models, one after the other on one shopper alone: their times are of the same work."""
+    lists: list[RecommendationList] = []
+    took: list[float] = []
+    for model in (current, shadow):
+        started = time.perf_counter()
+        made = make_lists([session], model.bundle, model.scorer, policy, catalogue)
+        took.append(time.perf_counter() - started)
+        lists.append(made.lists[session.user_id])
+    return Compared(overlap_of(*lists), *took)
+
+
+class ShadowTrials:
+    """Whose session is still to be compared. True while there is one."""
+
+    def __init__(
+        self,
+        slot: ModelSlot,
+        policy: Policy,
+        catalogue: Catalogue | None,
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        self._slot = slot
+        self._policy = policy
+        self._catalogue = catalogue
+        self._most_waiting = most_waiting
+        self._waiting: deque[bytes] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def offer(self, snapshots: Iterable[tuple[str, bytes]]) -> None:
+        """Shoppers whose list has just been made, with their snapshots: the chosen ones wait."""
+        shadow = self._slot.shadow
+        if shadow is None:
+            return
+        self._waiting.extend(raw for user_id, raw in snapshots if is_chosen(user_id, shadow.share))
+        self._skip(len(self._waiting) - self._most_waiting)
+
+    def compare_one(self) -> None:
+        """The longest waiting; a shadow that fails is taken off, and nobody notices."""
+        shadow = self._slot.shadow
+        if shadow is None:
+            self._skip(len(self._waiting))
+            return
+        try:
+            session = decode_snapshot(self._waiting.popleft()).session
+            found = compare(
+                session, self._slot.current, shadow.model, self._policy, self._catalogue
+            )
+        except Exception:
+            metrics.SHADOW_LISTS.labels("failed").inc()
+            log.exception(
+                "The shadow %s failed and is off; shown lists are not touched. Choose another by "
+                "`endcap models shadow BUNDLE`.",
+                shadow.model.bundle.manifest.name,
+            )
+            if self._slot.shadow is shadow:
+                self._slot.cast(None)
+            return
+        metrics.SHADOW_LISTS.labels("compared").inc()
+        metrics.SHADOW_OVERLAP.observe(found.overlap)
+        metrics.SHADOW_SECONDS.labels("current").observe(found.current_s)
+        metrics.SHADOW_SECONDS.labels("shadow").observe(found.shadow_s)
+
+    def _skip(self, count: int) -> None:
+        for _ in range(count):
+            self._waiting.popleft()
+            metrics.SHADOW_LISTS.labels("skipped").inc()
