@@ -7,7 +7,8 @@ from endcap.errors import EndcapError
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """The page with what stands between the markers of `name` replaced by `part`; all else stays.
+    """The page with `part` between the markers of `name`, an empty line before and after it, in
+    place of what stands there; all else stays.
 
     Raises:
         EndcapError: a marker is missing, stands twice, or the second stands first.
@@ -20,4 +21,4 @@ def with_part(page: str, name: str, part: str) -> str:
             f"`{last}` into the page, each once, in this order."
         )
     before, after = lines[: lines.index(first) + 1], lines[lines.index(last) :]
-    return "\n".join([*before, *part.strip("\n").split("\n"), *after])
+    return "\n".join([*before, "", *part.strip("\n").split("\n"), "", *after])

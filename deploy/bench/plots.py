@@ -23,7 +23,8 @@ from endcap.export.report.marks import (
 
 WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 62, 54
-_KEY_STEP = 210
+KEY, KEY_STEP = 110, 132
+"""Where the key starts, and the width of an entry."""
 
 _LIGHT = {"paper": "#ffffff", "ink": "#1d1c1a", "soft": "#5f5b55", "line": "#e5e1da"} | {
     "ours": "#2f57d6",
@@ -58,24 +59,21 @@ def latency_picture(found: Mapping[str, Any]) -> str:
     forms = [("one process", "ours", found), ("two processes", "rival", found["two_process"])]
     floor = found["floor_ms"]
     edges = [edge for *_, form in forms for edge in form["histogram"]["edges_ms"]]
-    low, high = math.log10(min(edges[0], *edges, floor["p50"])), math.log10(max(edges))
-    along = Scale(low, max(high, math.log10(floor["p99"])), LEFT, WIDTH - RIGHT)
+    low = math.log10(min(*edges, floor["p50"])) - 0.05  # the lowest line stands off the axis
+    high = math.log10(max(*edges, floor["p99"]))
+    along = Scale(low, high, LEFT, WIDTH - RIGHT)
     shown = [Series(name, kind, _outline(form["histogram"])) for name, kind, form in forms]
     up, marks = _shares(max(share for one in shown for _, share in one.points))
     marks += _time_ticks(along)
     for one in reversed(shown):
         places = [(along.at(math.log10(ms)), up.at(share)) for ms, share in one.points]
         marks += [area(places, f"fill {one.kind}"), path(places, one.kind)]
-    for name, side in (("p50", -1), ("p99", 1)):
-        x = along.at(math.log10(floor[name]))
-        anchor = "end" if side < 0 and x > LEFT + 90 else "start"
-        shift = -5 if anchor == "end" else 5
-        words = f"floor {name} {floor[name]:.3g} ms"
-        y = TOP + (12 if name == "p50" else 27)
-        marks += [
-            line((x, TOP), (x, HEIGHT - BOTTOM), "floor"),
-            text(x + shift, y, words, "axis", anchor),
-        ]
+    for quantile in ("p50", "p99"):
+        x = along.at(math.log10(floor[quantile]))
+        marks.append(line((x, TOP), (x, HEIGHT - BOTTOM), "floor"))
+    key = KEY + KEY_STEP * len(shown)
+    words = f"floor: p50 {floor['p50']:.3g}, p99 {floor['p99']:.3g} ms"
+    marks += [line((key, 41), (key + 14, 41), "floor"), text(key + 20, 45, words)]
     return _finished("From an event to its list", "events, %", "milliseconds", shown, marks)
 
 
@@ -159,8 +157,8 @@ def _finished(
         mark
         for place, one in enumerate(shown)
         for mark in (
-            bar((LEFT + 130 + _KEY_STEP * place, 37), 14, 8, one.kind, one.name),
-            text(LEFT + 150 + _KEY_STEP * place, 45, one.name, ""),
+            bar((KEY + KEY_STEP * place, 37), 14, 8, one.kind, one.name),
+            text(KEY + 20 + KEY_STEP * place, 45, one.name),
         )
     ]
     frame = [
