@@ -16,6 +16,7 @@ import psutil
 from endcap.errors import EndcapError
 
 _HERE = Path(__file__).parent
+_BUSY = ("user", "nice", "system", "irq", "softirq", "steal")
 _NOT_CODE = ":(top,exclude)docs"
 
 
@@ -31,7 +32,7 @@ class Record(msgspec.Struct, frozen=True):
     """One benchmark's result.
 
     `found`: what the command prints with `--json`. `code`: the commit, and a digest of what
-    is changed beside it. `load`: how many processes wanted a core in the minute before the start:
+    is changed beside it. `others`: how many cores all other processes took meanwhile, in the mean:
     near 0 on a machine that does nothing else.
     """
 
@@ -39,7 +40,7 @@ class Record(msgspec.Struct, frozen=True):
     command: str
     date: str
     machine: Machine
-    load: float
+    others: float
     code: str
     found: dict[str, Any]
 
@@ -51,9 +52,13 @@ def this_machine() -> Machine:
     return Machine(cores or 1, _cpu_name(), round(memory, 1))
 
 
-def load_before() -> float:
-    """Of the last minute; 0 where the system does not count it."""
-    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0
+def others_cpu_s() -> float:
+    """CPU seconds since the start of the machine of all but this process and its children that have
+    ended; what a difference of two says is of what ran between them."""
+    spent = psutil.cpu_times()
+    busy = sum(getattr(spent, name, 0.0) for name in _BUSY)
+    own = os.times()
+    return busy - own.user - own.system - own.children_user - own.children_system
 
 
 def today() -> str:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from endcap.deploy.bench.record import (
     Machine,
     Record,
     code_state,
-    load_before,
+    others_cpu_s,
     read_record,
     this_machine,
     today,
@@ -135,7 +136,7 @@ def _kept(folder: Path, task: Task, code: str, machine: Machine) -> Record | Non
 
 
 def _measured(task: Task, code: str, machine: Machine, say: Say) -> Record | None:
-    load = load_before()
+    begun, others = time.monotonic(), others_cpu_s()
     ended = subprocess.run(
         [
             *(sys.executable, "-m", "endcap.deploy.cli"),
@@ -147,5 +148,6 @@ def _measured(task: Task, code: str, machine: Machine, say: Say) -> Record | Non
     if ended.returncode:
         say(f"{task.name} ended with status {ended.returncode}; what it said stands above")
         return None
+    others = max(0.0, others_cpu_s() - others) / (time.monotonic() - begun)
     found = msgspec.json.decode(ended.stdout, type=dict)
-    return Record(task.name, task.command, today(), machine, load, code, found)
+    return Record(task.name, task.command, today(), machine, round(others, 2), code, found)

@@ -1,10 +1,13 @@
 """What `endcap bench all` keeps, writes and draws, and what `endcap bench guard` calls worse."""
 
 import subprocess
+import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from endcap.deploy.bench.record import (
     Machine,
     Record,
     code_state,
+    others_cpu_s,
     read_record,
     this_machine,
     write_record,
@@ -130,7 +134,7 @@ def test_tables_say_what_is_asked_for_what_misses_it_and_how_it_was_measured() -
     assert "(bench/batches.svg)" in rescore
     assert (
         "`endcap bench rescore --json`, 2026-11-27, 2 cores of Some CPU, 23.5 GiB, "
-        "load 0.1 before the start, code 0123456789ab." in rescore
+        "others took 0.1 meanwhile, code 0123456789ab." in rescore
     )
     assert "not measured" in table_of(record("rescore", ratio_to_torch=None), "bench")
     latency = table_of(record("latency"), "bench")
@@ -154,6 +158,17 @@ def test_the_page_in_docs_has_a_place_for_every_table() -> None:
         assert table_of(record(name), "bench").strip() in with_part(
             page, name, table_of(record(name), "bench")
         )
+
+
+def test_what_a_benchmark_takes_itself_is_not_taken_for_that_of_others() -> None:
+    spin = "import time\nwhile time.process_time() < 0.5: pass"
+    cores = psutil.cpu_count() or 1
+    begun, before = time.monotonic(), others_cpu_s()
+    spinning = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(cores)]
+    assert [each.wait() for each in spinning] == [0] * cores
+    left_to_others = (time.monotonic() - begun - 0.5) * cores
+    # The system counts in hundredths of a second, each core by itself.
+    assert others_cpu_s() - before < left_to_others + 0.2 * cores
 
 
 def test_every_value_of_a_histogram_is_in_its_bin() -> None:
