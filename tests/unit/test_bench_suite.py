@@ -134,7 +134,7 @@ def test_tables_say_what_is_asked_for_what_misses_it_and_how_it_was_measured() -
     assert "(bench/batches.svg)" in rescore
     assert (
         "`endcap bench rescore --json`, 2026-11-27, 2 cores of Some CPU, 23.5 GiB, "
-        "others took 0.1 meanwhile, code 0123456789ab." in rescore
+        "other processes took 0.1 cores meanwhile, code 0123456789ab." in rescore
     )
     assert "not measured" in table_of(record("rescore", ratio_to_torch=None), "bench")
     latency = table_of(record("latency"), "bench")
