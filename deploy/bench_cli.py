@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
+from endcap.deploy.bench_suite_cli import bench_all_command, bench_guard_command
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 app = typer.Typer(no_args_is_help=True, help="Measure, each with its baseline beside it.")
+app.command("all")(bench_all_command)
+app.command("guard")(bench_guard_command)
 
 
 @app.command("rescore")

@@ -21,6 +21,7 @@ from uuid import uuid4
 import msgspec
 
 from endcap.bundle import load_bundle
+from endcap.deploy.bench.histogram import histogram
 from endcap.deploy.bench.latency_floor import latency_floor
 from endcap.deploy.bench.shop_hours import Sent, ShopHours, milliseconds_to_list
 from endcap.deploy.local_stack import LocalStack
@@ -131,6 +132,7 @@ async def _one_form(
         **_percentiles(took),
         "lost": lost,
         "mean_ms": round(statistics.fmean(took), 2),
+        "histogram": histogram(took),
         **_parts(sent, statistics.fmean(took), before, after),
         "achieved_per_s": round(len(sent) / (sent[-1].sent_ns - sent[0].due_ns) * 1e9),
         "lists": int(_grown("endcap_lists_written_total", before, after)),

@@ -29,6 +29,8 @@ Run = Callable[[], float]
 """All shoppers once; returns the seconds of what is measured."""
 Torch = Callable[[Batch], object]
 """The eager model over one padded batch."""
+BATCHES = (1, 8, 32, 64, 128)
+_FEW = 256
 
 
 class Measured(NamedTuple):
@@ -76,7 +78,10 @@ def bench_rescore(
     short = [cut_to(s, int(n)) for s, n in zip(sessions, lengths, strict=True)]
     scorer = OnnxScorer(bundle, provider, 1, may_fall_back=False)
     found = _measure(bundle, scorer, short, batch, repeats, torch, progress)
-    return found | {"histories_as_they_are": _as_they_are(bundle, scorer, sessions, batch)}
+    return found | {
+        "histories_as_they_are": _as_they_are(bundle, scorer, sessions, batch),
+        "by_batch": _by_batch(bundle, scorer, short[:_FEW]),
+    }
 
 
 def _measure(
@@ -176,6 +181,23 @@ def _as_they_are(
     keys = ("users_per_s_per_core", "ratio_to_padded", "fraction_of_flop_limit")
     more = ("lists_per_s_per_core", "events_a_session", "items_scored_a_user")
     return {key: found[key] for key in (*keys, *more)}
+
+
+def _by_batch(
+    bundle: Bundle, scorer: OnnxScorer, sessions: Sequence[Session]
+) -> list[dict[str, float]]:
+    """A few shoppers in batches of each size that they fill."""
+    rows = []
+    for size in (size for size in BATCHES if size <= len(sessions)):
+        found = _measure(bundle, scorer, sessions, size, 3, None, lambda _done, _of: None)
+        rows.append(
+            {
+                "batch": size,
+                "users_per_s_per_core": found["users_per_s_per_core"],
+                "padded_users_per_s_per_core": round(1e6 / found["us_a_user"]["padded"]),
+            }
+        )
+    return rows
 
 
 def _to_the_full(batch: Batch, length: int) -> Batch:

@@ -1,6 +1,6 @@
 """Marks of a drawing as SVG: text, lines, shapes, and scales that place values on them.
 
-Colours are classes of page.css, which knows light and dark; words are escaped.
+Colours are classes: of page.css, or of a style among the marks; words are escaped.
 """
 
 import math
@@ -48,9 +48,10 @@ def short(value: float) -> str:
 
 def drawing(width: float, height: float, title: str, marks: Sequence[Markup]) -> Markup:
     """A whole SVG that scales with its place; `title` is what a screen reader says."""
-    return Markup('<svg viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">{}</svg>').format(
-        width, height, title, Markup("").join(marks)
-    )
+    return Markup(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {:.0f} {:.0f}" role="img" '
+        'aria-label="{}">{}</svg>'
+    ).format(width, height, title, Markup("").join(marks))
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> Markup:

@@ -64,6 +64,8 @@ def test_the_report_has_its_keys_and_refuses_a_bundle_without_stages() -> None:
     assert asked <= found.keys()
     assert found["ratio_to_torch"] is None
     assert found["users"] == 12
+    assert [row["batch"] for row in found["by_batch"]] == [1, 8]
+    assert all(row["padded_users_per_s_per_core"] > 0 for row in found["by_batch"])
     assert 0 < found["fraction_of_flop_limit"] < 1
     manifest = msgspec.structs.replace(bundle.manifest, stages=None)
     with pytest.raises(BundleError, match="no stages"):
