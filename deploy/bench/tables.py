@@ -118,7 +118,8 @@ def _caption(record: Record) -> str:
     machine = record.machine
     return (
         f"`{record.command}`, {record.date}, {machine.cores} cores of {machine.cpu}, "
-        f"{machine.memory_gib:g} GiB, other processes took {record.others:g} cores meanwhile, code {record.code}. "
+        f"{machine.memory_gib:g} GiB, other processes took {record.others:g} cores meanwhile, "
+        f"code {record.code}. "
         "What is bold misses what is asked for."
     )
 
