@@ -22,7 +22,7 @@ app.command("guard")(bench_guard_command)
 @app.command("rescore")
 def bench_rescore_command(
     users: Annotated[int, typer.Option(help="Real shoppers to serve.", min=1)] = 2048,
-    batch: Annotated[int, typer.Option(help="Shoppers a batch.", min=1)] = 64,
+    batch: Annotated[int, typer.Option(help="Shoppers a batch.", min=1)] = 128,
     repeats: Annotated[int, typer.Option(help="Turns of each part.", min=1)] = 7,
     provider: Annotated[
         str, typer.Option(help="cpu or cuda, of ours alone; refused where it would not be used.")
@@ -33,7 +33,7 @@ def bench_rescore_command(
 ) -> None:
     """One core: candidates to scores beside the padded graph, torch, and the core's own limit.
 
-    Example: endcap bench rescore --batch 128 --json
+    Example: endcap bench rescore --batch 64 --json
     """
     on_one_core()
     from endcap.bundle import load_bundle
