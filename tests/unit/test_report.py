@@ -107,7 +107,7 @@ def test_names_from_the_data_are_words_and_never_markup(tmp_path: Path) -> None:
 
 def test_published_figures_come_by_the_name_that_a_user_gives() -> None:
     assert [f.ranker for f in published_of("beauty")][-2:] == ["ICLRec", "BSARec"]
-    with pytest.raises(DataError, match="there are some for beauty, diginetica"):
+    with pytest.raises(DataError, match="There are some for beauty, diginetica"):
         published_of("my-shop")
 
 
