@@ -32,6 +32,9 @@ from endcap.timeline import decode_snapshot
 log = logging.getLogger(__name__)
 
 _POLICY = Policy()
+_LEISURE_S, _REST = 0.002, 3
+"""A shadow begins so long after the last list, and rests for so many times what it took: else the
+event loop, which reads and writes the next lists, waits for the interpreter."""
 
 
 class ListWriter(Protocol):
@@ -138,9 +141,11 @@ class Rescorer:
         run = asyncio.get_running_loop().run_in_executor
         with ThreadPoolExecutor(1, "rescore") as thread:
             while True:
-                while self._trials and not self._room and not self._stopping.is_set():
-                    # One at a time: who comes meanwhile waits for one shopper's scores at most.
-                    await run(thread, self._trials.compare_one)
+                rest_s = _LEISURE_S
+                while self._trials and await self._room.is_idle_for(rest_s):
+                    started = time.perf_counter()
+                    await run(thread, self._trials.step)
+                    rest_s = max(_LEISURE_S, _REST * (time.perf_counter() - started))
                 taken = await self._room.take(self._slot.current.max_batch)
                 if self._stopping.is_set():
                     break

@@ -12,7 +12,7 @@ from endcap.lists import RecommendationList
 from endcap.policy import Policy
 from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue, make_lists
-from endcap.serving.model_slot import Model, ModelSlot
+from endcap.serving.model_slot import Model, ModelSlot, Shadow
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
 
@@ -21,14 +21,6 @@ log = logging.getLogger(__name__)
 TOP = 20
 MOST_WAITING = 1000
 """Shoppers; of more the longest waiting are skipped."""
-
-
-class Compared(NamedTuple):
-    """Two models on one shopper: the share of the first 20 that both name, and what each took."""
-
-    overlap: float
-    current_s: float
-    shadow_s: float
 
 
 def is_chosen(user_id: str, share: float) -> bool:
@@ -47,22 +39,21 @@ def overlap_of(one: RecommendationList, other: RecommendationList) -> float:
     return len(first & second) / longest if longest else 1.0
 
 
-def compare(
-    session: Session, current: Model, shadow: Model, policy: Policy, catalogue: Catalogue | None
-) -> Compared:
-    """Both models, one after the other on one shopper alone: their times are of the same work."""
-    lists: list[RecommendationList] = []
-    took: list[float] = []
-    for model in (current, shadow):
-        started = time.perf_counter()
-        made = make_lists([session], model.bundle, model.scorer, policy, catalogue)
-        took.append(time.perf_counter() - started)
-        lists.append(made.lists[session.user_id])
-    return Compared(overlap_of(*lists), *took)
+class _Begun(NamedTuple):
+    """Scored by the current model, not yet by its shadow."""
+
+    session: Session
+    shown: RecommendationList
+    took_s: float
+    shadow: Shadow
 
 
 class ShadowTrials:
-    """Whose session is still to be compared. True while there is one."""
+    """Whose session is still to be compared. True while there is one.
+
+    A step scores one shopper by one of the two models: their times are of the same work, and
+    whoever comes meanwhile waits for no more.
+    """
 
     def __init__(
         self,
@@ -76,9 +67,10 @@ class ShadowTrials:
         self._catalogue = catalogue
         self._most_waiting = most_waiting
         self._waiting: deque[bytes] = deque()
+        self._begun: _Begun | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return self._begun is not None or bool(self._waiting)
 
     def offer(self, snapshots: Iterable[tuple[str, bytes]]) -> None:
         """Shoppers whose list has just been made, with their snapshots: the chosen ones wait."""
@@ -88,31 +80,43 @@ class ShadowTrials:
         self._waiting.extend(raw for user_id, raw in snapshots if is_chosen(user_id, shadow.share))
         self._skip(len(self._waiting) - self._most_waiting)
 
-    def compare_one(self) -> None:
+    def step(self) -> None:
         """The longest waiting; a shadow that fails is taken off, and nobody notices."""
-        shadow = self._slot.shadow
-        if shadow is None:
+        shadow, begun = self._slot.shadow, self._begun
+        self._begun = None
+        if begun is not None and begun.shadow is not shadow:
+            metrics.SHADOW_LISTS.labels("skipped").inc()
+        elif shadow is None:
             self._skip(len(self._waiting))
-            return
-        try:
+        else:
+            try:
+                self._begun = self._next(shadow, begun)
+            except Exception:
+                metrics.SHADOW_LISTS.labels("failed").inc()
+                log.exception(
+                    "The shadow %s failed and is off; shown lists are not touched. Choose another "
+                    "by `endcap models shadow BUNDLE`.",
+                    shadow.model.bundle.manifest.name,
+                )
+                if self._slot.shadow is shadow:
+                    self._slot.cast(None)
+
+    def _next(self, shadow: Shadow, begun: _Begun | None) -> _Begun | None:
+        if begun is None:
             session = decode_snapshot(self._waiting.popleft()).session
-            found = compare(
-                session, self._slot.current, shadow.model, self._policy, self._catalogue
-            )
-        except Exception:
-            metrics.SHADOW_LISTS.labels("failed").inc()
-            log.exception(
-                "The shadow %s failed and is off; shown lists are not touched. Choose another by "
-                "`endcap models shadow BUNDLE`.",
-                shadow.model.bundle.manifest.name,
-            )
-            if self._slot.shadow is shadow:
-                self._slot.cast(None)
-            return
+            shown, took_s = self._made(session, self._slot.current)
+            return _Begun(session, shown, took_s, shadow)
+        tried, took_s = self._made(begun.session, shadow.model)
         metrics.SHADOW_LISTS.labels("compared").inc()
-        metrics.SHADOW_OVERLAP.observe(found.overlap)
-        metrics.SHADOW_SECONDS.labels("current").observe(found.current_s)
-        metrics.SHADOW_SECONDS.labels("shadow").observe(found.shadow_s)
+        metrics.SHADOW_OVERLAP.observe(overlap_of(begun.shown, tried))
+        metrics.SHADOW_SECONDS.labels("current").observe(begun.took_s)
+        metrics.SHADOW_SECONDS.labels("shadow").observe(took_s)
+        return None
+
+    def _made(self, session: Session, model: Model) -> tuple[RecommendationList, float]:
+        started = time.perf_counter()
+        made = make_lists([session], model.bundle, model.scorer, self._policy, self._catalogue)
+        return made.lists[session.user_id], time.perf_counter() - started
 
     def _skip(self, count: int) -> None:
         for _ in range(count):

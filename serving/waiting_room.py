@@ -56,6 +56,7 @@ class WaitingRoom:
         self._in_flight: set[Waiting] = set()
         self._somebody = asyncio.Event()
         self._went = asyncio.Event()
+        self._turn = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._snapshots) + len(self._ended)
@@ -128,10 +129,23 @@ class WaitingRoom:
             each.is_done = True
             each.raw = each.raw if self._ahead.get(each.user_id) is each else None
         self._in_flight.difference_update(taken.ended, taken.snapshots)
+        self._turn.set()
+
+    async def is_idle_for(self, seconds: float) -> bool:
+        """True once every list is written, and for so long since; False as soon as somebody waits,
+        or at `wake()`."""
+        while not self._somebody.is_set():
+            self._turn.clear()
+            try:
+                await asyncio.wait_for(self._turn.wait(), seconds)
+            except TimeoutError:
+                if not self._in_flight:
+                    return True
+        return False
 
     def wake(self) -> None:
         """Let `take()` return with what there is."""
-        self._somebody.set()
+        self._call()
 
     def lowest_held(self) -> dict[Hashable, int]:
         """By partition, the lowest offset that still waits or is in flight."""
@@ -167,13 +181,17 @@ class WaitingRoom:
             ahead.held = held
         return True
 
+    def _call(self) -> None:
+        self._somebody.set()
+        self._turn.set()
+
     def _end(self, ending: Waiting) -> None:
         """What waits of the shopper is of no use; a newer one comes by the topic."""
         for before in (self._snapshots.pop(ending.user_id, None), self._ended.get(ending.user_id)):
             if before is not None:
                 ending.held = ending.held or before.held
         self._ended[ending.user_id] = ending
-        self._somebody.set()
+        self._call()
 
     def _put(self, arrived: Waiting) -> None:
         before = self._snapshots.pop(arrived.user_id, None)
@@ -181,7 +199,7 @@ class WaitingRoom:
             metrics.COALESCED.inc()
             arrived.held = arrived.held or before.held
         self._snapshots[arrived.user_id] = arrived
-        self._somebody.set()
+        self._call()
         if len(self._snapshots) > self._size:
             self._shed()
 

@@ -15,7 +15,7 @@ from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.model_slot import Model, ModelSlot, Shadow
 from endcap.serving.onnx_session import OnnxScorer
-from endcap.serving.shadow import ShadowTrials, compare, is_chosen, overlap_of
+from endcap.serving.shadow import ShadowTrials, is_chosen, overlap_of
 from endcap.sessions import Session
 from endcap.timeline import Snapshot, Timeline, encode_snapshot
 
@@ -74,11 +74,18 @@ def test_overlap_is_the_share_of_items_that_both_name() -> None:
 
 
 def test_two_models_are_compared_on_the_same_shopper(shown: Model, tried: Model) -> None:
-    session = warm_up_sessions(shown.bundle)[4]
-    same = compare(session, shown, shown, Policy(), None)
-    assert same.overlap == 1.0
-    assert same.current_s > 0 < same.shadow_s
-    assert compare(session, shown, tried, Policy(), None).overlap < 1.0
+    def overlap_with(model: Model) -> float:
+        slot = ModelSlot(shown)
+        slot.cast(Shadow(model, 1.0))
+        trials = ShadowTrials(slot, Policy(), None)
+        trials.offer(offered(warm_up_sessions(shown.bundle)[4:5]))
+        before = metrics.SHADOW_OVERLAP._sum.get()
+        while trials:
+            trials.step()
+        return float(metrics.SHADOW_OVERLAP._sum.get() - before)
+
+    assert overlap_with(shown) == 1.0
+    assert overlap_with(tried) < 1.0
 
 
 def test_only_the_chosen_are_compared(shown: Model, tried: Model) -> None:
@@ -91,7 +98,7 @@ def test_only_the_chosen_are_compared(shown: Model, tried: Model) -> None:
     before = outcomes()
     trials.offer(offered(sessions))
     while trials:
-        trials.compare_one()
+        trials.step()
     chosen = sum(is_chosen(session.user_id, 0.25) for session in sessions)
     assert moved(before) == {"compared": chosen}
     assert 0 < chosen < 40
@@ -104,10 +111,11 @@ def test_of_too_many_the_longest_waiting_are_skipped(shown: Model, tried: Model)
     before = outcomes()
     trials.offer(offered(warm_up_sessions(shown.bundle, 10)))
     assert moved(before) == {"skipped": 7}
-    trials.compare_one()
+    for _ in range(3):  # one shopper by both models, the next by the first of them
+        trials.step()
     slot.cast(None)
-    trials.compare_one()
-    assert not trials
+    while trials:
+        trials.step()
     assert moved(before) == {"compared": 1, "skipped": 9}
 
 
@@ -118,7 +126,7 @@ def test_a_shadow_that_fails_is_taken_off(shown: Model, tried: Model) -> None:
     before = outcomes()
     trials.offer([("u", b"no snapshot"), *offered(warm_up_sessions(shown.bundle, 2))])
     while trials:
-        trials.compare_one()
+        trials.step()
     assert slot.shadow is None
     assert slot.current is shown
     assert moved(before) == {"failed": 1, "skipped": 2}

@@ -1,5 +1,9 @@
 """Whose list is made next, what is skipped, what is shed, and which offset may be committed."""
 
+import asyncio
+
+import pytest
+
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
 from endcap.timeline import Snapshot, Timeline, encode_snapshot
@@ -139,3 +143,16 @@ async def test_an_ended_session_is_never_shed() -> None:
     taken = await room.take(8)
     assert ended(taken) == ["gone"]
     assert users(taken) == ["u8", "u7"]
+
+
+async def test_it_is_idle_once_every_list_is_written_and_not_while_somebody_waits() -> None:
+    room = WaitingRoom()
+    assert await room.is_idle_for(0.001)
+    room.hand_over({"u": b"1"})
+    assert not await room.is_idle_for(0.001)
+    taken = await room.take(1)
+    idle = asyncio.create_task(room.is_idle_for(0.001))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(idle), 0.05)
+    room.done(taken)
+    assert await idle
