@@ -15,6 +15,7 @@ from endcap.scoring import without_padding
 from endcap.serving import metrics
 from endcap.serving.bound_graph import CUDA, BoundGraph
 from endcap.serving.buckets import Bucket, bucket_of, buckets_for, empty, fill, in_parts, shape_of
+from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.whole_graph import WholeGraph
 from endcap.sessions import Act, Session, fold_acts
@@ -154,7 +155,8 @@ def test_a_gpu_that_is_not_there_is_told_of_or_refused_as_one_wishes() -> None:
     scorer = OnnxScorer(bundle(), "cuda", 1)
     assert scorer.fell_back
     assert scorer.provider == "CPUExecutionProvider"
-    assert metrics.CPU_FALLBACK._value.get() == 1
+    ModelSlot(Model(bundle(), scorer))
+    assert metrics.CPU_FALLBACK._value.get() == 1  # of the model that is in use
     with pytest.raises(ProviderUnavailableError, match=r"CUDA.*was asked for.*running\.md"):
         OnnxScorer(bundle(), "cuda", 1, may_fall_back=False)
 
