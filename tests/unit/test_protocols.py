@@ -329,7 +329,7 @@ def test_without_cuts_the_last_tenths_of_the_events_are_asked() -> None:
     [
         ([[Did(1, VIEW, 1, 0)] * 20], "random", CUTS, "no protocol 'random'; known: time"),
         ([[Did(1, VIEW, 1, 0)] * 20], "next-item", None, "no test prefixes of its own"),
-        ([[Did(1, VIEW, 1, 0)] * 5], "time", None, "5 events are too few"),
+        ([[Did(1, VIEW, 1, 0)] * 5], "time", None, "5 events cannot be split by time"),
         ([[Did(1, VIEW, 1, 0)] * 20], "time", Cuts(9, 9), "Validation must begin before"),
         ([[Did(1, VIEW, 1, 0)] * 20], "time", CUTS, "validation of shop has no question"),
         ([[Did(1, VIEW, 1, 0)] * 2], "leave-one-out", CUTS, "has no question"),
