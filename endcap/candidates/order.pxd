@@ -21,22 +21,30 @@ cdef inline uint64_t middle(uint64_t a, uint64_t b, uint64_t c) noexcept nogil:
     return b
 
 
+cdef inline Py_ssize_t apart(uint64_t *keys, Py_ssize_t n, Py_ssize_t *last) noexcept nogil:
+    """Bring what is low before what is high: the low ones end at `last`, the high ones begin at
+    what is returned; one in between is neither (Hoare)."""
+    cdef Py_ssize_t left = 0, right = n - 1
+    cdef uint64_t pivot = middle(keys[0], keys[n >> 1], keys[n - 1])
+    while left <= right:
+        while keys[left] < pivot:
+            left += 1
+        while keys[right] > pivot:
+            right -= 1
+        if left <= right:
+            keys[left], keys[right] = keys[right], keys[left]
+            left += 1
+            right -= 1
+    last[0] = right
+    return left
+
+
 cdef inline void sort(uint64_t *keys, Py_ssize_t n) noexcept nogil:
     """Ascending."""
     cdef Py_ssize_t left, right, at, back
-    cdef uint64_t pivot, key
+    cdef uint64_t key
     while n > 24:
-        pivot = middle(keys[0], keys[n >> 1], keys[n - 1])
-        left, right = 0, n - 1
-        while left <= right:
-            while keys[left] < pivot:
-                left += 1
-            while keys[right] > pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
+        left = apart(keys, n, &right)
         if right + 1 < n - left:
             sort(keys, right + 1)
             keys, n = keys + left, n - left
@@ -54,19 +62,8 @@ cdef inline void sort(uint64_t *keys, Py_ssize_t n) noexcept nogil:
 cdef inline void lowest_first(uint64_t *keys, Py_ssize_t n, Py_ssize_t wanted) noexcept nogil:
     """Bring the `wanted` lowest to the front, in any order."""
     cdef Py_ssize_t left, right
-    cdef uint64_t pivot
     while n > wanted > 0:
-        pivot = middle(keys[0], keys[n >> 1], keys[n - 1])
-        left, right = 0, n - 1
-        while left <= right:
-            while keys[left] < pivot:
-                left += 1
-            while keys[right] > pivot:
-                right -= 1
-            if left <= right:
-                keys[left], keys[right] = keys[right], keys[left]
-                left += 1
-                right -= 1
+        left = apart(keys, n, &right)
         if wanted <= right + 1:
             n = right + 1
         elif wanted <= left:
