@@ -64,6 +64,22 @@ def known_events(crowd: Crowd, max_length: int) -> Known:
     )
 
 
+def least_gaps_ms() -> LongArray:
+    """The least gap that is of each step from 1 to `MAX_GAP_STEP`, as `gap_steps` has it.
+
+    >>> least_gaps_ms()[:3].tolist()
+    [0, 1872, 7246]
+    """
+    low = np.zeros(MAX_GAP_STEP, dtype=np.int64)
+    high = np.full(MAX_GAP_STEP, 2 * _MONTH_S * 1000)
+    steps = np.arange(1, MAX_GAP_STEP + 1)
+    while (low < high).any():
+        middle = (low + high) // 2
+        is_of_it = gap_steps(middle) >= steps
+        low, high = np.where(is_of_it, low, middle + 1), np.where(is_of_it, middle, high)
+    return low
+
+
 def make_batch(crowd: Crowd, gathered: Gathered, max_length: int) -> Batch:
     """Pad to the longest session and the longest candidate set of this batch, no further."""
     known, rows = known_events(crowd, max_length), crowd.size

@@ -52,7 +52,7 @@ class GraphRanker(NamedTuple):
             whole = onnx_scorer(self.graph)
             return lambda asked: whole(asked.batch())
         facts = facts_of(self.generators)
-        staged = StagedModel(run_stages(self.stages), self.stages.table, facts, self.length)
+        staged = StagedModel(self.stages, run_stages(self.stages), facts, self.length)
         return lambda asked: staged.score(asked.crowd, asked.gathered).padded()
 
 

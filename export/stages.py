@@ -24,8 +24,9 @@ from endcap.export.encoder import SessionEncoder
 from endcap.export.onnx_graph import worst_of
 from endcap.export.optimum_export import optimum_export
 from endcap.export.questions import Asked
-from endcap.scoring import StagedModel, StageGraphs, Stages
+from endcap.scoring import Runners, StagedModel, StageGraphs
 from endcap.scoring.packed import Packed
+from endcap.scoring.staged import IS_BUILT
 
 
 class PackedEncoder(nn.Module):
@@ -129,7 +130,7 @@ def export_stages(model: BlendedRescorer) -> StageGraphs:
     )
 
 
-def run_stages(graphs: StageGraphs) -> Stages:
+def run_stages(graphs: StageGraphs) -> Runners:
     """On the CPU provider."""
     encoder, blend = (
         onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -144,22 +145,28 @@ def run_stages(graphs: StageGraphs) -> Stages:
         scores: FloatArray = blend.run(["scores"], {"inputs": inputs})[0]
         return scores
 
-    return Stages(encode, weigh, graphs.temperature, graphs.own)
+    return Runners(encode, weigh)
 
 
 def largest_difference_of_stages(
     model: BlendedRescorer, graphs: StageGraphs, generators: Generators, asked: Sequence[Asked]
 ) -> float:
-    """The largest absolute difference of an item's score between torch and the stages.
+    """The largest absolute difference of an item's score between torch and the stages, in graphs
+    and compiled.
 
     Raises:
         EndcapError: it is above `TOLERANCE`; such a model must not be served.
     """
     facts, length = facts_of(generators), model.encoder.options.length
-    staged = StagedModel(run_stages(graphs), graphs.table, facts, length)
-    return worst_of(
-        model,
-        ((each.batch(), staged.score(each.crowd, each.gathered).padded()) for each in asked),
+    return max(
+        worst_of(
+            model,
+            ((each.batch(), staged.score(each.crowd, each.gathered).padded()) for each in asked),
+        )
+        for staged in (
+            StagedModel(graphs, run_stages(graphs), facts, length, natively)
+            for natively in {IS_BUILT, False}
+        )
     )
 
 

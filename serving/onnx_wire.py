@@ -4,17 +4,16 @@ A file is a Protocol Buffers message; the numbers of its fields are those of onn
 change (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from endcap.errors import BundleError
+from endcap.scoring.onnx_weights import BYTES, VARINT, fields
 
 OPSET = 18
 _IR_VERSION = 9
-_VARINT, _BYTES = 0, 2
 _GRAPH = 7
 _GRAPH_NODE, _GRAPH_NAME, _GRAPH_INITIALISER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 2, 5, 11, 12
 _ATTRIBUTE_IS_INT = 2
@@ -36,9 +35,9 @@ def cut_graph(model: bytes, values: Sequence[str]) -> bytes:
     """
     outputs = b"".join(_bytes(_GRAPH_OUTPUT, _bytes(1, value.encode())) for value in values)
     parts: list[bytes] = []
-    for number, raw, payload in _fields(model):
+    for number, raw, payload in fields(model):
         if number == _GRAPH:
-            kept = (part for field, part, _ in _fields(payload) if field != _GRAPH_OUTPUT)
+            kept = (part for field, part, _ in fields(payload) if field != _GRAPH_OUTPUT)
             parts.append(_bytes(_GRAPH, b"".join(kept) + outputs))
         else:
             parts.append(raw)
@@ -114,42 +113,8 @@ def _number(value: int) -> bytes:
 
 
 def _varint(field: int, value: int) -> bytes:
-    return _number(field << 3 | _VARINT) + _number(value)
+    return _number(field << 3 | VARINT) + _number(value)
 
 
 def _bytes(field: int, payload: bytes) -> bytes:
-    return _number(field << 3 | _BYTES) + _number(len(payload)) + payload
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, the field as it stands, and what it holds (nothing where that is a number)."""
-    at = 0
-    while at < len(message):
-        start = at
-        tag, at = _read_number(message, at)
-        kind = tag & 7
-        if kind not in {_VARINT, _BYTES}:
-            raise BundleError(
-                f"The model is no ONNX file: a field of kind {kind} at byte {start}. Fetch the "
-                "bundle again or train it anew."
-            )
-        size, at = _read_number(message, at)
-        held = size if kind == _BYTES else 0
-        yield tag >> 3, message[start : at + held], message[at : at + held]
-        at += held
-
-
-def _read_number(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(message):
-            raise BundleError(
-                "The model ends within a number: it is no ONNX file, or a part of one. Fetch the "
-                "bundle again or train it anew."
-            )
-        byte = message[at]
-        value |= (byte & 127) << shift
-        shift += 7
-        at += 1
-        if byte < 128:
-            return value, at
+    return _number(field << 3 | BYTES) + _number(len(payload)) + payload

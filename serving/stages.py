@@ -3,7 +3,7 @@
 from endcap.arrays import FloatArray
 from endcap.bundle import Bundle
 from endcap.candidates.features import facts_of
-from endcap.scoring import StagedModel, StageGraphs, Stages
+from endcap.scoring import Runners, StagedModel, StageGraphs
 from endcap.scoring.packed import Packed
 from endcap.scoring.staged import IS_BUILT
 from endcap.serving.whole_graph import PROVIDERS, open_graph
@@ -15,8 +15,23 @@ def open_stages(bundle: Bundle, graphs: StageGraphs, threads: int) -> StagedMode
     Raises:
         BundleError: ONNX Runtime cannot load a graph.
     """
+    return StagedModel(
+        graphs,
+        open_runners(graphs, bundle.manifest.name, threads),
+        facts_of(bundle.generators),
+        bundle.manifest.max_length,
+        bundle.gatherer.natively and IS_BUILT,
+    )
+
+
+def open_runners(graphs: StageGraphs, name: str, threads: int) -> Runners:
+    """Both graphs of bundle `name`, each in a session of its own.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load a graph.
+    """
     encoder, blend = (
-        open_graph(graph, bundle.manifest.name, PROVIDERS["cpu"], threads)
+        open_graph(graph, name, PROVIDERS["cpu"], threads)
         for graph in (graphs.encoder, graphs.blend)
     )
 
@@ -28,10 +43,4 @@ def open_stages(bundle: Bundle, graphs: StageGraphs, threads: int) -> StagedMode
         scores: FloatArray = blend.run(["scores"], {"inputs": inputs})[0]
         return scores
 
-    return StagedModel(
-        Stages(encode, weigh, graphs.temperature, graphs.own),
-        graphs.table,
-        facts_of(bundle.generators),
-        bundle.manifest.max_length,
-        bundle.gatherer.natively and IS_BUILT,
-    )
+    return Runners(encode, weigh)

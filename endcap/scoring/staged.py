@@ -12,19 +12,27 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.arrays import FloatArray
+from endcap.batches import least_gaps_ms
 from endcap.candidates import Crowd, Gathered
+from endcap.errors import BundleError
 from endcap.scoring.catalogue import Added, look, nearest
+from endcap.scoring.onnx_weights import read_blend, read_encoder
 from endcap.scoring.packed import Packed, pack
 from endcap.scoring.scored import Scored
 
-IS_BUILT = importlib.util.find_spec("endcap.scoring.native_catalogue") is not None
+IS_BUILT = all(
+    importlib.util.find_spec(f"endcap.scoring.{part}") is not None
+    for part in ("native_catalogue", "native_stages")
+)
 """False after an installation without a C compiler. A part that is there and does not load is an
 error of its import."""
 BOUNDS = (8, 24)
-"""Sessions up to so many events go through the encoder together: attention alone pays for what is
-padded, and a call of the encoder costs as much as twenty short sessions."""
+"""Sessions up to so many events go through the encoder's graph together: attention alone pays for
+what is padded, and a call of the graph costs as much as twenty short sessions."""
 ROWS = 2048
-"""Candidates a call of the blend: what is between its layers stays in the cache."""
+"""Candidates a call of the blend's graph: what is between its layers stays in the cache."""
+_OF_PANELS, _LONGEST_HEAD = 32, 128
+"""Widths that the compiled encoder can take are multiples of the first."""
 
 
 class StageGraphs(NamedTuple):
@@ -42,59 +50,97 @@ class StageGraphs(NamedTuple):
     table: FloatArray
 
 
-class Stages(NamedTuple):
-    """What runs the two graphs. `encode`: normalised queries [B, d]; `weigh`: scores [M] of inputs
-    [M, len(INPUTS)]. `temperature`: what cosines are multiplied by; `own`: how many of its nearest
-    items the Transformer adds."""
+class Runners(NamedTuple):
+    """What runs the two graphs as they are. `encode`: normalised queries [B, d] of packed sessions;
+    `weigh`: scores [M] of inputs [M, len(INPUTS)]."""
 
     encode: Callable[[Packed], FloatArray]
     weigh: Callable[[FloatArray], FloatArray]
-    temperature: float
-    own: int
+
+
+class Stages(NamedTuple):
+    """The first and the last stage. `encode`: normalised queries [B, d] of a crowd, zeros where no
+    item is known; `weigh`: scores [M] of inputs [M, len(INPUTS)]."""
+
+    encode: Callable[[Crowd], FloatArray]
+    weigh: Callable[[FloatArray], FloatArray]
+
+
+def stages_in_graphs(runners: Runners, table: FloatArray, max_length: int) -> Stages:
+    """By whoever runs ONNX graphs. `table` [V + 1, d]: normalised item vectors."""
+
+    def encode(crowd: Crowd) -> FloatArray:
+        queries = np.zeros((crowd.size, table.shape[1]), np.float32)
+        for rows, packed in pack(crowd, table, max_length, BOUNDS):
+            queries[rows] = runners.encode(packed)
+        return queries
+
+    def weigh(told: FloatArray) -> FloatArray:
+        scores = np.empty(told.shape[0], np.float32)
+        for start in range(0, told.shape[0], ROWS):
+            scores[start : start + ROWS] = runners.weigh(told[start : start + ROWS])
+        return scores
+
+    return Stages(encode, weigh)
+
+
+def compiled_stages(graphs: StageGraphs, table: FloatArray) -> Stages:
+    """The weights of the graphs in our own C, which needs `IS_BUILT`.
+
+    Raises:
+        BundleError: these are other graphs than endcap writes now, or of a width that it does not
+            do.
+    """
+    from endcap.scoring.native_stages import NativeBlend, NativeEncoder
+
+    encoder, blend = read_encoder(graphs.encoder), read_blend(graphs.blend)
+    dim, head = table.shape[1], table.shape[1] // encoder.heads
+    inner = [block.widen.shape[1] for block in encoder.blocks]
+    if any(width % _OF_PANELS for width in (dim, *inner)) or head > _LONGEST_HEAD:
+        raise BundleError(f"The compiled encoder does not do vectors of {dim}.")
+    return Stages(NativeEncoder(encoder, table, least_gaps_ms()).encode, NativeBlend(blend).weigh)
 
 
 class StagedModel:
-    """A model's stages and tables. `table` [V + 1, d]: item vectors, row 0 zero; `facts`
-    [V + 1, len(FACTS)]. Calls from several threads wait for one another."""
+    """A model's stages and tables. `facts` [V + 1, len(FACTS)]. Calls from several threads wait for
+    one another.
+
+    `natively`: all in compiled code; where the graphs are others than that knows (`why_in_graphs`),
+    what runs graphs runs the first and the last stage.
+    """
 
     def __init__(
         self,
-        stages: Stages,
-        table: FloatArray,
+        graphs: StageGraphs,
+        runners: Runners,
         facts: FloatArray,
         max_length: int,
         natively: bool = IS_BUILT,
     ) -> None:
-        self._stages, self._facts, self._max_length = stages, facts, max_length
-        self._table = table / np.linalg.norm(table, axis=1, keepdims=True).clip(1e-12)
+        self._temperature, self._own, self._facts = graphs.temperature, graphs.own, facts
+        self._table = graphs.table / np.linalg.norm(graphs.table, axis=1, keepdims=True).clip(1e-12)
+        self._stages = stages_in_graphs(runners, self._table, max_length)
+        self.why_in_graphs = ""
         self.natively = natively
         self._one_at_a_time = threading.Lock()
         if natively:
             from endcap.scoring.native_catalogue import NativeCatalogue
 
             self._native = NativeCatalogue(self._table, facts)
+            try:
+                self._stages = compiled_stages(graphs, self._table)
+            except BundleError as error:
+                self.why_in_graphs = str(error)
 
     def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
         """All candidates of a crowd, and what the Transformer adds to them."""
         with self._one_at_a_time:
-            added = self._look(self._queries(crowd), crowd, gathered)
-            scores = self._weigh(gathered.told), self._weigh(added.told)
+            added = self._look(self._stages.encode(crowd), crowd, gathered)
+            scores = self._stages.weigh(gathered.told), self._stages.weigh(added.told)
             return _together(gathered, added, *scores)
 
-    def _weigh(self, told: FloatArray) -> FloatArray:
-        scores = np.empty(told.shape[0], np.float32)
-        for start in range(0, told.shape[0], ROWS):
-            scores[start : start + ROWS] = self._stages.weigh(told[start : start + ROWS])
-        return scores
-
-    def _queries(self, crowd: Crowd) -> FloatArray:
-        queries = np.zeros((crowd.size, self._table.shape[1]), np.float32)
-        for rows, packed in pack(crowd, self._table, self._max_length, BOUNDS):
-            queries[rows] = self._stages.encode(packed)
-        return queries
-
     def _look(self, queries: FloatArray, crowd: Crowd, gathered: Gathered) -> Added:
-        temperature, own = self._stages.temperature, self._stages.own
+        temperature, own = self._temperature, self._own
         if not self.natively:
             cosines = nearest(queries, self._table)
             return look(cosines, temperature, own, gathered, self._facts, crowd.context)
