@@ -12,7 +12,7 @@ from prometheus_client import start_http_server
 
 from endcap.deploy.rescorer_process import at_leisure, opened_rescorer
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import run_together, stop_on_signal
+from endcap.deploy.stopping import run_on_the_fastest_loop, run_together, stop_on_signal
 from endcap.errors import EndcapError, SettingsError
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.waiting_room import WaitingRoom
@@ -47,7 +47,7 @@ def run_stream(settings: Settings) -> None:
         stop_on_signal(worker.stop)
         await worker.run()
 
-    asyncio.run(main())
+    run_on_the_fastest_loop(main)
 
 
 def run_rescore(settings: Settings) -> None:
@@ -58,7 +58,7 @@ def run_rescore(settings: Settings) -> None:
         async with opened_rescorer(settings, WaitingRoom()) as parts:
             await run_together(parts)
 
-    asyncio.run(main())
+    run_on_the_fastest_loop(main)
 
 
 def run_stream_and_rescore(settings: Settings) -> None:
@@ -74,7 +74,7 @@ def run_stream_and_rescore(settings: Settings) -> None:
         async with opened_rescorer(settings, room, at_leisure(settings, name)) as parts:
             await run_together([worker, *parts])
 
-    asyncio.run(main())
+    run_on_the_fastest_loop(main)
 
 
 def session_worker(
@@ -137,7 +137,7 @@ def run_ingest(settings: Settings) -> None:
         finally:
             await opened.close()
 
-    asyncio.run(main())
+    run_on_the_fastest_loop(main)
 
 
 def _serve_metrics(settings: Settings) -> None:
@@ -191,4 +191,4 @@ def run_item_side(settings: Settings) -> None:
         finally:
             await store.close()
 
-    asyncio.run(main())
+    asyncio.run(main())  # Faust brings its own ways with loops

@@ -2,9 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -17,7 +16,7 @@ from endcap.deploy.processes import (
     settle_garbage_collection,
 )
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import stop_on_signal
+from endcap.deploy.stopping import run_on_the_fastest_loop, stop_on_signal
 from endcap.serving.http import create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescore_queue import RescoreQueue
@@ -85,16 +84,6 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-
-
-def run_on_the_fastest_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """uvloop where there is one: not on Windows."""
-    try:
-        from uvloop import new_event_loop as factory
-    except ImportError:
-        factory = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main())
 
 
 @asynccontextmanager

@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from endcap.errors import EndcapError
 
@@ -16,6 +16,16 @@ class Part(Protocol):
 
     async def run(self) -> None:
         """Work until stopped."""
+
+
+def run_on_the_fastest_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """uvloop where there is one: not on Windows."""
+    try:
+        from uvloop import new_event_loop as factory
+    except ImportError:
+        factory = asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
 
 
 def stop_on_signal(stop: Callable[[], None]) -> None:

@@ -115,16 +115,21 @@ class Session(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
         What was put into the cart and then bought is one intention, not two: the purchase alone.
         """
-        added = [Interaction(c.item_id, _ADD, c.added_ms) for c in self._unspent() if c.added_ms]
+        added = [Interaction(c.item_id, _ADD, c.added_ms) for c in self._unspent()]
         if not added:
             return self.interactions
         return tuple(sorted((*self.interactions, *added), key=_by_time)[-MAX_INTERACTIONS:])
 
     def _unspent(self) -> Iterable[Carted]:
-        if not self.carted:
+        added = [c for c in self.carted if c.added_ms]
+        if not added:
             return ()
-        bought_ms = {past.item_id: past.last_ms for past in self.purchased}
-        return [c for c in self.carted if c.added_ms > bought_ms.get(c.item_id, -1)]
+        oldest_ms, bought_ms = min([c.added_ms for c in added]), dict[str, int]()
+        for past in reversed(self.purchased):
+            if past.last_ms < oldest_ms:
+                break
+            bought_ms[past.item_id] = past.last_ms
+        return [c for c in added if c.added_ms > bought_ms.get(c.item_id, -1)]
 
 
 def act_of(event: Event) -> Act:

@@ -55,12 +55,14 @@ def make_lists(
     inference_s = time.perf_counter() - started
     generated_at = int(time.time() * 1000)
 
+    items, n_items = bundle.items, len(bundle.items)
+    sold = catalogue.get if catalogue else None
+
     def item_at(strange: tuple[str, ...], index: int) -> CatalogueItem:
-        trained_with = _trained_with(bundle, strange, index)
-        if not catalogue:
-            return trained_with
-        now = catalogue.get(trained_with.item_id)
-        return now or msgspec.structs.replace(trained_with, in_stock=False)
+        item = items[index - 1] if index <= n_items else _of_no_model(bundle, strange, index)
+        if sold is None:
+            return item
+        return sold(item.item_id) or msgspec.structs.replace(item, in_stock=False)
 
     lists: dict[str, RecommendationList] = {}
     counts: list[int] = []
@@ -68,20 +70,18 @@ def make_lists(
         candidates = found.of(row)
         counts.append(candidates.ids.size)
         named = partial(item_at, crowd.strange[row])
-        items = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
+        slate = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
             (generation - 1) * GENERATION + session.events_folded,
             bundle.manifest.name,
             generated_at,
-            items,
+            slate,
         )
     return Made(lists, counts, inference_s)
 
 
-def _trained_with(bundle: Bundle, strange: tuple[str, ...], index: int) -> CatalogueItem:
+def _of_no_model(bundle: Bundle, strange: tuple[str, ...], index: int) -> CatalogueItem:
     """Of what the model knows nothing of the shopper has named the id."""
-    if index <= len(bundle.items):
-        return bundle.item(index)
     item_id = strange[index - len(bundle.items) - 1]
     listed = bundle.index_of.get(item_id)
     return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)

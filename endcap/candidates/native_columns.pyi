@@ -1,12 +1,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from endcap.sessions import Interaction, Session
+from endcap.arrays import LongArray
+from endcap.sessions import Session
 
 def columns_of(
-    sessions: Sequence[Session],
-    histories: Sequence[Sequence[Interaction]],
-    carts: Sequence[Sequence[str]],
-    index_of: dict[str, int],
-    n_items: int,
+    sessions: Sequence[Session], now_ms: LongArray, index_of: dict[str, int], n_items: int
 ) -> tuple[Any, ...]: ...

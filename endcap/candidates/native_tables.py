@@ -4,17 +4,14 @@ exponential and logarithm is numpy's."""
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from endcap.arrays import FloatArray
+from endcap.arrays import DoubleArray, FloatArray
 from endcap.candidates import gather
 from endcap.candidates.generators import Generators
 from endcap.candidates.session_index import SessionIndex
 from endcap.candidates.shopper import Crowd
 from endcap.candidates.stan import LEAST, Stan
 from endcap.events import EventType
-
-DoubleArray = npt.NDArray[np.float64]
 
 
 class StanTables(NamedTuple):

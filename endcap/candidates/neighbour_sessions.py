@@ -6,11 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from endcap.arrays import IntArray
+from endcap.arrays import DoubleArray, IntArray
 from endcap.candidates.scored import Recent
 from endcap.candidates.session_index import SessionIndex, slices
 
-DoubleArray = npt.NDArray[np.float64]
 _PLACES = 1024
 """A session and an item's place share one 64-bit key; more distinct items than this never speak."""
 

@@ -4,13 +4,10 @@ them."""
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from endcap.arrays import FloatArray, IntArray
+from endcap.arrays import DoubleArray, FloatArray, IntArray
 from endcap.candidates.pair_sums import PairSums
 from endcap.candidates.scored import NOTHING, Scored, recent_items, sum_by_id
-
-DoubleArray = npt.NDArray[np.float64]
 
 
 class Neighbours(NamedTuple):

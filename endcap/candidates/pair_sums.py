@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-LongArray = npt.NDArray[np.int64]
-DoubleArray = npt.NDArray[np.float64]
+from endcap.arrays import DoubleArray, LongArray
+
 _AT_ONCE = 4_000_000
 """Pairs that are held before equal ones are summed: about 200 MB."""
 _COUNTED_AT_ONCE = 30_000_000

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from endcap.arrays import FloatArray, IntArray, LongArray
+from endcap.arrays import DoubleArray, FloatArray, IntArray, LongArray
 from endcap.candidates.features import CONTEXT
 from endcap.events import EventType
 from endcap.sessions import HALF_LIFE_MS, Session
@@ -16,6 +15,8 @@ IS_BUILT = importlib.util.find_spec("endcap.candidates.native_columns") is not N
 """False after an installation without a C compiler. A part that is there and does not load is an
 error of its import."""
 _DAY_MS = 86_400_000.0
+_COUNTED, _IDLE, _IDLE_BY = [0, 2, 3, 4], 3, 16.0
+"""Columns of the context that are logarithms of 1 + what is counted, and the idle seconds' one."""
 _VIEW, _ADD, _PURCHASE = (
     kind.code for kind in (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE)
 )
@@ -107,31 +108,8 @@ def make_crowd(
     `index_of`: what the model knows, of `n_items` in all; what it does not know is told apart, for
     it may be wanted again. `natively`: by the compiled path, which gives the same.
     """
-    raw = (_natively if natively else _in_python)(sessions, index_of, n_items)
     now = np.array(now_ms, dtype=np.int64)
-    count = raw.bought_times.astype(np.float64)
-    since_ms = (np.repeat(now, np.diff(raw.bought_at)) - raw.last_ms).astype(np.float64)
-    gap_ms = (raw.last_ms - raw.first_ms) / (count - 1).clip(1.0)
-    due = np.where(count > 1, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
-    return Crowd(
-        n_items=n_items,
-        strange=raw.strange,
-        now_ms=now,
-        history_at=raw.history_at,
-        history=raw.history,
-        types=raw.types,
-        times_ms=raw.times_ms,
-        cart_at=raw.cart_at,
-        cart=raw.cart,
-        bought_at=raw.bought_at,
-        bought=raw.bought,
-        bought_count=count.astype(np.float32),
-        bought_decayed=(raw.decayed * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32),
-        bought_due=due.astype(np.float32),
-        bought_ms=raw.last_ms,
-        bought_recency=np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32),
-        context=_context(raw, now),
-    )
+    return (_natively if natively else _in_python)(sessions, now, index_of, n_items)
 
 
 def shopper_from_session(
@@ -141,34 +119,40 @@ def shopper_from_session(
     return make_crowd([session], [now_ms], index_of, n_items).shopper(0)
 
 
-class Columns(NamedTuple):
-    """What sessions [B] hold, one after the other, with item indexes for ids. `bought_times` [M]:
-    transactions; `last_ms`, `first_ms` and `decayed` of them as `Purchased` has them."""
-
-    strange: tuple[tuple[str, ...], ...]
-    history_at: LongArray
-    history: IntArray
-    types: IntArray
-    times_ms: LongArray
-    cart_at: LongArray
-    cart: IntArray
-    bought_at: LongArray
-    bought: IntArray
-    bought_times: LongArray
-    last_ms: LongArray
-    first_ms: LongArray
-    decayed: npt.NDArray[np.float64]
-
-
-def _natively(sessions: Sequence[Session], index_of: dict[str, int], n_items: int) -> Columns:
+def _natively(
+    sessions: Sequence[Session], now_ms: LongArray, index_of: dict[str, int], n_items: int
+) -> Crowd:
     from endcap.candidates.native_columns import columns_of
 
-    carts = [session.cart if session.carted else () for session in sessions]
-    histories = [session.history for session in sessions]
-    return Columns(*columns_of(sessions, histories, carts, index_of, n_items))
+    found = columns_of(sessions, now_ms, index_of, n_items)
+    strange, history_at, history, types, times_ms, cart_at, cart, bought_at, bought = found[:9]
+    count, due, last_ms, since_ms, decayed, context = found[9:]
+    context[:, _COUNTED] = np.log1p(context[:, _COUNTED])
+    context[:, _IDLE] /= _IDLE_BY
+    return Crowd(
+        n_items=n_items,
+        strange=strange,
+        now_ms=now_ms,
+        history_at=history_at,
+        history=history,
+        types=types,
+        times_ms=times_ms,
+        cart_at=cart_at,
+        cart=cart,
+        bought_at=bought_at,
+        bought=bought,
+        bought_count=count,
+        bought_decayed=_decayed(decayed, since_ms),
+        bought_due=due,
+        bought_ms=last_ms,
+        bought_recency=_recency(since_ms),
+        context=context.astype(np.float32),
+    )
 
 
-def _in_python(sessions: Sequence[Session], index_of: dict[str, int], n_items: int) -> Columns:
+def _in_python(
+    sessions: Sequence[Session], now_ms: LongArray, index_of: dict[str, int], n_items: int
+) -> Crowd:
     numbers = _Numbers(index_of, n_items)
     history, cart, bought = _Flat(), _Flat(), _Flat()
     seen: list[tuple[int, int]] = []
@@ -184,22 +168,41 @@ def _in_python(sessions: Sequence[Session], index_of: dict[str, int], n_items: i
         held += [(p.times, p.last_ms, p.first_ms, p.decayed) for p in session.purchased]
         strange.append(tuple(numbers.strange))
     types, times_ms = zip(*seen, strict=True) if seen else ((), ())
-    bought_times, last_ms, first_ms, decayed = zip(*held, strict=True) if held else ((),) * 4
-    return Columns(
+    times, last, first, counts = zip(*held, strict=True) if held else ((),) * 4
+    count, last_ms, bought_at = np.array(times, float), np.array(last, np.int64), bought.ends()
+    since_ms = (np.repeat(now_ms, np.diff(bought_at)) - last_ms).astype(np.float64)
+    gap_ms = (last_ms - np.array(first, np.int64)) / (count - 1).clip(1.0)
+    due = np.where(count > 1, since_ms / gap_ms.clip(_DAY_MS), 0.0).clip(0.0, 4.0)
+    crowd = Crowd(
+        n_items=n_items,
         strange=tuple(strange),
+        now_ms=now_ms,
         history_at=history.ends(),
         history=np.array(history.items, dtype=np.int32),
         types=np.array(types, dtype=np.int32),
         times_ms=np.array(times_ms, dtype=np.int64),
         cart_at=cart.ends(),
         cart=np.array(cart.items, dtype=np.int32),
-        bought_at=bought.ends(),
+        bought_at=bought_at,
         bought=np.array(bought.items, dtype=np.int32),
-        bought_times=np.array(bought_times, dtype=np.int64),
-        last_ms=np.array(last_ms, dtype=np.int64),
-        first_ms=np.array(first_ms, dtype=np.int64),
-        decayed=np.array(decayed, dtype=np.float64),
+        bought_count=count.astype(np.float32),
+        bought_decayed=_decayed(np.array(counts, float), since_ms),
+        bought_due=due.astype(np.float32),
+        bought_ms=last_ms,
+        bought_recency=_recency(since_ms),
+        context=np.empty((len(sessions), len(CONTEXT)), np.float32),
     )
+    return crowd._replace(context=_context(crowd))
+
+
+def _decayed(counts: DoubleArray, since_ms: DoubleArray) -> FloatArray:
+    decayed: FloatArray = (counts * 0.5 ** (since_ms / HALF_LIFE_MS)).astype(np.float32)
+    return decayed
+
+
+def _recency(since_ms: DoubleArray) -> FloatArray:
+    recency: FloatArray = np.exp(-since_ms / _DAY_MS / 30.0).astype(np.float32)
+    return recency
 
 
 class _Numbers:
@@ -233,20 +236,20 @@ class _Flat:
         return np.array(self._ends, dtype=np.int64)
 
 
-def _context(raw: Columns, now_ms: LongArray) -> FloatArray:
-    events, rows = np.diff(raw.history_at), raw.history_at.size - 1
-    row = np.repeat(np.arange(rows), events)
-    span = int(raw.history.max(initial=0)) + 1
-    distinct = np.bincount(np.unique(row * span + raw.history) // span, minlength=rows)
+def _context(crowd: Crowd) -> FloatArray:
+    events = np.diff(crowd.history_at)
+    row = np.repeat(np.arange(crowd.size), events)
+    span = int(crowd.history.max(initial=0)) + 1
+    distinct = np.bincount(np.unique(row * span + crowd.history) // span, minlength=crowd.size)
     # The last event of each; where there is none, whatever stands there is not looked at.
-    last = np.append(raw.types, 0)[raw.history_at[1:] - 1] * (events > 0)
-    idle_ms = now_ms - np.append(raw.times_ms, 0)[raw.history_at[1:] - 1]
+    last = np.append(crowd.types, 0)[crowd.history_at[1:] - 1] * (events > 0)
+    idle_ms = crowd.now_ms - np.append(crowd.times_ms, 0)[crowd.history_at[1:] - 1]
     columns = (
         np.log1p(events),
         distinct / events.clip(1),
-        np.log1p(np.diff(raw.bought_at)),
-        np.log1p(np.where(events > 0, idle_ms.clip(0) / 1000.0, 0.0)) / 16.0,
-        np.log1p(np.diff(raw.cart_at)),
+        np.log1p(np.diff(crowd.bought_at)),
+        np.log1p(np.where(events > 0, idle_ms.clip(0) / 1000.0, 0.0)) / _IDLE_BY,
+        np.log1p(np.diff(crowd.cart_at)),
         last == _VIEW,
         last == _ADD,
         last == _PURCHASE,

@@ -5,10 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from endcap.arrays import DoubleArray
 from endcap.candidates.neighbours import Neighbours, best_neighbours
 from endcap.candidates.pair_sums import PairSums, pair_sums
-
-DoubleArray = npt.NDArray[np.float64]
 
 
 class Transitions(NamedTuple):

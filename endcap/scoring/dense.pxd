@@ -304,7 +304,8 @@ cdef extern from *:
         }
     }
 
-    /* Scores of rows of `known` numbers: two layers of `width` with ReLU, then one number. */
+    /* Scores of rows of `known` numbers: two layers of `width` with ReLU, then one number. What is no
+       number stays none. */
     #define TOGETHER 96
     DENSE_FOR_EACH_WIDTH
     static void dense_weigh(
@@ -322,14 +323,14 @@ cdef extern from *:
             );
             for (Py_ssize_t at = 0; at < some * wide; at += ACROSS) {
                 across held = *(across *)(one + at);
-                *(across *)(one + at) = (across)((across_bits)held & (held > zero));
+                *(across *)(one + at) = (across)((across_bits)held & ~(held < zero));
             }
             dense_product(one, wide, some, width, second, panels, second_bias, other, wide);
             for (Py_ssize_t row = 0; row < some; row++) {
                 across sum = {0};
                 for (Py_ssize_t at = 0; at < wide; at += ACROSS) {
                     across held = *(across *)(other + row * wide + at);
-                    sum += (across)((across_bits)held & (held > zero))
+                    sum += (across)((across_bits)held & ~(held < zero))
                         * *(const across *)(last + at);
                 }
                 scores[from + row] = dense_sum(sum) + last_bias;

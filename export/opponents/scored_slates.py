@@ -4,14 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from endcap.arrays import IntArray
+from endcap.arrays import DoubleArray, IntArray
 from endcap.candidates.scored import Scored
 from endcap.export.data.interactions import Cases, Interactions, LongArray
 from endcap.export.data.slates import SLATE
-
-DoubleArray = npt.NDArray[np.float64]
 
 
 class Question(NamedTuple):

@@ -148,6 +148,8 @@ def test_scores_are_those_of_the_plain_blend(width: int) -> None:
         one = np.maximum(told @ weights.first + weights.first_bias, 0)
         other = np.maximum(one @ weights.second + weights.second_bias, 0)
         np.testing.assert_allclose(blend.weigh(told), other @ weights.last + 0.5, atol=1e-4)
+    told[3, 5] = np.nan
+    assert np.flatnonzero(np.isnan(blend.weigh(told))).tolist() == [3]
 
 
 @built
