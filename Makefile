@@ -4,6 +4,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
 COMPILED := streams/plain_events.pyx $(wildcard endcap/*/native_*.pyx)
+SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -47,17 +48,17 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) >&2
 
 # Installers talk on stderr, so that the output of `make demo ARGS=--json` stays one object.
-$(VENV)/.demo: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
+$(VENV)/.demo: pyproject.toml constraints.txt $(COMPILED) $(SHARED_C) | $(VENV)/bin/python
 	@echo "Installing endcap[demo] into $(VENV)" >&2
 	@$(INSTALL) -e ".[demo]" >&2
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt $(COMPILED) $(SHARED_C) | $(VENV)/bin/python
 	@echo "Installing endcap[dev] into $(VENV): torch is large, this takes minutes" >&2
 	@$(INSTALL) -e ".[dev]" >&2
 	@touch $@ $(VENV)/.demo $(VENV)/.train
 
-$(VENV)/.train: pyproject.toml constraints.txt $(COMPILED) | $(VENV)/bin/python
+$(VENV)/.train: pyproject.toml constraints.txt $(COMPILED) $(SHARED_C) | $(VENV)/bin/python
 	@echo "Installing endcap[export,demo] into $(VENV): torch is large, this takes minutes" >&2
 	@$(INSTALL) -e ".[export,demo]" >&2
 	@touch $@ $(VENV)/.demo
