@@ -35,7 +35,9 @@ def checked_model(wanted: Named, settings: Settings) -> Model:
         )
     bundle = load_bundle(folder)
     threads, may_fall_back = settings.inference_threads, not settings.provider_required
-    model = Model(bundle, OnnxScorer(bundle, settings.provider, threads, may_fall_back))
+    index_dir = settings.cache_dir
+    scorer = OnnxScorer(bundle, settings.provider, threads, may_fall_back, index_dir)
+    model = Model(bundle, scorer)
     try:
         _warm_up(model, folder)
     except EndcapError:

@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from endcap.batches import make_batch
 from endcap.bundle import Bundle
@@ -46,7 +47,7 @@ class OnnxScorer:
 
     On a CPU its stages run, where the bundle has them; on a GPU the whole graph in fixed shapes,
     of `buckets` of which `captured` are CUDA graphs; else the whole graph as it is (`path`:
-    "staged", "bound", "whole").
+    "staged", "bound", "whole"). `index_dir`: of catalogues that the stages do not go through whole.
 
     Raises:
         ProviderUnavailableError: unless it `may_fall_back`, another provider than the one that was
@@ -59,6 +60,7 @@ class OnnxScorer:
         provider: str = "cpu",
         threads: int = 0,
         may_fall_back: bool = True,
+        index_dir: Path | None = None,
     ) -> None:
         check_runtimes(installed_runtimes())
         name, length = bundle.manifest.name, bundle.manifest.max_length
@@ -66,7 +68,7 @@ class OnnxScorer:
         self.captured = self.buckets = 0
         natively = bundle.gatherer.natively
         if provider == "cpu" and bundle.stages is not None:
-            staged = open_stages(bundle, bundle.stages, threads)
+            staged = open_stages(bundle, bundle.stages, threads, index_dir)
             natively = natively and staged.natively
             if staged.why_in_graphs:
                 log.warning(

@@ -1,4 +1,4 @@
-"""ONNX files written and cut without the package `onnx`, which serving does not install.
+"""ONNX files written without the package `onnx`, which serving does not install.
 
 A file is a Protocol Buffers message; the numbers of its fields are those of onnx.proto3 and never
 change (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3).
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from endcap.scoring.onnx_weights import BYTES, VARINT, fields
+from endcap.scoring.onnx_weights import BYTES, VARINT
 
 OPSET = 18
 _IR_VERSION = 9
@@ -23,25 +23,6 @@ _ELEMENT: dict[np.dtype[Any], int] = {
     np.dtype(np.int8): 3,
     np.dtype(np.int64): 7,
 }
-
-
-def cut_graph(model: bytes, values: Sequence[str]) -> bytes:
-    """The graph of an ONNX file that ends at these values: what leads to no other is left out.
-
-    ONNX Runtime drops what no output needs when it loads the file; the inputs stay as they are.
-
-    Raises:
-        BundleError: the bytes are no ONNX file.
-    """
-    outputs = b"".join(_bytes(_GRAPH_OUTPUT, _bytes(1, value.encode())) for value in values)
-    parts: list[bytes] = []
-    for number, raw, payload in fields(model):
-        if number == _GRAPH:
-            kept = (part for field, part, _ in fields(payload) if field != _GRAPH_OUTPUT)
-            parts.append(_bytes(_GRAPH, b"".join(kept) + outputs))
-        else:
-            parts.append(raw)
-    return b"".join(parts)
 
 
 def node(operator: str, inputs: Sequence[str], output: str, **attributes: int) -> bytes:

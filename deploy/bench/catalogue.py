@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from endcap.arrays import FloatArray
 from endcap.bundle import load_bundle
-from endcap.deploy.bench.catalogue_visits import made_visits, write_visits
+from endcap.deploy.bench.catalogue_visits import made_visits, open_encoder, write_visits
 from endcap.deploy.bench.made_up_items import make_table
 from endcap.deploy.bench.roles.catalogue_server import Task
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
-from endcap.serving.query_encoder import QueryEncoder
 from endcap.serving.retrieval import ApproximateRetriever, ExactRetriever, ItemTable, Retriever
 from endcap.serving.retrieval.index_folder import build_index, index_folder
 from endcap.serving.retrieval.opened import EXACT_UP_TO
@@ -27,7 +25,7 @@ from endcap.serving.retrieval.scan import recall, scan
 P90_MS = 50.0
 _K = 100
 _JUDGED = 256
-_VISITS = 4096
+_VISITS, _VISITS_FILE = 4096, "visits.msgpack"
 _EXACT_AT_MOST = 4_000_000
 
 
@@ -53,24 +51,24 @@ def bench_catalogue(
 ) -> dict[str, Any]:
     """One row a size: latency under open-loop load, recall, memory; the exact product beside it.
 
-    A request is a real shopper's visit through the bundle's Transformer to a query, and from that
+    A request is a real shopper's session through the bundle's Transformer to a query, and from that
     to the 100 nearest of the table's items; the server is one process with one thread. Latency runs
     from when the request was due. `recall_to_exact` is of 256 visits by which no index was judged.
     """
     folder = cache_dir / "bench-catalogue"
     folder.mkdir(parents=True, exist_ok=True)
     bundle = load_bundle(bundle_dir)
-    encoder = QueryEncoder(bundle)
+    encoder = open_encoder(bundle)
     bars.say("Cutting visits from the shoppers' histories")
     visits = made_visits(bundle, _VISITS + 2 * _JUDGED)
-    write_visits(visits[:_VISITS], folder / "visits.npz")
-    queries = np.concatenate([encoder.encode([visit]) for visit in visits[_VISITS:]])
+    write_visits(visits[:_VISITS], folder / _VISITS_FILE)
+    queries = encoder.queries(bundle.crowd(visits[_VISITS:]))
     shared = _Shared(bundle_dir, folder, seconds, queries[:_JUDGED], queries[_JUDGED:], bars)
     rows = []
     for size in SIZES:
         if size.items > largest:
             continue
-        table = make_table(encoder.item_vectors(), size.items, noise, folder, bars.advance)
+        table = make_table(encoder.table, size.items, noise, folder, bars.advance)
         rows.append(_row(size, table, shared))
         bars.say(_sentence(rows[-1]))
     return {
@@ -132,7 +130,7 @@ def _in_a_process(
         str(shared.bundle_dir),
         str(path),
         str(index),
-        str(shared.folder / "visits.npz"),
+        str(shared.folder / _VISITS_FILE),
         rates,
         shared.seconds,
         P90_MS,

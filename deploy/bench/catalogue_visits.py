@@ -2,51 +2,60 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from endcap.batches import known_events
 from endcap.bundle import Bundle
 from endcap.deploy.bench.workload import EVENTS_A_VISIT
 from endcap.deploy.replay import load_shop, purchase_sessions
-from endcap.serving.query_encoder import Visit
+from endcap.errors import BundleError
+from endcap.scoring import StagedModel
+from endcap.serving.stages import open_stages
+from endcap.sessions import Session
 
 
-def made_visits(bundle: Bundle, count: int, seed: int = 1) -> list[Visit]:
-    """Complete Journey's shoppers in turn, each at a random moment of their newest 50 events.
+def made_visits(bundle: Bundle, count: int, seed: int = 1) -> list[Session]:
+    """Complete Journey's shoppers in turn, each at a random moment of their newest 50 events of
+    items that the bundle's model has met.
 
     A visit holds 3.44 events in the mean, geometrically: nine of ten hold fewer than 8, as in
     REES46 (`workload.EVENTS_A_VISIT`).
     """
     rng = np.random.default_rng(seed)
-    crowd = bundle.crowd(purchase_sessions(load_shop().history))
-    known = known_events(crowd, bundle.manifest.max_length)
-    starts = np.cumsum(known.counts) - known.counts
-    asking = np.flatnonzero(known.counts)
+    asking = [
+        known
+        for session in purchase_sessions(load_shop().history)
+        if (known := tuple(past for past in session.history if past.item_id in bundle.met))
+    ]
     visits = []
     for place in range(count):
-        shopper = asking[place % asking.size]
-        held = int(known.counts[shopper])
-        length = int(min(rng.geometric(1 / EVENTS_A_VISIT), held))
-        end = starts[shopper] + int(rng.integers(length, held + 1))
-        events = slice(end - length, end)
-        gaps = known.gaps[events].astype(np.int64)
-        gaps[0] = 0
-        visits.append(
-            Visit(known.items[events].astype(np.int64), known.types[events].astype(np.int64), gaps)
-        )
+        known = asking[place % len(asking)][-bundle.manifest.max_length :]
+        length = int(min(rng.geometric(1 / EVENTS_A_VISIT), len(known)))
+        end = int(rng.integers(length, len(known) + 1))
+        seen = known[end - length : end]
+        visits.append(Session(str(place), seen, updated_ms=seen[-1].timestamp_ms))
     return visits
 
 
-def write_visits(visits: list[Visit], path: Path) -> None:
+def open_encoder(bundle: Bundle) -> StagedModel:
+    """Visits to queries, on one thread.
+
+    Raises:
+        BundleError: the bundle has no stages.
+    """
+    if bundle.stages is None:
+        raise BundleError(
+            f"Bundle {bundle.manifest.name} has no encoder of its own: `endcap quantise` leaves it "
+            "out. Name the bundle that it was made from."
+        )
+    return open_stages(bundle, bundle.stages, 1)
+
+
+def write_visits(visits: list[Session], path: Path) -> None:
     """For another process."""
-    columns = zip(*visits, strict=True)
-    parts = {n: np.concatenate(column) for n, column in zip(Visit._fields, columns, strict=True)}
-    np.savez(path, allow_pickle=False, lengths=[len(v.item_ids) for v in visits], **parts)
+    path.write_bytes(msgspec.msgpack.encode(visits))
 
 
-def read_visits(path: Path) -> list[Visit]:
+def read_visits(path: Path) -> list[Session]:
     """What `write_visits` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        ends = np.cumsum(file["lengths"])[:-1]
-        columns = [np.split(file[name], ends) for name in Visit._fields]
-    return [Visit(*row) for row in zip(*columns, strict=True)]
+    return msgspec.msgpack.decode(path.read_bytes(), type=list[Session])

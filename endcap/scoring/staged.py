@@ -16,6 +16,7 @@ from endcap.batches import least_gaps_ms
 from endcap.candidates import Crowd, Gathered
 from endcap.errors import BundleError
 from endcap.scoring.catalogue import Added, look, nearest
+from endcap.scoring.indexed import Find, indexed, look_by_index
 from endcap.scoring.onnx_weights import read_blend, read_encoder
 from endcap.scoring.packed import Packed, pack
 from endcap.scoring.scored import Scored
@@ -102,11 +103,13 @@ def compiled_stages(graphs: StageGraphs, table: FloatArray) -> Stages:
 
 
 class StagedModel:
-    """A model's stages and tables. `facts` [V + 1, len(FACTS)]. Calls from several threads wait for
-    one another.
+    """A model's stages and tables. `table` [V + 1, d]: normalised item vectors; `facts`
+    [V + 1, len(FACTS)]. Calls from several threads wait for one another.
 
     `natively`: all in compiled code; where the graphs are others than that knows (`why_in_graphs`),
-    what runs graphs runs the first and the last stage.
+    what runs graphs runs the first and the last stage. `open_index`: what finds the nearest items
+    of a normalised table [V + 1, d] too large to be multiplied by; it is given the table and the
+    first stage, for queries to be judged by.
     """
 
     def __init__(
@@ -116,21 +119,32 @@ class StagedModel:
         facts: FloatArray,
         max_length: int,
         natively: bool = IS_BUILT,
+        open_index: Callable[[FloatArray, Callable[[Crowd], FloatArray]], Find] | None = None,
     ) -> None:
         self._temperature, self._own, self._facts = graphs.temperature, graphs.own, facts
-        self._table = graphs.table / np.linalg.norm(graphs.table, axis=1, keepdims=True).clip(1e-12)
-        self._stages = stages_in_graphs(runners, self._table, max_length)
+        self.table = graphs.table / np.linalg.norm(graphs.table, axis=1, keepdims=True).clip(1e-12)
+        self._stages = stages_in_graphs(runners, self.table, max_length)
         self.why_in_graphs = ""
         self.natively = natively
         self._one_at_a_time = threading.Lock()
         if natively:
-            from endcap.scoring.native_catalogue import NativeCatalogue
-
-            self._native = NativeCatalogue(self._table, facts)
             try:
-                self._stages = compiled_stages(graphs, self._table)
+                self._stages = compiled_stages(graphs, self.table)
             except BundleError as error:
                 self.why_in_graphs = str(error)
+        self._indexed = None
+        if open_index is not None:
+            self._indexed = indexed(open_index(self.table, self._stages.encode), self.table)
+        elif natively:
+            from endcap.scoring.native_catalogue import NativeCatalogue
+
+            self._native = NativeCatalogue(self.table, facts)
+
+    def queries(self, crowd: Crowd) -> FloatArray:
+        """What each shopper asks the catalogue for [B, d]: of length 1, or 0 where no item is
+        known."""
+        with self._one_at_a_time:
+            return self._stages.encode(crowd)
 
     def score(self, crowd: Crowd, gathered: Gathered) -> Scored:
         """All candidates of a crowd, and what the Transformer adds to them."""
@@ -141,8 +155,12 @@ class StagedModel:
 
     def _look(self, queries: FloatArray, crowd: Crowd, gathered: Gathered) -> Added:
         temperature, own = self._temperature, self._own
+        if self._indexed is not None:
+            return look_by_index(
+                self._indexed, queries, temperature, own, gathered, self._facts, crowd
+            )
         if not self.natively:
-            cosines = nearest(queries, self._table)
+            cosines = nearest(queries, self.table)
             return look(cosines, temperature, own, gathered, self._facts, crowd.context)
         return Added(*self._native.look(queries, temperature, own, gathered, crowd.context))
 

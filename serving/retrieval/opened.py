@@ -22,8 +22,9 @@ def open_retriever(
     queries: FloatArray,
     progress: Progress,
     threads: int = 1,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> Retriever:
-    """The exact product for up to `EXACT_UP_TO` items, above that an index.
+    """The exact product for up to `exact_up_to` items, above that an index.
 
     The index is built where `cache_dir` has none of this table: minutes for ten million items. A
     build that was cut off goes on where it was.
@@ -37,7 +38,7 @@ def open_retriever(
         RuntimeConflictError: an index is needed and faiss is not installed.
     """
     metrics.RETRIEVAL_ITEMS.set(table.items)
-    if table.items <= EXACT_UP_TO:
+    if table.items <= exact_up_to:
         metrics.RETRIEVAL_RECALL.set(1.0)
         return ExactRetriever(table, threads)
     folder = index_folder(cache_dir, table)

@@ -210,3 +210,5 @@ def test_another_graph_is_refused() -> None:
         read_encoder(bundle.stages.blend)
     with pytest.raises(BundleError, match="no ONNX file"):
         read_blend(b"not a graph")
+    with pytest.raises(BundleError, match="ends within"):
+        read_blend(b"\x3a\xff")

@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 from made_up_vectors import made_up_queries, made_up_table
 
-from endcap.errors import BundleError, DataError, RuntimeConflictError
+from endcap.errors import DataError, RuntimeConflictError
 from endcap.serving import metrics
-from endcap.serving.onnx_wire import cut_graph
 from endcap.serving.retrieval import (
     ApproximateRetriever,
     ExactRetriever,
     ItemTable,
     open_retriever,
     open_table,
-    opened,
 )
 from endcap.serving.retrieval.index_folder import build_index, index_folder
 from endcap.serving.retrieval.scan import scan
@@ -113,9 +111,7 @@ def test_a_table_cut_short_is_refused(tmp_path: Path) -> None:
         open_table(tmp_path / "none.npy")
 
 
-def test_a_build_that_was_cut_off_goes_on_where_it_was(
-    table: ItemTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_build_that_was_cut_off_goes_on_where_it_was(table: ItemTable, tmp_path: Path) -> None:
     pytest.importorskip("faiss")
     queries = made_up_queries(table, 32, seed=1)
 
@@ -134,16 +130,19 @@ def test_a_build_that_was_cut_off_goes_on_where_it_was(
 
 
 def test_small_tables_are_multiplied_and_large_ones_indexed_once(
-    table: ItemTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: ItemTable, tmp_path: Path
 ) -> None:
     pytest.importorskip("faiss")
     queries = made_up_queries(table, 32, seed=1)
     assert isinstance(open_retriever(table, tmp_path, queries, silent), ExactRetriever)
     assert not index_folder(tmp_path, table).exists()
-    monkeypatch.setattr(opened, "EXACT_UP_TO", ITEMS - 1)
-    assert isinstance(open_retriever(table, tmp_path, queries, silent), ApproximateRetriever)
+    at_most = ITEMS - 1
+    by_index = open_retriever(table, tmp_path, queries, silent, exact_up_to=at_most)
+    assert isinstance(by_index, ApproximateRetriever)
     seen: set[str] = set()
-    open_retriever(table, tmp_path, queries, lambda what, done, of: seen.add(what))
+    open_retriever(
+        table, tmp_path, queries, lambda what, done, of: seen.add(what), exact_up_to=at_most
+    )
     assert not seen
 
 
@@ -159,13 +158,7 @@ def test_without_faiss_a_large_table_says_what_to_install(
 
     monkeypatch.delitem(sys.modules, "faiss", raising=False)
     monkeypatch.setattr(builtins, "__import__", without_faiss)
-    monkeypatch.setattr(opened, "EXACT_UP_TO", ITEMS - 1)
     with pytest.raises(RuntimeConflictError, match=r"endcap\[retrieval\]"):
-        open_retriever(table, tmp_path, made_up_queries(table, 8, seed=1), silent)
-
-
-def test_a_graph_is_cut_only_where_it_is_one() -> None:
-    with pytest.raises(BundleError, match="no ONNX file"):
-        cut_graph(b"\x0b not a graph", ["x"])
-    with pytest.raises(BundleError, match="ends within"):
-        cut_graph(b"\x3a\xff", ["x"])
+        open_retriever(
+            table, tmp_path, made_up_queries(table, 8, seed=1), silent, exact_up_to=ITEMS - 1
+        )

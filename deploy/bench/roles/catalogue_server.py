@@ -13,9 +13,8 @@ import psutil
 
 from endcap.arrays import FloatArray
 from endcap.bundle import load_bundle
-from endcap.deploy.bench.catalogue_visits import read_visits
+from endcap.deploy.bench.catalogue_visits import open_encoder, read_visits
 from endcap.deploy.bench.open_loop import open_loop
-from endcap.serving.query_encoder import QueryEncoder
 from endcap.serving.retrieval import ApproximateRetriever, ExactRetriever, ItemTable, open_table
 
 K = 100
@@ -44,13 +43,15 @@ class Task(msgspec.Struct, frozen=True):
 
 def serve(task: Task) -> dict[str, Any]:
     """Latencies of the first rate that holds, the time alone, the highest rate, the memory."""
-    encoder = QueryEncoder(load_bundle(Path(task.bundle)))
+    bundle = load_bundle(Path(task.bundle))
+    encoder = open_encoder(bundle)
     visits = read_visits(Path(task.visits))
     table = open_table(Path(task.table))
     find = _ways(task, table)
 
     def answer(numbers: Sequence[int]) -> None:
-        find(encoder.encode([visits[number % len(visits)] for number in numbers]))
+        crowd = bundle.crowd([visits[number % len(visits)] for number in numbers])
+        find(encoder.queries(crowd))
 
     for number in range(_WARM):
         answer(range(number * 8, number * 8 + 1 + number % 8))
