@@ -6,6 +6,7 @@ offset of the events go out in one transaction, so that a record has all of its 
 none.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -216,8 +217,9 @@ class OwnedPartition:
                     (letter_record(letter.record, letter.error) for letter in batch.dead_letters),
                 )
             )
-        metadata = [(await acknowledged, count) for acknowledged, count in sent]
-        return [at.offset + count for at, count in metadata[: len(snapshots)]]
+        written = await _all_of([acknowledged for acknowledged, _ in sent])
+        counts = (count for _, count in snapshots)
+        return [at.offset + count for at, count in zip(written, counts, strict=False)]
 
     async def _send_across(self, batch: FoldedBatch, opened: Sequence[bytes]) -> None:
         """Parcels and erasures to the partitions of their ids; an opened parcel's key is ended."""
@@ -240,8 +242,7 @@ class OwnedPartition:
             await self._producer.send(topics.erasures.name, value, key, partition=partition)
             for partition, key, value in batch.erasures
         ]
-        for acknowledged in sent:
-            await acknowledged
+        await _all_of(sent)
 
     def _look_up(self, user_id: str) -> bytes | None:
         if user_id in self._on_top:
@@ -287,3 +288,15 @@ class OwnedPartition:
         self._newest_ms = max(self._newest_ms, batch.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
+
+
+async def _all_of(acknowledged: Sequence[asyncio.Future[Any]]) -> list[Any]:
+    """What the broker says to all of them; the first failure once all have ended, so that no other
+    is left without a reader."""
+    if acknowledged:
+        await asyncio.wait(acknowledged)
+    failures = [each.exception() for each in acknowledged]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+    return [each.result() for each in acknowledged]

@@ -144,11 +144,12 @@ class LocalStack:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, Exception) and (fallen := self.fallen):
+        fallen = self.fallen if isinstance(error, Exception) else []
+        if error is not None and fallen:
             error.add_note(f"{' and '.join(fallen)} had ended by then: see {self._folder}")
-            self._stop(keep_logs=True)
-        else:
-            self.stop()
+        # Whose message sends people to the logs must leave them there.
+        is_named = isinstance(error, Exception) and str(self._folder) in str(error)
+        self._stop(keep_logs=bool(fallen) or is_named)
 
     def _start_valkey(self, folder: Path) -> int:
         self._on_progress("Starting Valkey")

@@ -233,6 +233,17 @@ def test_what_fell_during_the_block_is_named_and_its_logs_are_kept() -> None:
     shutil.rmtree(log_dir)
 
 
+def test_whose_message_names_the_logs_leaves_them_there() -> None:
+    with (
+        pytest.raises(RuntimeError) as raised,
+        LocalStack(bootstrap_servers=NOBODY, redis_url=None) as stack,
+    ):
+        raise RuntimeError(f"it went wrong; the logs are in {stack.log_dir}")
+    named = Path(str(raised.value).rpartition(" ")[2])
+    assert list(named.rglob("valkey.log"))
+    shutil.rmtree(named)
+
+
 def test_free_ports_are_different_and_closed() -> None:
     ports = free_ports(20)
     assert len(set(ports)) == 20
