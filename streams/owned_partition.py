@@ -35,15 +35,15 @@ Found = Mapping[TopicPartition, Sequence[Any]]
 HOT_SESSIONS = 10_000
 """Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
 the older is dropped when the younger is full. The others are read when their shopper comes back."""
-_WALKED_ROWS, _EVENTS_A_ROW, _WALK_EVERY_S = 32, 32, 0.1
-"""Rows looked at, for those who were not seen for long: so many, and one for so many events, but
-seldom. A round through a million sessions in four partitions takes less than a quarter of an
-hour."""
+_WALKED_ROWS, _EVENTS_A_ROW = 32, 32
+"""Rows looked at each `Place.walk_every_s`, for those who were not seen for long: so many, and one
+for so many events. A round through a million sessions in four partitions takes less than a quarter
+of an hour."""
 
 
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
-    of a shopper (0: for ever). `natively`: by the compiled path, where it was built."""
+    of a shopper (0: for ever; looked for each `walk_every_s`). `natively`: by the compiled path, where it was built."""
 
     bootstrap_servers: str
     topics: Topics
@@ -56,6 +56,7 @@ class Place(NamedTuple):
     natively: bool = native.IS_BUILT
     client_id: str = "endcap"
     """Members of two groups that are named alike get partitions of the same numbers."""
+    walk_every_s: float = 0.1
 
     @property
     def heartbeat_ms(self) -> int:
@@ -259,7 +260,7 @@ class OwnedPartition:
         if (
             not self._place.forget_after_ms
             or horizon_ms < 0
-            or now_s - self._walked_at < _WALK_EVERY_S
+            or now_s - self._walked_at < self._place.walk_every_s
         ):
             return []
         walked = _WALKED_ROWS + self._events_since // _EVENTS_A_ROW

@@ -31,7 +31,9 @@ async def test_a_shopper_not_seen_for_long_is_forgotten_and_starts_anew(
     monkeypatch.setattr(disk_sessions, "WRITE_AT_ROWS", 1)
     topics = topics_with_prefix("expiry")
     await create_topics(stack.bootstrap_servers, topics, 1)
-    place = Place(stack.bootstrap_servers, topics, "expiry", forget_after_ms=30 * _DAY_MS)
+    place = Place(
+        stack.bootstrap_servers, topics, "expiry", forget_after_ms=30 * _DAY_MS, walk_every_s=0.0
+    )
     source = TopicPartition(topics.events.name, 0)
     store = DiskSessions(tmp_path)
     owned = await OwnedPartition.acquire(place, Partition(0), store)
