@@ -43,7 +43,8 @@ of an hour."""
 
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
-    of a shopper (0: for ever; looked for each `walk_every_s`). `natively`: by the compiled path, where it was built."""
+    of a shopper (0: for ever; looked for each `walk_every_s`). `natively`: by the compiled path,
+    where it was built."""
 
     bootstrap_servers: str
     topics: Topics
