@@ -148,6 +148,7 @@ cdef class NativeGather:
     cdef double *near_similarity
     cdef double *similarity
     cdef double *ranked
+    cdef int32_t *is_near
     cdef int32_t *heads
     cdef const int32_t **next
     cdef const int32_t **ends
@@ -192,6 +193,7 @@ cdef class NativeGather:
         self.similarity = <double *>self.hold(np.zeros(sample))
         self.near_similarity = <double *>self.hold(np.zeros(sample))
         self.ranked = <double *>self.hold(np.zeros(sample))
+        self.is_near = <int32_t *>self.hold(np.zeros(sample, np.int32))
         self.loudest = <float *>self.hold(np.zeros(self.max_candidates, np.float32))
         self.last_ms = <double *>self.hold(np.zeros(self.max_candidates))
         self.counted = <int32_t *>self.hold(np.zeros(1 << (64 - COARSE), np.int32))
@@ -319,41 +321,56 @@ cdef class NativeGather:
         memcpy(&least, &highest, sizeof(double))
         return least
 
-    cdef void say_by_stan(
-        self,
-        Sums *sums,
-        double *similarity,
-        Py_ssize_t n,
-        Py_ssize_t neighbours,
-        const double[::1] match,
-        const double *age,
-        const double[::1] away,
-    ) noexcept nogil:
-        cdef Py_ssize_t back, at, first, end, place, reach = away.shape[0]
+    cdef void say_by_stan(self, Py_ssize_t n) noexcept nogil:
+        """Both weightings of the same past sessions, each of which is read once."""
+        cdef Py_ssize_t back, first, end, place
         cdef int32_t session, item, step
-        cdef double least, said
+        cdef bint heard, heard_near
+        cdef double least, size
         for back in range(n):
             session = self.in_common[back]
-            similarity[back] /= sqrt(
+            size = sqrt(
                 <double>(self.session_offsets[session + 1] - self.session_offsets[session])
             )
-        least = self.least_of_best(similarity, n, neighbours)
+            self.similarity[back] /= size
+            self.near_similarity[back] /= size
+        least = self.least_of_best(self.near_similarity, n, self.near_neighbours)
+        for back in range(n):
+            self.is_near[back] = self.ranked[back] >= least
+        least = self.least_of_best(self.similarity, n, self.stan_neighbours)
         for back in range(n - 1, -1, -1):
-            if self.ranked[back] < least:
-                continue
             step = self.recent.step[self.newest[back]]
-            if step >= match.shape[0]:
+            heard = self.ranked[back] >= least and step < self.stan_match.shape[0]
+            heard_near = self.is_near[back] and step < self.near_match.shape[0]
+            if not (heard or heard_near):
                 continue
             session, item = self.in_common[back], self.recent.item[self.newest[back]]
-            said = similarity[back] * (age[session] * match[step])
             first, end = self.session_offsets[session], self.session_offsets[session + 1]
             place = first
             while self.session_items[place] != item:
                 place += 1
-            for at in range(max(first, place - reach + 1), place):
-                say(sums, self.session_items[at], said * away[place - at])
-            for at in range(place, min(end, place + reach)):
-                say(sums, self.session_items[at], said * away[at - place])
+            if heard:
+                self.say_around(
+                    &self.stan,
+                    self.similarity[back] * (self.stan_age[session] * self.stan_match[step]),
+                    first, place, end, self.stan_away,
+                )
+            if heard_near:
+                self.say_around(
+                    &self.near,
+                    self.near_similarity[back] * (self.near_age[session] * self.near_match[step]),
+                    first, place, end, self.near_away,
+                )
+
+    cdef inline void say_around(
+        self, Sums *sums, double said, Py_ssize_t first, Py_ssize_t place, Py_ssize_t end,
+        const double[::1] away,
+    ) noexcept nogil:
+        cdef Py_ssize_t at, reach = away.shape[0]
+        for at in range(max(first, place - reach + 1), place):
+            say(sums, self.session_items[at], said * away[place - at])
+        for at in range(place, min(end, place + reach)):
+            say(sums, self.session_items[at], said * away[at - place])
 
     cdef void say_by_vmis(self, Py_ssize_t n_history) noexcept nogil:
         cdef Py_ssize_t spoken = min(max(n_history, 1), self.vmis_length)
@@ -471,14 +488,7 @@ cdef class NativeGather:
             &self.stan_weight[0],
             &self.near_weight[0],
         )
-        self.say_by_stan(
-            &self.stan, self.similarity, n, self.stan_neighbours,
-            self.stan_match, &self.stan_age[0], self.stan_away,
-        )
-        self.say_by_stan(
-            &self.near, self.near_similarity, n, self.near_neighbours,
-            self.near_match, &self.near_age[0], self.near_away,
-        )
+        self.say_by_stan(n)
         self.say_by_vmis(shopper.n_history)
         self.say_by_alike()
         for at in range(self.seen.n):
