@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
+WORKERS ?= 2
 COMPILED := streams/plain_events.pyx $(wildcard endcap/*/native_*.pyx)
 SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -17,7 +18,7 @@ demo: $(VENV)/.demo ## The whole thing on this machine; ARGS="--exit-when-done -
 	@$(BIN)/endcap demo $(ARGS)
 
 test: lint ## Lint, types, import contracts, then all tests on real servers
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # mypy and import-linter read folders, not installed mappings: show them the package as it is imported.
 lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
