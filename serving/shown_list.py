@@ -86,7 +86,15 @@ async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
         msgspec.ValidationError: the value is not a list of ours.
     """
     ready = _decoder.decode(raw)
-    known = await facts.of([item.id for item in ready.items])
+    return _joined(source, ready, await facts.of([item.id for item in ready.items]))
+
+
+def shown(source: str, raw: bytes, known: Mapping[str, Facts]) -> bytes:
+    """The same, where what is shown of its items is at hand."""
+    return _joined(source, _decoder.decode(raw), known)
+
+
+def _joined(source: str, ready: ReadyList, known: Mapping[str, Facts]) -> bytes:
     for item in ready.items:
         item.title, item.category, item.price = known[item.id]
     return _encoder.encode(
