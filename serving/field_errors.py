@@ -32,4 +32,4 @@ def field_error(error: InvalidEventError, place: int | None = None) -> FieldErro
         path = f"{path}.{named['name']}" if path else named["name"]
     if place is not None:
         path = f"[{place}]" + (f".{path}" if path else "")
-    return FieldError(path, said[: at.start()] if at else said)
+    return FieldError(path, (said[: at.start()] if at else said).partition(". See ")[0])

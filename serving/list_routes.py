@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Response
 
+from endcap.errors import ConnectionFailedError
 from endcap.events import MAX_ID_LENGTH
 from endcap.near_names import did_you_mean
 from endcap.serving.answers import json_body
@@ -17,6 +18,7 @@ from endcap.serving.problems import FieldError, problem
 from endcap.serving.sessions_port import SessionReader
 from endcap.serving.shop_window import ShopWindow
 from endcap.serving.shown_list import ShownList
+from endcap.sessions import Session
 
 MAX_CART = 100
 _LIST = {
@@ -70,7 +72,7 @@ def add_lists(
         wanted = placements.get(placement)
         if wanted is None:
             return _unknown(placement, placements)
-        session = await sessions.session(user)
+        session = await _session_of(user, sessions)
         visit = Visit(user, item, cart, where)
         return _answer(await window.placed(placement, wanted, visit, session))
 
@@ -81,7 +83,8 @@ def add_lists(
     )
     async def similar(item: Id) -> Response:
         """What is bought together with an item; where nothing is, what trends in its category, else
-        what trends: `source` is `similar`, `category` or `trending`."""
+        what trends: `source` is `similar`, `category` or `trending`. The item itself is not among
+        them."""
         return _answer(await window.similar(item))
 
     @app.get(
@@ -93,6 +96,14 @@ def add_lists(
         """What trends in a category, in a store, in the last day, or for everybody: the first of
         them that is asked for and there."""
         return _answer(await window.trending(Where(category, store, now)))
+
+
+async def _session_of(user: str, sessions: SessionReader) -> Session | None:
+    """Without Kafka the strip is filled all the same, from what the page itself knows."""
+    try:
+        return await sessions.session(user)
+    except ConnectionFailedError:
+        return None
 
 
 def _answer(body: bytes | None) -> Response:

@@ -71,6 +71,6 @@ def _all_of(
             errors.append(field_error(error, place))
             first = first or f"{kind.one.capitalize()} {place} of the array: {error}"
     if errors:
-        others = f" {len(errors) - 1} more are wrong." if len(errors) > 1 else ""
-        raise WrongRowsError(kind, f"{first}{others} None was taken in.", errors)
+        more = f" So are {len(errors) - 1} others." if len(errors) > 1 else ""
+        raise WrongRowsError(kind, f"{first}{more} None of them was taken in.", errors)
     return rows

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from msgspec import Meta
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from endcap.errors import ConnectionFailedError
 from endcap.serving.bodies import BodyTooLargeError
@@ -83,16 +84,26 @@ def answer_with_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        headers = dict(error.headers or {})
         if error.status_code == 405:
-            detail = f"{request.method} is not answered here; allowed: {headers.get('Allow', '')}."
-            return problem(405, "Method not allowed", detail, headers)
+            allowed = ", ".join(_methods_of(request))
+            detail = f"{request.method} is not answered here; allowed: {allowed}."
+            return problem(405, "Method not allowed", detail, {"Allow": allowed})
         detail = "There is no such route; /docs lists them. A slash in an id is not supported."
-        return problem(error.status_code, "Not found", detail, headers)
+        return problem(error.status_code, "Not found", detail, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
     async def failed(_: Request, _error: Exception) -> Response:
         return problem(500, "Internal error", "The server's log has the error; try again.")
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Of all routes of this path: the framework names those of the first alone."""
+    matching = [
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+    ]
+    return sorted({method for route in matching for method in route.methods or ()})
 
 
 def _of_parameter(error: Any) -> FieldError:

@@ -15,7 +15,7 @@ from endcap.serving.kept_list import Kept, KeptList
 from endcap.serving.list_reader import ListReader
 from endcap.serving.placed_list import PlacedLists, Visit
 from endcap.serving.placements import Placement
-from endcap.serving.shown_list import ItemFacts, show, shown
+from endcap.serving.shown_list import ItemFacts, show, shown, without_item
 from endcap.sessions import Session
 
 FALLBACKS = Counter(
@@ -91,7 +91,8 @@ class ShopWindow:
         except ConnectionFailedError as error:
             return self._kept_instead(error)
         category = known[item].category if item in known else ""
-        return await self.trending(Where(category))
+        trending = await self.trending(Where(category))
+        return None if trending is None else without_item(trending, item)
 
     async def placed(
         self, name: str, placement: Placement, visit: Visit, session: Session | None

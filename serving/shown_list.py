@@ -94,6 +94,13 @@ def shown(source: str, raw: bytes, known: Mapping[str, Facts]) -> bytes:
     return _joined(source, _decoder.decode(raw), known)
 
 
+def without_item(body: bytes, item_id: str) -> bytes:
+    """An answer without one of its items."""
+    answer = msgspec.json.decode(body, type=ShownList)
+    answer.items = [item for item in answer.items if item.id != item_id]
+    return _encoder.encode(answer)
+
+
 def _joined(source: str, ready: ReadyList, known: Mapping[str, Facts]) -> bytes:
     for item in ready.items:
         item.title, item.category, item.price = known[item.id]
