@@ -81,6 +81,7 @@ def run_serve(settings: Settings) -> None:
                     kept,
                     placements,
                     access,
+                    settings.http_origins,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(store, events, sessions, options)

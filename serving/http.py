@@ -3,13 +3,14 @@
 Errors are problem+json (RFC 9457) and say what to do. Each group of routes has a module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from fastapi import FastAPI, Query, Response
 from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from endcap.serving.answers import Healthy, Ready, answer, json_body
@@ -45,7 +46,7 @@ class Options(NamedTuple):
     """What a server may have beside lists, events and sessions.
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
-    that nothing refreshes.
+    that nothing refreshes. `origins`: of other sites whose pages may call this one.
     """
 
     queue: Scoring | None = None
@@ -54,6 +55,7 @@ class Options(NamedTuple):
     kept: KeptList | None = None
     placements: Mapping[str, Placement] = DEFAULTS
     access: Access = Access()
+    origins: Sequence[str] = ()
 
 
 _PLAIN = Options()
@@ -79,7 +81,19 @@ def create_app(
     add_people(app, lists, sessions, options.erasures)
     _add_operations(app, lists, kept)
     front = Front(window, CountRequests(app))
-    return front if options.access.is_open else Guard(front, options.access)
+    guarded = front if options.access.is_open else Guard(front, options.access)
+    return _shared(guarded, options.origins) if options.origins else guarded
+
+
+def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Outermost: a browser asks for leave without a key, and wants to read refusals too."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        expose_headers=["Retry-After"],
+    )
 
 
 def _add_operations(app: FastAPI, lists: ListReader, kept: KeptList) -> None:

@@ -156,6 +156,22 @@ async def test_of_ipv6_a_network_is_one_caller() -> None:
         assert (await client.get("/v1/trending")).status_code == 200
 
 
+async def test_pages_of_named_origins_may_call_and_no_others() -> None:
+    _, configured = keys_of("reader")
+    store = MemoryStore()
+    options = Options(access=Access(parse_keys(configured)), origins=["https://shop.example"])
+    app = create_app(store, Taken(), NoSessions(), options)
+    wanted = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "X-API-Key"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        for origin, code in (("https://shop.example", 200), ("https://other.example", 400)):
+            asked = await client.options("/v1/trending", headers={"Origin": origin, **wanted})
+            assert asked.status_code == code
+            refused = await client.get("/v1/trending", headers={"Origin": origin})
+            assert refused.status_code == 401
+            assert ("access-control-allow-origin" in refused.headers) == (code == 200)
+
+
 def test_without_keys_and_limits_there_is_no_layer_at_all() -> None:
     assert not isinstance(create_app(MemoryStore(), Taken(), NoSessions()), Guard)
 
