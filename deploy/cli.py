@@ -12,6 +12,7 @@ import typer
 from endcap import __version__
 from endcap.deploy import (
     bench_cli,
+    experiment_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,
@@ -40,6 +41,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(models_in_use_cli.app, name="models")
+app.add_typer(experiment_cli.app, name="experiment")
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
 app.command()(smaller_cli.quantise)
