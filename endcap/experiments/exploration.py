@@ -32,9 +32,10 @@ def explored(ready: RecommendationList, explore: Explore, user_id: str) -> Recom
         order = _drawn(len(pool), len(places), chance)
     made = list(items)
     for rank, origin in enumerate(order):
+        likely = _propensity(rank, origin, len(pool), len(places), explore.epsilon)
+        # Six digits, never 0: what was shown could be shown.
         made[pool[rank]] = msgspec.structs.replace(
-            items[pool[origin]],
-            propensity=round(_propensity(rank, origin, len(pool), len(places), explore.epsilon), 6),
+            items[pool[origin]], propensity=float(f"{likely:.6g}")
         )
     return msgspec.structs.replace(ready, items=tuple(made))
 
