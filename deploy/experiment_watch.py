@@ -136,7 +136,7 @@ def open_variants(
     settings: Settings, read_trending: ReadTrending
 ) -> tuple[VariantSlot, ExperimentWatch]:
     """What a rescorer makes lists by, and what follows the files; to be started."""
-    slot = VariantSlot()
+    slot = VariantSlot(generation=settings.generation)
     models = ExperimentModels(settings, lambda wanted: checked_model(wanted, settings))
     paths = (settings.experiments_path, settings.models_path)
     return slot, ExperimentWatch(slot, models, paths, read_trending)

@@ -218,10 +218,10 @@ def _rescore_snapshots(
     """Off the event loop, decoding and the fold of each tail included."""
     snapshots = [decode_snapshot(each) for each in raw]
     sessions = [snapshot.session for snapshot in snapshots]
-    policy, catalogue, generation = parts
+    policy, *others = parts
 
     def made_by(some: Sequence[Session], one: Model, by: Policy) -> dict[str, RecommendationList]:
-        return rescore(some, one.bundle, one.scorer, by, catalogue, generation)
+        return rescore(some, one.bundle, one.scorer, by, *others)
 
-    lists = variants.lists(sessions, model, policy, made_by, generation)
+    lists = variants.lists(sessions, model, policy, made_by)
     return lists, [snapshot.arrived_ms for snapshot in snapshots]

@@ -22,6 +22,7 @@ class ShownItem(msgspec.Struct, gc=False):
     title: str | UnsetType = UNSET
     category: str | UnsetType = UNSET
     price: float | UnsetType | None = UNSET
+    propensity: float | UnsetType = UNSET
 
 
 class ReadyList(msgspec.Struct, gc=False):
@@ -31,6 +32,7 @@ class ReadyList(msgspec.Struct, gc=False):
     model: str
     generated_at: int
     items: list[ShownItem]
+    variant: str | UnsetType = UNSET
 
 
 class ShownList(msgspec.Struct, gc=False):
@@ -41,6 +43,7 @@ class ShownList(msgspec.Struct, gc=False):
     model: str
     generated_at: int
     items: list[ShownItem]
+    variant: str | UnsetType = UNSET
 
 
 class FactsReader(Protocol):
@@ -90,5 +93,7 @@ async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
     for item in ready.items:
         item.title, item.category, item.price = known[item.id]
     return _encoder.encode(
-        ShownList(source, ready.version, ready.model, ready.generated_at, ready.items)
+        ShownList(
+            source, ready.version, ready.model, ready.generated_at, ready.items, ready.variant
+        )
     )

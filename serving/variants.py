@@ -51,8 +51,9 @@ class VariantSlot:
     """Whoever makes lists takes what runs once for each batch; replacing it is one assignment, from
     any thread."""
 
-    def __init__(self, running: Running | None = None) -> None:
+    def __init__(self, running: Running | None = None, generation: int = 1) -> None:
         self._running = running or Running()
+        self._generation = generation
         self._trending: RecommendationList | None = None
 
     @property
@@ -69,12 +70,7 @@ class VariantSlot:
         self._trending = ready
 
     def lists(
-        self,
-        sessions: Sequence[Session],
-        model: Model,
-        policy: Policy,
-        made_by: MadeBy,
-        generation: int = 1,
+        self, sessions: Sequence[Session], model: Model, policy: Policy, made_by: MadeBy
     ) -> Lists:
         """A list for each session. Without an experiment that runs it is `made_by` alone.
 
@@ -95,7 +91,7 @@ class VariantSlot:
             groups[spelled].sessions.append(session)
         made: Lists = {}
         for spelled, group in groups.items():
-            ready = self._made(group, model, made_by, generation)
+            ready = self._made(group, model, made_by)
             if ready is None:
                 metrics.VARIANT_FAILURES.labels(spelled).inc(len(group.sessions))
                 made |= made_by(group.sessions, model, policy)
@@ -105,14 +101,12 @@ class VariantSlot:
             made |= {user: replace(each, variant=spelled) for user, each in ready.items()}
         return made
 
-    def _made(
-        self, group: "_Group", current: Model, made_by: MadeBy, generation: int
-    ) -> Lists | None:
+    def _made(self, group: "_Group", current: Model, made_by: MadeBy) -> Lists | None:
         treatment, trending = group.treatment, self._trending
         if treatment.is_held_out:
             if trending is None:
                 return None
-            return _held_out(group.sessions, trending, treatment.policy.size, generation)
+            return _held_out(group.sessions, trending, treatment.policy.size, self._generation)
         model = treatment.model or current
         made: Lists = {}
         try:

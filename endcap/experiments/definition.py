@@ -10,7 +10,7 @@ from msgspec import Meta
 HOLDOUT = "holdout"
 """The name of the variant whose shoppers get what trends, whatever is tried on the others."""
 CURRENT = "current"
-MAX_NAME = 40
+MAX_NAME = 30
 """In characters: what a list and each of its impressions carry must stay short."""
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=MAX_NAME)]
