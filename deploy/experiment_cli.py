@@ -15,10 +15,12 @@ from endcap.deploy.printed import show as show_result
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError
 from endcap.experiments import (
+    CURRENT,
     Experiment,
     Experiments,
     Found,
     Report,
+    Variant,
     encode_report,
     place_of,
     report_of,
@@ -26,6 +28,7 @@ from endcap.experiments import (
     variant_of,
 )
 from endcap.experiments.intervals import Rate, Uplift
+from endcap.experiments.report import VariantReport
 
 app = typer.Typer(no_args_is_help=True, help="Experiments: variants, assignment, reports.")
 
@@ -164,41 +167,45 @@ def _show_experiments(shop: Experiments, now_ms: int) -> None:
 
     table = Table("experiment", "state", "from", "to", "variant", "share", "what is other")
     for each in shop.experiments:
-        others = {variant.name: _what_is_other(_plain(variant)) for variant in each.variants}
+        others = {variant.name: _what_is_other(variant) for variant in each.variants}
         for place, (name, share) in enumerate(each.shares.items()):
             facts = (each.name, each.state(now_ms), each.start, each.end)
-            control = " (control)" if name == each.compared_with else ""
             table.add_row(
                 *(facts if place == 0 else ("",) * len(facts)),
-                name + control,
+                _named(name, each.compared_with),
                 f"{share:.1%}",
                 others.get(name, "what trends"),
             )
     screen.print(table)
 
 
-def _what_is_other(variant: dict[str, Any]) -> str:
-    told = {key: value for key, value in variant.items() if key not in {"name", "share"}}
-    return ", ".join(f"{key}: {value}" for key, value in told.items())
+def _named(variant: str, control: str) -> str:
+    return variant if variant != control or variant == "control" else f"{variant} (control)"
+
+
+def _what_is_other(variant: Variant) -> str:
+    told = [f"{name} {value:g}" for name, value in variant.policy.items()]
+    if variant.model != CURRENT:
+        told.insert(0, f"model {variant.model}")
+    if variant.explore is not None:
+        places = ", ".join(map(str, variant.explore.places))
+        told.append(f"{variant.explore.epsilon:.0%} chance at places {places}")
+    return "; ".join(told)
 
 
 def _show_report(found: Report) -> None:
     from rich.table import Table
 
     table = Table(
-        *("variant", "shoppers", "exposures", "click-through", "uplift", "conversion", "uplift"),
+        *("variant", "shoppers", "measure", "rate", f"uplift over {found.control}"),
         title=f"{found.experiment}, {found.state}: {found.start} to {found.end}",
     )
     for one in found.variants:
-        table.add_row(
-            one.name + (" (control)" if one.name == found.control else ""),
-            f"{one.users:,} of {one.expected_users:,.0f}",
-            f"{one.exposures:,}",
-            _rate(one.rates["click_through"]),
-            _uplift(one.uplifts, "click_through"),
-            _rate(one.rates["conversion"]),
-            _uplift(one.uplifts, "conversion"),
-        )
+        shoppers = f"{one.users:,} of {one.expected_users:,.0f}"
+        through = f"{one.clicks:,} clicks of {one.exposures:,}"
+        bought = f"{one.buyers:,} buyers"
+        table.add_row(one.name, shoppers, *_measured(one, "click_through", through))
+        table.add_row("", "", *_measured(one, "conversion", bought))
     screen.print(table)
     ratio = found.sample_ratio
     verdict = "fits" if ratio.is_sound else "MISMATCH"
@@ -210,6 +217,11 @@ def _show_report(found: Report) -> None:
     for warning in found.warnings:
         colour = "bold red" if warning.startswith("SAMPLE") else "yellow"
         screen.print(f"[{colour}]{warning}[/{colour}]", highlight=False, soft_wrap=True)
+
+
+def _measured(one: VariantReport, measure: str, counts: str) -> tuple[str, str, str]:
+    name = measure.replace("_", "-")
+    return f"{name}, {counts}", _rate(one.rates[measure]), _uplift(one.uplifts, measure)
 
 
 def _rate(rate: Rate | None) -> str:

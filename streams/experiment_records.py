@@ -1,6 +1,6 @@
 """Impressions and purchases, read from their topics from a time to now."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,14 +41,15 @@ async def count_experiment(
     malformed = 0
     # Both topics are stamped by the broker: a record comes after what it tells of.
     since_ms = experiment.start_ms - MAX_FUTURE_MS
-    impressions = read_since(bootstrap_servers, topics.impressions.name, since_ms, advance)
-    async for records in impressions:
+    shown = TopicSince(bootstrap_servers, topics.impressions.name, since_ms, advance)
+    async for records in shown.read():
         for record in records:
             try:
                 counting.impression(decode_impression(record.value or b""))
             except (msgspec.DecodeError, UnicodeDecodeError):
                 malformed += 1
-    async for records in read_since(bootstrap_servers, topics.events.name, since_ms, advance):
+    acts = TopicSince(bootstrap_servers, topics.events.name, since_ms, advance)
+    async for records in acts.read():
         for record in records:
             if record.value is None or _PURCHASE not in record.value:
                 continue
@@ -59,42 +60,54 @@ async def count_experiment(
             if event.event_name is EventType.PURCHASE:
                 counting.purchase(event.user_id, event.timestamp_ms)
     found = counting.found()
-    return found._replace(left_out=found.left_out | ({"malformed": malformed} if malformed else {}))
+    left_out = found.left_out | ({"malformed": malformed} if malformed else {})
+    return found._replace(left_out=left_out, is_whole=shown.is_whole and acts.is_whole)
 
 
-async def read_since(
-    bootstrap_servers: str, topic: str, since_ms: int, advance: Advance
-) -> AsyncIterator[Sequence[Any]]:
-    """Committed records of a topic, from a time of the broker to where it ends now.
+class TopicSince:
+    """A topic from a time of the broker to where it ends when it is read."""
 
-    Nothing where there is no topic.
+    def __init__(self, bootstrap_servers: str, topic: str, since_ms: int, advance: Advance) -> None:
+        self._bootstrap = bootstrap_servers
+        self._topic = topic
+        self._since_ms = since_ms
+        self._advance = advance
+        self.is_whole = True
+        """False after `read` where records since then were deleted, by retention or by hand, or
+        may have been."""
 
-    Raises:
-        BrokerUnavailableError: no broker answers, or it gave nothing for `IDLE_S`.
-    """
-    reader = await started_consumer(bootstrap_servers, topic, isolation_level="read_committed")
-    try:
-        start, ends = await _bounds(reader, since_ms)
-        done, whole, idle_s = 0, sum(ends.values()) - sum(start.values()), 0.0
-        while any([await reader.position(tp) < end for tp, end in ends.items()]):
-            found = await reader.getmany(timeout_ms=_POLL_MS)
-            for tp, records in found.items():
-                # What came after the look at the ends belongs to the next report.
-                yield [record for record in records if record.offset < ends[tp]]
-                done += len(records)
-            idle_s = 0.0 if found else idle_s + _POLL_MS / 1000
-            if idle_s >= IDLE_S:
-                raise unavailable(bootstrap_servers, TimeoutError())
-            advance(topic, min(done, whole), whole)
-    finally:
-        await reader.stop()
+    async def read(self) -> AsyncIterator[Sequence[Any]]:
+        """Committed records, some at a time; nothing where there is no topic.
 
+        Raises:
+            BrokerUnavailableError: no broker answers, or it gave nothing for `IDLE_S`.
+        """
+        reader = await started_consumer(
+            self._bootstrap, self._topic, isolation_level="read_committed"
+        )
+        try:
+            ends: dict[Any, int] = await reader.end_offsets(reader.assignment())
+            left = await self._seek(reader, ends)
+            done, whole, idle_s = 0, left, 0.0
+            while any([await reader.position(tp) < end for tp, end in ends.items()]):
+                found = await reader.getmany(timeout_ms=_POLL_MS)
+                for tp, records in found.items():
+                    # What came after the look at the ends belongs to the next report.
+                    yield [record for record in records if record.offset < ends[tp]]
+                    done += len(records)
+                idle_s = 0.0 if found else idle_s + _POLL_MS / 1000
+                if idle_s >= IDLE_S:
+                    raise unavailable(self._bootstrap, TimeoutError())
+                self._advance(self._topic, min(done, whole), whole)
+        finally:
+            await reader.stop()
 
-async def _bounds(reader: AIOKafkaConsumer, since_ms: int) -> tuple[dict[Any, int], dict[Any, int]]:
-    """Offsets to begin and to end at, by partition; the reader stands at the former."""
-    ends: dict[Any, int] = await reader.end_offsets(reader.assignment())
-    found = await reader.offsets_for_times(dict.fromkeys(ends, max(0, since_ms)))
-    start = {tp: found[tp].offset if found[tp] else end for tp, end in ends.items()}
-    for tp, offset in start.items():
-        reader.seek(tp, offset)
-    return start, ends
+    async def _seek(self, reader: AIOKafkaConsumer, ends: Mapping[Any, int]) -> int:
+        """To the first record since then in each partition; how many records follow."""
+        begins = await reader.beginning_offsets(list(ends))
+        found = await reader.offsets_for_times(dict.fromkeys(ends, max(0, self._since_ms)))
+        starts = {tp: found[tp].offset if found[tp] else end for tp, end in ends.items()}
+        self.is_whole = not any(0 < begins[tp] >= start for tp, start in starts.items())
+        for tp, offset in starts.items():
+            reader.seek(tp, offset)
+        return sum(ends.values()) - sum(starts.values())

@@ -67,7 +67,7 @@ def report_of(experiment: Experiment, found: Found, now_ms: int) -> Report:
         variants,
         ratio,
         found.left_out,
-        tuple(_warnings(experiment, variants, ratio, found.left_out, now_ms)),
+        tuple(_warnings(experiment, variants, ratio, found, now_ms)),
     )
 
 
@@ -116,7 +116,7 @@ def _warnings(
     experiment: Experiment,
     variants: tuple[VariantReport, ...],
     ratio: SampleRatio,
-    left_out: Mapping[str, int],
+    found: Found,
     now_ms: int,
 ) -> list[str]:
     told = []
@@ -132,7 +132,12 @@ def _warnings(
             f"It runs until {experiment.end}. The intervals hold for one look at the end: who "
             "stops at the first good day finds uplifts that are none."
         )
-    mixed = left_out.get("shoppers_of_two_variants", 0)
+    if not found.is_whole:
+        told.append(
+            "Part of it is gone: the topics no longer hold all records since its start. Keep them "
+            "for longer than an experiment runs (events_retention_days)."
+        )
+    mixed = found.left_out.get("shoppers_of_two_variants", 0)
     if mixed:
         told.append(
             f"{mixed:,} shoppers saw lists of two variants and are left out: shares were changed "

@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 from command_line import Ended, endcap, settings_for
 from other_bundle import other_bundle
 from stream_topics import send_events
@@ -22,14 +23,15 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.events import Event, EventItem, EventType
-from endcap.experiments import HOLDOUT, Impression, ShownItem, encode_impression, variant_of
+from endcap.experiments import HOLDOUT, Found, Impression, ShownItem, encode_impression, variant_of
 from endcap.lists import RecommendationList
 from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.sessions import Session
-from endcap.streams.clients import create_topics
+from endcap.streams.clients import create_topics, started_admin
+from endcap.streams.experiment_records import count_experiment
 from endcap.timeline import Snapshot, Timeline, encode_snapshot
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -229,6 +231,22 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     uplift = found["variants"][1]["uplifts"]["click_through"]
     assert uplift["value"] == pytest.approx(2 / n["other-model"] * n["control"] - 1)
     assert "other-model" in (shop.folder / "out" / "uplift.svg").read_text()
+
+    # Nothing is kept between two reports: another one counts the same, and knows what is gone.
+    async def counted_again() -> Found:
+        now_ms = int(time.time() * 1000)
+        return await count_experiment(stack.bootstrap_servers, topics, summer, now_ms)
+
+    before = await counted_again()
+    assert before.is_whole
+    assert before.left_out == found["left_out"]
+    admin = await started_admin(stack.bootstrap_servers)
+    try:
+        first = TopicPartition(topics.impressions.name, 0)
+        await admin.delete_records({first: RecordsToDelete(before_offset=1)})
+    finally:
+        await admin.close()
+    assert not (await counted_again()).is_whole
 
 
 async def test_a_changed_file_is_taken_up_and_a_wrong_one_leaves_the_old_one_in_place(
