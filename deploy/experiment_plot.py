@@ -28,7 +28,7 @@ def uplift_picture(report: Report) -> str:
     title = f"{report.experiment}: uplift over {report.control}"
     marks = [style(), bar((0, 0), WIDTH, height, "paper", title), text(16, 24, title, "title")]
     alarm = "" if report.sample_ratio.is_sound else "; SAMPLE RATIO MISMATCH: do not believe it"
-    marks.append(text(16, 45, f"95 % intervals by shopper{alarm}", "axis"))
+    marks.append(text(16, 45, f"95 % intervals by shopper; blue: leaves 0 out{alarm}", "axis"))
     for value in steps:
         x = along.at(value)
         marks.append(line((x, TOP - 8), (x, bottom), "floor" if value == 0 else "grid"))

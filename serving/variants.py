@@ -82,37 +82,46 @@ class VariantSlot:
         metrics.EXPERIMENTS.set(len(experiments))
         if not experiments and running.shop.explore is None:
             return made_by(sessions, model, policy)
-        groups: dict[str, _Group] = {}
+        plans: dict[str, _Plan] = {}
+        groups: dict[tuple[bool, int, Policy], list[tuple[Session, _Plan]]] = {}
         for session in sessions:
             chosen = _chosen(experiments, session.user_id)
             spelled = spell((each.name, name) for each, name in chosen)
-            if spelled not in groups:
-                groups[spelled] = _Group(chosen, treatment_of(chosen, running, policy), [])
-            groups[spelled].sessions.append(session)
+            plan = plans.get(spelled)
+            if plan is None:
+                treatment = treatment_of(chosen, running, policy)
+                plan = plans[spelled] = _Plan(spelled, chosen, treatment)
+            # Shoppers of different variants that are scored alike are scored together.
+            of = plan.treatment
+            alike = (of.is_held_out, id(of.model), of.policy)
+            groups.setdefault(alike, []).append((session, plan))
         made: Lists = {}
-        for spelled, group in groups.items():
-            ready = self._made(group, model, made_by)
+        for group in groups.values():
+            some = [session for session, _ in group]
+            ready = self._made(some, group[0][1].treatment, model, made_by)
             if ready is None:
-                metrics.VARIANT_FAILURES.labels(spelled).inc(len(group.sessions))
-                made |= made_by(group.sessions, model, policy)
+                ready = made_by(some, model, policy)
+                for _, plan in group:
+                    metrics.VARIANT_FAILURES.labels(plan.spelled).inc()
+                made |= ready
                 continue
-            for experiment, variant in group.chosen:
-                metrics.VARIANT_LISTS.labels(experiment.name, variant).inc(len(ready))
-            made |= {user: replace(each, variant=spelled) for user, each in ready.items()}
+            for session, plan in group:
+                made[session.user_id] = _finished(ready[session.user_id], plan, session.user_id)
         return made
 
-    def _made(self, group: "_Group", current: Model, made_by: MadeBy) -> Lists | None:
-        treatment, trending = group.treatment, self._trending
+    def _made(
+        self, sessions: Sequence[Session], treatment: Treatment, current: Model, made_by: MadeBy
+    ) -> Lists | None:
+        """Before chance; None where they cannot be made."""
         if treatment.is_held_out:
-            if trending is None:
+            if self._trending is None:
                 return None
-            return _held_out(group.sessions, trending, treatment.policy.size, self._generation)
+            return _held_out(sessions, self._trending, treatment.policy.size, self._generation)
         model = treatment.model or current
         made: Lists = {}
         try:
-            for at in range(0, len(group.sessions), model.max_batch):
-                some = group.sessions[at : at + model.max_batch]
-                made |= made_by(some, model, treatment.policy)
+            for at in range(0, len(sessions), model.max_batch):
+                made |= made_by(sessions[at : at + model.max_batch], model, treatment.policy)
         except Exception:
             if treatment.model is None:
                 raise
@@ -122,9 +131,7 @@ class VariantSlot:
                 model.bundle.manifest.name,
             )
             return None
-        if treatment.explore is None:
-            return made
-        return {user: explored(each, treatment.explore, user) for user, each in made.items()}
+        return made
 
 
 def treatment_of(chosen: "Chosen", running: Running, policy: Policy) -> Treatment:
@@ -151,10 +158,19 @@ Chosen = Sequence[tuple[Experiment, str]]
 """Experiments that a shopper is in, and the variant in each."""
 
 
-class _Group(NamedTuple):
+class _Plan(NamedTuple):
+    spelled: str
     chosen: Chosen
     treatment: Treatment
-    sessions: list[Session]
+
+
+def _finished(ready: RecommendationList, plan: _Plan, user_id: str) -> RecommendationList:
+    """With its chance taken, and its variants named."""
+    for experiment, variant in plan.chosen:
+        metrics.VARIANT_LISTS.labels(experiment.name, variant).inc()
+    if plan.treatment.explore is not None:
+        ready = explored(ready, plan.treatment.explore, user_id)
+    return replace(ready, variant=plan.spelled)
 
 
 def _chosen(experiments: Sequence[Experiment], user_id: str) -> Chosen:
