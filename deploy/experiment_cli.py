@@ -25,6 +25,7 @@ from endcap.experiments import (
     place_of,
     report_of,
     spell,
+    time_ms,
     variant_of,
 )
 from endcap.experiments.intervals import Rate, Uplift
@@ -106,6 +107,29 @@ def report(
 
 
 @app.command()
+def impressions(
+    out: Annotated[Path, typer.Argument(help="The file of JSON lines to write.")],
+    since: Annotated[
+        str, typer.Option(help="The first time, as 2026-11-24 or 2026-11-24T06:00.")
+    ] = "1970-01-01",
+    as_json: Json = False,
+) -> None:
+    """What was shown, clicked, and how likely it was, as rows for `endcap evaluate --impressions`.
+
+    Example: endcap experiment impressions shown.jsonl --since 2026-11-20
+    """
+    try:
+        since_ms = time_ms(since)
+    except ValueError as error:
+        raise EndcapError(f"--since {since} is no time; write it as 2026-11-24.") from error
+    try:
+        rows = asyncio.run(_write_rows(load_settings(), out, since_ms))
+    except OSError as error:
+        raise EndcapError(f"{out} cannot be written: {error.strerror}.") from error
+    show_result({"file": str(out), "rows": rows}, as_json)
+
+
+@app.command()
 def selftest(
     runs: Annotated[int, typer.Option(help="A/A runs.", min=1)] = 200,
     seed: Annotated[int, typer.Option(help="Of the simulated shop.", min=0)] = 1,
@@ -146,6 +170,18 @@ def _counted(settings: Settings, experiment: Experiment, now_ms: int) -> Found:
         return asyncio.run(
             count_experiment(settings.broker, settings.topics, experiment, now_ms, bars.advance)
         )
+
+
+async def _write_rows(settings: Settings, out: Path, since_ms: int) -> int:
+    from endcap.deploy.progress import Bars
+    from endcap.streams.impression_rows import impression_rows
+
+    number = 0
+    with Bars(screen) as bars, out.open("wb") as file:
+        async for row in impression_rows(settings.broker, settings.topics, since_ms, bars.advance):
+            file.write(msgspec.json.encode(row) + b"\n")
+            number += 1
+    return number
 
 
 def _write(folder: Path, found: Report) -> None:

@@ -12,6 +12,7 @@ from endcap.experiments.definition import (
     Mistake,
     Variant,
     mistakes_of,
+    time_ms,
 )
 from endcap.experiments.exploration import explored
 from endcap.experiments.impression import (
@@ -45,6 +46,7 @@ __all__ = [
     "place_of",
     "report_of",
     "spell",
+    "time_ms",
     "variant_in",
     "variant_of",
 ]

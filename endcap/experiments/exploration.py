@@ -4,6 +4,7 @@ With the probabilities in the log, what another ranker would have got can be est
 showing it to anybody (`endcap.export.measures.feedback`; Li et al., KDD 2018).
 """
 
+from functools import lru_cache
 from math import comb
 
 import msgspec
@@ -32,11 +33,9 @@ def explored(ready: RecommendationList, explore: Explore, user_id: str) -> Recom
         order = _drawn(len(pool), len(places), chance)
     made = list(items)
     for rank, origin in enumerate(order):
+        item = items[pool[origin]]
         likely = _propensity(rank, origin, len(pool), len(places), explore.epsilon)
-        # Six digits, never 0: what was shown could be shown.
-        made[pool[rank]] = msgspec.structs.replace(
-            items[pool[origin]], propensity=float(f"{likely:.6g}")
-        )
+        made[pool[rank]] = msgspec.structs.replace(item, propensity=likely)
     return msgspec.structs.replace(ready, items=tuple(made))
 
 
@@ -61,6 +60,7 @@ def _drawn(n: int, k: int, chance: _Chance) -> list[int]:
     return [*deck[:k], *sorted(deck[k:])]
 
 
+@lru_cache(4096)
 def _propensity(rank: int, origin: int, n: int, k: int, epsilon: float) -> float:
     """Of the item at place `origin` of the pool to stand at `rank`; the first k ranks are drawn.
 
@@ -73,4 +73,5 @@ def _propensity(rank: int, origin: int, n: int, k: int, epsilon: float) -> float
         if not 0 <= drawn_before <= k:
             return 0.0
         by_chance = comb(origin, drawn_before) * comb(n - 1 - origin, k - drawn_before) / comb(n, k)
-    return (1 - epsilon) * (rank == origin) + epsilon * by_chance
+    likely = (1 - epsilon) * (rank == origin) + epsilon * by_chance
+    return float(f"{likely:.6g}")  # never 0: what was shown could be shown

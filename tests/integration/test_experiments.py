@@ -24,6 +24,7 @@ from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.events import Event, EventItem, EventType
 from endcap.experiments import HOLDOUT, Found, Impression, ShownItem, encode_impression, variant_of
+from endcap.export.measures.impressions import read_impressions
 from endcap.lists import RecommendationList
 from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
@@ -231,6 +232,16 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     uplift = found["variants"][1]["uplifts"]["click_through"]
     assert uplift["value"] == pytest.approx(2 / n["other-model"] * n["control"] - 1)
     assert "other-model" in (shop.folder / "out" / "uplift.svg").read_text()
+
+    # What was shown, and how likely it was, for estimates of other rankers.
+    ended = await shop.command("impressions", shop.folder / "shown.jsonl", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = read_impressions(shop.folder / "shown.jsonl")
+    assert rows.n_lists == len(users)
+    assert int(rows.clicked.sum()) == 5 * len(clicking)
+    of_user = rows.users[rows.lists] == rows.user_ids.index(of["other-model"][0])
+    chances = [item.propensity for item in lists[of["other-model"][0]].items[:5]]
+    assert rows.propensities[of_user].tolist() == chances
 
     # Nothing is kept between two reports: another one counts the same, and knows what is gone.
     async def counted_again() -> Found:
