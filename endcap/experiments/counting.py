@@ -51,6 +51,7 @@ class Counting:
         self._shown: dict[int, _Shopper] = {}
         """By showing, its shopper."""
         self._clicked: set[int] = set()
+        self._clicked_again: Counter[int] = Counter()
         self._left_out: Counter[str] = Counter()
 
     def impression(self, record: Impression) -> None:
@@ -58,7 +59,8 @@ class Counting:
         showing = _digest(record)
         if record.kind == "clicked":
             if self._since_ms <= record.timestamp_ms:
-                self._left_out["repeated_beacons"] += showing in self._clicked
+                if showing in self._clicked:
+                    self._clicked_again[showing] += 1
                 self._clicked.add(showing)
             return
         variant = variant_in(record.variant, self._name)
@@ -82,6 +84,9 @@ class Counting:
     def found(self) -> Found:
         """Who has seen lists of two variants is in neither: nobody can say what worked."""
         left_out = Counter(self._left_out)
+        left_out["repeated_beacons"] += sum(
+            times for each, times in self._clicked_again.items() if each in self._shown
+        )
         clicks = Counter(self._shown[each] for each in self._clicked if each in self._shown)
         rows: dict[str, list[tuple[int, int, bool]]] = {name: [] for name in sorted(self._known)}
         for shopper in self._shoppers.values():

@@ -215,6 +215,7 @@ def test_only_what_is_of_the_experiment_and_of_its_time_counts() -> None:
         record("c", at=HALVES.end_ms),
         record("d", variant="unheard-of"),
         record("e", "9", "clicked"),  # of a showing that nobody told
+        record("e", "9", "clicked"),
         record("f"),
     ):
         counting.impression(each)
