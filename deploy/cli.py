@@ -13,6 +13,7 @@ from endcap import __version__
 from endcap.deploy import (
     bench_cli,
     keys_cli,
+    experiment_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,
@@ -42,6 +43,7 @@ app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
+app.add_typer(experiment_cli.app, name="experiment")
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
 app.command()(smaller_cli.quantise)

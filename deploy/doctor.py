@@ -1,5 +1,9 @@
 """`endcap doctor`: each part that must answer, and what to do where it does not."""
 
+import time
+
+from endcap.counted import counted
+from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.finding import Finding
 from endcap.deploy.models_file import Named, named, read_models
 from endcap.deploy.ready_model import checked_model
@@ -14,7 +18,7 @@ from endcap.streams.clients import started_producer
 async def examine(settings: Settings) -> list[Finding]:
     """Look at the broker, the store, the bundle and the provider, the fold, and each source."""
     findings = [await _broker(settings), await _store(settings)]
-    findings += [*_models(settings), _fold(settings)]
+    findings += [*_models(settings), *_experiments(settings), _fold(settings)]
     return findings + (await examine_sources(settings) if settings.sources else [])
 
 
@@ -61,6 +65,20 @@ def _models(settings: Settings) -> list[Finding]:
         says = f"{shadow.says}, for {models.shadow_share:.0%} of the shoppers"
         findings.append(shadow._replace(says=says) if shadow.ok else shadow)
     return findings
+
+
+def _experiments(settings: Settings) -> list[Finding]:
+    """Nothing where there are none."""
+    path = settings.experiments_path
+    try:
+        shop = read_experiments(path)
+    except EndcapError as error:
+        return [Finding("Experiments", False, str(error))]
+    if not shop.experiments:
+        return []
+    running = len(shop.running(int(time.time() * 1000)))
+    says = f"{counted(len(shop.experiments), 'experiment')} in {path}, {running} running now"
+    return [Finding("Experiments", True, says)]
 
 
 def _model(part: str, wanted: Named, settings: Settings) -> Finding:

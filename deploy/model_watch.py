@@ -44,7 +44,7 @@ class ModelWatch:
 
     async def _look(self) -> None:
         # What is written after this is seen at the next look.
-        stamp = _stamp(self._path)
+        stamp = file_stamp(self._path)
         if stamp == self._seen:
             return
         self._seen = stamp
@@ -174,7 +174,7 @@ def _named_at_start(settings: Settings) -> Named:
     return models.current
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def file_stamp(path: Path) -> tuple[int, int, int]:
     """Changes whenever the file is replaced or written to; zeros where there is none."""
     try:
         found = path.stat()

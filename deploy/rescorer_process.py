@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
+from endcap.deploy.experiment_watch import open_variants
 from endcap.deploy.model_watch import open_slot
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import Part
@@ -24,8 +25,8 @@ _NOTHING: Mapping[str, Any] = {}
 async def opened_rescorer(
     settings: Settings, room: WaitingRoom, reading: Mapping[str, Any] = _NOTHING
 ) -> AsyncIterator[list[Part]]:
-    """The rescorer of this room, what sweeps up after erasures, and what follows the file of
-    models; to be run together.
+    """The rescorer of this room, what sweeps up after erasures, and what follows the files of
+    models and of experiments; to be run together.
 
     `reading`: settings of the consumer of sessions.
     """
@@ -34,6 +35,7 @@ async def opened_rescorer(
     async with AsyncExitStack() as closing:
         store = RedisStore(settings.store)
         closing.push_async_callback(store.close)
+        variants, experiments = open_variants(settings, store.trending)
         catalogue = catalogue_view(bootstrap, topics)
         closing.push_async_callback(catalogue.stop)
         worker = Rescorer(
@@ -50,11 +52,13 @@ async def opened_rescorer(
             catalogue=catalogue,
             generation=settings.generation,
             room=room,
+            variants=variants,
         )
         sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
         await store.write_trending(popular_list(slot.current.bundle), only_if_absent=True)
+        await experiments.start()
         await catalogue.start()
-        yield [worker, sweeper, watch]
+        yield [worker, sweeper, watch, experiments]
 
 
 def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     replication: int = Field(default=1, ge=1)
     bundle: Path = DEMO_BUNDLE
     models_file: Path | None = None
+    experiments_file: Path | None = None
     provider: Literal["cpu", "cuda"] = "cpu"
     provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)
@@ -128,6 +129,11 @@ class Settings(BaseSettings):
     def models_path(self) -> Path:
         """Where it is said which bundle scores: the file set, else one in the data folder."""
         return self.models_file or self.data_dir / "models.json"
+
+    @property
+    def experiments_path(self) -> Path:
+        """Where the experiments stand: the file set, else one in the data folder."""
+        return self.experiments_file or self.data_dir / "experiments.yaml"
 
     @property
     def sessions_dir(self) -> Path:

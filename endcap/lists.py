@@ -11,29 +11,43 @@ GENERATION = 1 << 40
 below 2^53, which every reader of JSON counts exactly."""
 
 
-class ListItem(msgspec.Struct, frozen=True):
-    """One recommended item. `reason` is a sentence for the shopper."""
+class ListItem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recommended item. `reason` is a sentence for the shopper.
+
+    `propensity`: how likely it was to stand at its place; below 1 where the list explores.
+    """
 
     id: str
     score: float
     reason: str
+    propensity: float = 1.0
 
 
-class RecommendationList(msgspec.Struct, frozen=True):
+class RecommendationList(msgspec.Struct, frozen=True, omit_defaults=True):
     """A ready list, best first.
 
     `version` only moves forward for one user: it is the number of events folded into the session
     that the list was computed from, and `GENERATION` more for each time that all sessions were
-    folded anew. `generated_at` is in Unix milliseconds.
+    folded anew. `generated_at` is in Unix milliseconds. `variant`: of each experiment that the
+    shopper is in, as `experiment=variant`, with commas.
     """
 
     version: int
     model: str
     generated_at: int
     items: tuple[ListItem, ...]
+    variant: str = ""
 
 
 _decoder = msgspec.json.Decoder(RecommendationList)
+
+
+def list_version(generation: int, events_folded: int) -> int:
+    """Of a list made from a session of so many events, in a generation.
+
+    A list of a later generation is newer than any of an earlier one, whatever has been folded.
+    """
+    return (generation - 1) * GENERATION + events_folded
 
 
 def encode_list(ready: RecommendationList) -> bytes:

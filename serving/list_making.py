@@ -9,7 +9,7 @@ import msgspec
 
 from endcap.bundle import Bundle
 from endcap.catalogue import CatalogueItem
-from endcap.lists import GENERATION, RecommendationList
+from endcap.lists import RecommendationList, list_version
 from endcap.policy import Policy, make_slate
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.sessions import Session
@@ -43,10 +43,7 @@ def make_lists(
     catalogue: Catalogue | None = None,
     generation: int = 1,
 ) -> Made:
-    """Lists for sessions, by one call of the graph. Values in, values out; nothing is counted.
-
-    A list of a later generation is newer than any of an earlier one, whatever has been folded.
-    """
+    """Lists for sessions, by one call of the graph. Values in, values out; nothing is counted."""
     # "Now" is the session's own newest event: a replay of last year gives last year's lists.
     crowd = bundle.crowd(sessions)
     found = bundle.gatherer.gather(crowd)
@@ -72,7 +69,7 @@ def make_lists(
         named = partial(item_at, crowd.strange[row])
         slate = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
         lists[session.user_id] = RecommendationList(
-            (generation - 1) * GENERATION + session.events_folded,
+            list_version(generation, session.events_folded),
             bundle.manifest.name,
             generated_at,
             slate,

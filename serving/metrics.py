@@ -81,6 +81,20 @@ SHADOW_SECONDS = Histogram(
     ["model"],
     buckets=tuple(ms / 1000 for ms in (0.25, 0.5, 0.75, *_MILLISECONDS)),
 )
+VARIANT_LISTS = Counter(
+    "endcap_variant_lists_total",
+    "Lists made, by experiment and variant",
+    ["experiment", "variant"],
+)
+VARIANT_FAILURES = Counter(
+    "endcap_variant_failures_total", "Lists that a variant's model could not make", ["variant"]
+)
+EXPERIMENTS = Gauge("endcap_experiments_running", "Experiments that run now")
+EXPERIMENT_CHANGES = Counter(
+    "endcap_experiments_changes_total",
+    "Changes of the experiments file: followed; refused, and the old ones went on",
+    ["outcome"],
+)
 RETRIEVAL_ITEMS = Gauge("endcap_retrieval_items", "Items of the table that is searched")
 RETRIEVAL_RECALL = Gauge(
     "endcap_retrieval_recall", "Share of the exact answer found, on the sample, when last opened"

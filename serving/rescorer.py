@@ -25,6 +25,7 @@ from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
 from endcap.serving.shadow import ShadowTrials
+from endcap.serving.variants import VariantSlot
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
@@ -91,14 +92,20 @@ class Rescorer:
         generation: int = 1,
         *,
         room: WaitingRoom | None = None,
+        variants: VariantSlot | None = None,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
-        commits by itself. What is handed over to `room` is served too."""
+        commits by itself. What is handed over to `room` is served too. `variants`: the experiments
+        that shoppers are in."""
         self._open_sessions = open_sessions
         self._writer = writer
         self._room = WaitingRoom() if room is None else room
         self._slot = slot
-        self._rescore = partial(_rescore_snapshots, parts=(policy, catalogue, generation))
+        self._rescore = partial(
+            _rescore_snapshots,
+            parts=(policy, catalogue, generation),
+            variants=variants or VariantSlot(),
+        )
         self._trials = ShadowTrials(slot, policy, catalogue)
         self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
         self._store_is_away = False
@@ -206,10 +213,15 @@ _Scored = tuple[Taken, dict[str, RecommendationList], list[int]]
 
 
 def _rescore_snapshots(
-    raw: Sequence[bytes], model: Model, parts: Any
+    raw: Sequence[bytes], model: Model, parts: Any, variants: VariantSlot
 ) -> tuple[dict[str, RecommendationList], list[int]]:
     """Off the event loop, decoding and the fold of each tail included."""
     snapshots = [decode_snapshot(each) for each in raw]
     sessions = [snapshot.session for snapshot in snapshots]
-    lists = rescore(sessions, model.bundle, model.scorer, *parts)
+    policy, *others = parts
+
+    def made_by(some: Sequence[Session], one: Model, by: Policy) -> dict[str, RecommendationList]:
+        return rescore(some, one.bundle, one.scorer, by, *others)
+
+    lists = variants.lists(sessions, model, policy, made_by)
     return lists, [snapshot.arrived_ms for snapshot in snapshots]

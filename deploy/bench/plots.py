@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from endcap.deploy.bench.record import Record
-from endcap.export.report.marks import (
+from endcap.deploy.picture_style import style
+from endcap.svg import (
     Point,
     Scale,
     area,
@@ -25,15 +26,6 @@ WIDTH, HEIGHT = 640, 340
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 62, 54
 KEY, KEY_STEP = 110, 132
 """Where the key starts, and the width of an entry."""
-
-_LIGHT = {"paper": "#ffffff", "ink": "#1d1c1a", "soft": "#5f5b55", "line": "#e5e1da"} | {
-    "ours": "#2f57d6",
-    "rival": "#b65a0a",
-}
-_DARK = {"paper": "#15161a", "ink": "#ecedf1", "soft": "#a0a3ad", "line": "#30333c"} | {
-    "ours": "#86a3ff",
-    "rival": "#f2a55e",
-}
 
 
 class Series(NamedTuple):
@@ -162,32 +154,10 @@ def _finished(
         )
     ]
     frame = [
-        Markup("<style>{}</style>").format(Markup(_style())),  # noqa: S704  our own words
+        style(),
         bar((0, 0), WIDTH, HEIGHT, "paper", title),
         text(16, 24, title, "title"),
         text(16, 45, y_title, "axis"),
         text(WIDTH - RIGHT, HEIGHT - 12, x_title, "axis", "end"),
     ]
     return str(drawing(WIDTH, HEIGHT, title, [*frame, *key, *marks]))
-
-
-def _style() -> str:
-    """Plain classes: what draws SVG outside of browsers knows no variables."""
-    dark = f"@media (prefers-color-scheme: dark) {{{_colours(_DARK)}}}"
-    shapes = (
-        "text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}"
-        "text.title{font-size:15px;font-weight:600}polyline{fill:none;stroke-width:2.2}"
-        "polygon{fill-opacity:.16}line.floor{stroke-width:1.4;stroke-dasharray:5 4}"
-    )
-    return shapes + _colours(_LIGHT) + dark
-
-
-def _colours(of: Mapping[str, str]) -> str:
-    return (
-        f"rect.paper{{fill:{of['paper']}}}text{{fill:{of['ink']}}}text.axis{{fill:{of['soft']}}}"
-        f"line.grid{{stroke:{of['line']}}}line.floor{{stroke:{of['ink']}}}"
-    ) + "".join(
-        f"rect.{kind},circle.{kind},polygon.{kind}{{fill:{of[kind]}}}"
-        f"polyline.{kind}{{stroke:{of[kind]}}}"
-        for kind in ("ours", "rival")
-    )

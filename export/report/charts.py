@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from endcap.export.report.marks import (
+from endcap.svg import (
     Point,
     Scale,
     area,

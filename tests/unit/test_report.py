@@ -23,9 +23,9 @@ from endcap.export.report import (
     write_report,
 )
 from endcap.export.report.charts import Bar, Dot, bars, dots
-from endcap.export.report.marks import ticks
 from endcap.export.report.published import PUBLISHED
 from endcap.export.report.verdict import table, tiles
+from endcap.svg import ticks
 
 PROMISED = ("hr_at_10", "hr_at_20", "ndcg_at_10", "precision_at_20", "mrr_at_20")
 
