@@ -25,6 +25,7 @@ from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
 from endcap.serving.shadow import ShadowTrials
+from endcap.serving.shop_rules import ShopRules
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
@@ -32,6 +33,7 @@ from endcap.timeline import decode_snapshot
 log = logging.getLogger(__name__)
 
 _POLICY = Policy()
+_NO_RULES = ShopRules()
 _LEISURE_S, _REST = 0.002, 3
 """A shadow begins so long after the last list, and rests for so many times what it took: else the
 event loop, which reads and writes the next lists, waits for the interpreter."""
@@ -56,9 +58,10 @@ def rescore(
     policy: Policy,
     catalogue: Catalogue | None = None,
     generation: int = 1,
+    shop: ShopRules = _NO_RULES,
 ) -> dict[str, RecommendationList]:
     """Lists for sessions that are waited for, as `make_lists` makes them; their work is counted."""
-    made = make_lists(sessions, bundle, scorer, policy, catalogue, generation)
+    made = make_lists(sessions, bundle, scorer, policy, catalogue, generation, shop)
     metrics.INFERENCE_SECONDS.observe(made.inference_s)
     for count in made.candidates:
         metrics.CANDIDATES.observe(count)
@@ -91,15 +94,17 @@ class Rescorer:
         generation: int = 1,
         *,
         room: WaitingRoom | None = None,
+        shop: ShopRules = _NO_RULES,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
-        commits by itself. What is handed over to `room` is served too."""
+        commits by itself. What is handed over to `room` is served too. `shop`: the rules in force
+        when a batch is scored hold for it."""
         self._open_sessions = open_sessions
         self._writer = writer
         self._room = WaitingRoom() if room is None else room
         self._slot = slot
-        self._rescore = partial(_rescore_snapshots, parts=(policy, catalogue, generation))
-        self._trials = ShadowTrials(slot, policy, catalogue)
+        self._rescore = partial(_rescore_snapshots, parts=(policy, catalogue, generation, shop))
+        self._trials = ShadowTrials(slot, policy, catalogue, shop=shop)
         self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
         self._store_is_away = False
         self._stopping = asyncio.Event()
