@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from endcap.deploy.model_watch import open_slot
+from endcap.deploy.rules_watch import open_rules
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import Part
 from endcap.serving.redis_store import RedisStore
@@ -25,12 +26,14 @@ async def opened_rescorer(
     settings: Settings, room: WaitingRoom, reading: Mapping[str, Any] = _NOTHING
 ) -> AsyncIterator[list[Part]]:
     """The rescorer of this room, what sweeps up after erasures, and what follows the file of
-    models; to be run together.
+    models and the rules; to be run together.
 
     `reading`: settings of the consumer of sessions.
     """
     bootstrap, topics = settings.broker, settings.topics
     slot, watch = open_slot(settings)
+    shop, rules_watch = open_rules(settings)
+    await rules_watch.start()
     async with AsyncExitStack() as closing:
         store = RedisStore(settings.store)
         closing.push_async_callback(store.close)
@@ -50,11 +53,12 @@ async def opened_rescorer(
             catalogue=catalogue,
             generation=settings.generation,
             room=room,
+            shop=shop,
         )
         sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
         await store.write_trending(popular_list(slot.current.bundle), only_if_absent=True)
         await catalogue.start()
-        yield [worker, sweeper, watch]
+        yield [worker, sweeper, watch, rules_watch]
 
 
 def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:

@@ -15,11 +15,14 @@ from endcap.deploy.processes import (
     session_store,
     settle_garbage_collection,
 )
+from endcap.deploy.rules_watch import open_rules
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import run_on_the_fastest_loop, stop_on_signal
+from endcap.deploy.stopping import Part, run_on_the_fastest_loop, stop_on_signal
 from endcap.serving.http import create_app
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescore_queue import RescoreQueue
+from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.shop_rules import ShopRules
 from endcap.streams.clients import started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_view import SessionView
@@ -54,11 +57,13 @@ def run_serve(settings: Settings) -> None:
         store = RedisStore(settings.store)
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
         sessions = SessionView(bootstrap, topics, session_store(settings, folder))
+        shop, rules_watch = open_rules(settings)
         try:
-            async with _queue(settings) as queue:
+            await rules_watch.start()
+            async with _queue(settings, shop) as queue, _running(rules_watch):
                 await sessions.start()
                 events = EventProducer(producer, topics.events.name)
-                app = create_app(store, events, sessions, queue)
+                app = create_app(RuledLists(store, shop), events, sessions, queue)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
                 stop_on_signal(server.ask_to_stop)
@@ -87,7 +92,17 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def _queue(settings: Settings) -> AsyncIterator[RescoreQueue | None]:
+async def _running(part: Part) -> AsyncIterator[None]:
+    running = asyncio.create_task(part.run())
+    try:
+        yield
+    finally:
+        part.stop()
+        await running
+
+
+@asynccontextmanager
+async def _queue(settings: Settings, shop: ShopRules) -> AsyncIterator[RescoreQueue | None]:
     if not settings.http_rescore:
         yield None
         return
@@ -95,10 +110,8 @@ async def _queue(settings: Settings) -> AsyncIterator[RescoreQueue | None]:
     sys.setswitchinterval(_SWITCH_S)
     catalogue = catalogue_view(settings.broker, settings.topics)
     await catalogue.start()
-    watching = asyncio.create_task(watch.run())
     try:
-        yield RescoreQueue(slot, catalogue)
+        async with _running(watch):
+            yield RescoreQueue(slot, catalogue, shop)
     finally:
-        watch.stop()
-        await watching
         await catalogue.stop()
