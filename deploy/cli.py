@@ -12,10 +12,12 @@ import typer
 from endcap import __version__
 from endcap.deploy import (
     bench_cli,
+    explain_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,
     recommend_cli,
+    rules_cli,
     smaller_cli,
     user_cli,
     words_cli,
@@ -40,6 +42,8 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(models_in_use_cli.app, name="models")
+app.add_typer(rules_cli.app, name="rules")
+app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
 app.command()(smaller_cli.quantise)

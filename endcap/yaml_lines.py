@@ -9,6 +9,7 @@ from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
 
 MAX_BYTES = 256 * 1024
+_DEPTH = 20
 MAX_VALUES = 20_000
 """Values of all lists together, those that are repeated by an alias counted each time."""
 
@@ -144,6 +145,10 @@ def open_yaml(text: str, what: str, noted: list[Mistake]) -> Node | None:
         return None
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        # What lies thousands deep would end the process when nodes are made of it.
+        if too_deep := _line_too_deep(text, loader):
+            noted.append(Mistake(too_deep, f"More than {_DEPTH} values lie in one another here."))
+            return None
         node = yaml.compose(text, loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -153,3 +158,16 @@ def open_yaml(text: str, what: str, noted: list[Mistake]) -> Node | None:
         noted.append(Mistake(1, f"This is no YAML: {error}."))
         return None
     return None if node is None else Node(node, noted, what, [MAX_VALUES])
+
+
+def _line_too_deep(text: str, loader: Any) -> int:
+    """Where values begin that lie deeper than `_DEPTH`; 0: nowhere."""
+    depth = 0
+    for event in yaml.parse(text, loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH:
+                return int(event.start_mark.line) + 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return 0

@@ -36,7 +36,7 @@ class Gate:
     def __init__(self, asked: Asked, policy: Policy, ruling: Ruling) -> None:
         self._away = asked.away
         self._now_ms = asked.now_ms
-        self._effects = ruling.effects
+        self._blocks = ruling.blocks if ruling.blocks.any else None
         self._cart = frozenset(asked.session.cart)
         self._fresh = just_bought(asked.session, policy, asked.now_ms)
         self._waits_ms = ruling.waits_ms
@@ -54,7 +54,9 @@ class Gate:
                 return "bought already"
         elif self._now_ms - self._bought_ms.get(item.category, -FOR_GOOD) < wait_ms:
             return f"bought already (already_bought of {item.category})"
-        blocked = self._effects.of(item).blocked
+        if self._blocks is None:
+            return ""
+        blocked = self._blocks.of(item).blocked
         return f"blocked by {', '.join(blocked)}" if blocked else ""
 
 

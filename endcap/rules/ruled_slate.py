@@ -1,10 +1,8 @@
 """A slate by a shop's rules. Without rules `endcap.policy.make_slate` gives the same, quicker."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
-
-import numpy as np
 
 from endcap.arrays import FloatArray
 from endcap.catalogue import CatalogueItem
@@ -30,7 +28,8 @@ def make_ruled_slate(
     """
     points = ruling.points_of(asked.scored.ids, asked.item_at)
     scores = asked.scored.scores if points is None else asked.scored.scores + points
-    scored = _Scored(asked, scores, Gate(asked, policy, ruling), policy.size)
+    gate = Gate(asked, policy, ruling)
+    scored = _Scored(asked, scores, scores.tolist(), asked.scored.ids.tolist(), gate, policy.size)
     pinned = _pinned(scored, ruling)
     rest = _others(scored, ruling, policy, list(pinned.values()))
     places: list[_Place] = []
@@ -44,6 +43,13 @@ def make_ruled_slate(
     return _told(scored, places, messages)
 
 
+_BLOCKED = float("-inf")
+
+
+def _any(_: CatalogueItem) -> bool:
+    return True
+
+
 class _Place(NamedTuple):
     """`at` in the scored items; -1: not among them."""
 
@@ -52,22 +58,26 @@ class _Place(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """`scores` as the rules have moved them: -inf is what they block."""
+    """`scores` as the rules have moved them, -inf is what they block; `values` and `ids` as lists,
+    which are quicker to look into."""
 
     asked: Asked
     scores: FloatArray
+    values: list[float]
+    ids: list[int]
     gate: Gate
     size: int
 
-    def allowed(self) -> Iterator[_Place]:
-        """What may be shown, best first."""
+    def allowed(self, wanted: Callable[[CatalogueItem], bool] = _any) -> Iterator[_Place]:
+        """What is wanted and may be shown, best first."""
+        item_at = self.asked.item_at
         for at in best_first(self.scores, LOOKED_AT * self.size):
-            index = int(self.asked.scored.ids[at])
-            if self.scores[at] == -np.inf:
+            index = self.ids[at]
+            if self.values[at] == _BLOCKED:
                 return
             if index:
-                item = self.asked.item_at(index)
-                if not self.gate.why_not(index, item):
+                item = item_at(index)
+                if wanted(item) and not self.gate.why_not(index, item):
                     yield _Place(at, item)
 
 
@@ -93,18 +103,16 @@ def _named(scored: _Scored, rule: Rule) -> Iterator[_Place]:
         index, item = asked.find(item_id), asked.named(item_id)
         if item is None or not rule.where.holds(item) or scored.gate.why_not(index, item):
             continue
-        found = np.flatnonzero(asked.scored.ids == index).tolist() if index else []
+        at = scored.ids.index(index) if index in scored.ids and index else -1
         # Blocked a moment ago, and no more: its score is not known yet.
-        yield _Place(found[0] if found and scored.scores[found[0]] > -np.inf else -1, item)
+        yield _Place(at if at >= 0 and scored.values[at] > _BLOCKED else -1, item)
 
 
 def _best_that_fits(scored: _Scored, rule: Rule, shown: set[str]) -> Iterator[_Place]:
-    fits = (
-        place
-        for place in scored.allowed()
-        if rule.where.holds(place.item) and place.item.item_id not in shown
-    )
-    return islice(fits, 1)
+    def fits(item: CatalogueItem) -> bool:
+        return rule.where.holds(item) and item.item_id not in shown
+
+    return islice(scored.allowed(fits), 1)
 
 
 def _others(
@@ -116,11 +124,11 @@ def _others(
         counts[place.item.category] = counts.get(place.item.category, 0) + 1
     most = ruling.per_category if ruling.per_category and policy.is_mixed else policy.per_category
     shown = {place.item.item_id for place in pinned}
-    allowed = (place for place in scored.allowed() if place.item.item_id not in shown)
+    allowed = scored.allowed(lambda item: item.item_id not in shown)
     if ruling.diversity and policy.is_mixed:
         found = list(islice(allowed, LOOKED_AT * policy.size))
         categories = [place.item.category for place in found]
-        own = [float(scored.scores[place.at]) for place in found]
+        own = [scored.values[place.at] for place in found]
         for number in mixed(own, categories, ruling.diversity, counts, most):
             yield found[number]
     for place in allowed:
@@ -139,7 +147,7 @@ def _told(scored: _Scored, places: list[_Place], messages: Messages) -> tuple[Li
     known = [place.at for place in places if place.at >= 0]
     said = reasons(scored.asked.candidates, known, scored.asked.item_at, messages)
     return tuple(
-        ListItem(place.item.item_id, round(float(scored.scores[place.at]), 4), next(said))
+        ListItem(place.item.item_id, round(scored.values[place.at], 4), next(said))
         if place.at >= 0
         else ListItem(place.item.item_id, 0.0, messages.say("chosen"))
         for place in places

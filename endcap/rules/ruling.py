@@ -18,8 +18,8 @@ _BLOCKED = float("-inf")
 
 
 class Ruling:
-    """`rules` in force, the pins among them in order; `effects` of the others; the mix; how long
-    categories stay away after a purchase.
+    """`rules` in force, the pins among them in order; `effects` of the others, `blocks` alone; the
+    mix; how long categories stay away after a purchase.
 
     Points are remembered by item index, for one bundle of `n_items`, by the one thread that asks.
     """
@@ -30,6 +30,7 @@ class Ruling:
             sorted((r for r in self.rules if r.action == "pin"), key=lambda rule: rule.position)
         )
         self.effects = Effects(self.rules)
+        self.blocks = Effects(rule for rule in self.rules if rule.action == "block")
         own = rules.mixes.get(placement, rules.mix)
         self.diversity = (rules.mix if own.diversity is None else own).diversity or 0.0
         self.per_category = (rules.mix if own.per_category is None else own).per_category
