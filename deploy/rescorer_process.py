@@ -56,7 +56,8 @@ async def opened_rescorer(
             shop=shop,
         )
         sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
-        await store.write_trending(popular_list(slot.current.bundle), only_if_absent=True)
+        popular = popular_list(slot.current.bundle, messages=shop.messages)
+        await store.write_trending(popular, only_if_absent=True)
         await catalogue.start()
         yield [worker, sweeper, watch, rules_watch]
 

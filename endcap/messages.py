@@ -17,6 +17,10 @@ TEXTS: Mapping[str, str] = {
     "similar": "chosen from what you looked at lately",
     "popular_in": "popular in {category}",
     "popular": "popular right now",
+    "popular_week": "popular this week",
+    "popular_today_in": "popular today in {category}",
+    "popular_week_in": "popular this week in {category}",
+    "together_often": "often bought together",
     "chosen": "chosen by the shop",
 }
 """What is said, by name. Fields in braces are filled in."""

@@ -167,7 +167,8 @@ def _line_too_deep(text: str, loader: Any) -> int:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _DEPTH:
-                return int(event.start_mark.line) + 1
+                mark = event.start_mark
+                return mark.line + 1 if mark else 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return 0

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from endcap.bundle import Bundle
 from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList
+from endcap.messages import ENGLISH, Messages
 from endcap.policy import Policy
 from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue, make_lists
@@ -68,13 +69,15 @@ def rescore(
     return made.lists
 
 
-def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
+def popular_list(
+    bundle: Bundle, size: int = 20, messages: Messages = ENGLISH
+) -> RecommendationList:
     """What the bundle knows to be popular: the fallback until the stream knows better."""
     items = tuple(
         ListItem(
             bundle.item(int(i)).item_id,
             round(float(bundle.generators.popularity_now[i]), 6),
-            "popular right now",
+            messages.say("popular"),
         )
         for i in bundle.generators.popular[:size]
     )
