@@ -181,11 +181,11 @@ def _show_difference(ready: dict[str, Any] | None) -> None:
     for what in ("added", "gone"):
         if differs[what]:
             _say(f"  {what}: {', '.join(differs[what])}")
-    for item_id, (was, now) in differs["moved"].items():
-        _say(f"  {item_id}: from {was} to {now}")
-    known = differs["why"] or ["rules, prices, stock or the time of a window changed since"]
-    for why in known:
-        _say(f"  since {why}")
+    moved = [f"{item_id} {was} to {now}" for item_id, (was, now) in differs["moved"].items()]
+    if moved:
+        _say(f"  moved: {', '.join(moved)}")
+    for why in differs["why"] or ["rules, prices or stock have changed since it was made"]:
+        _say(f"  because {why}")
 
 
 def _utc(when_ms: int) -> str:

@@ -98,12 +98,13 @@ class RulesWatch:
             try:
                 await self._look()
                 pause_s = self._look_s
-            except StoreUnavailableError as error:
+            except EndcapError as error:
                 metrics.RETRIES.inc()
                 pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
                 log.warning("%s The rules stay as they are.", error)
             except Exception:
-                metrics.CHANGES.labels("refused").inc()
+                metrics.RETRIES.inc()
+                pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
                 log.exception("The rules could not be followed. Those before stay in force.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause_s)

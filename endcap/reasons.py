@@ -16,6 +16,8 @@ _TOGETHER = FEATURES.index("together")
 _IN_HISTORY = FEATURES.index("in_history")
 _HABIT = 3
 """Purchases from which on the days between them are worth telling."""
+_LONGEST_DAYS = 45.0
+"""Nobody calls it a habit where more lies between."""
 _KEPT_UP = 2.0
 """A habit that is not followed for so many times its gap is none any more."""
 
@@ -30,7 +32,6 @@ def reasons(
     shopper's scored items, which begin with `candidates`."""
     known = [at for at in places if at < candidates.ids.size]
     told = zip(
-        candidates.ids[known].tolist(),
         candidates.features[known].tolist(),
         candidates.together_because[known].tolist(),
         candidates.following_because[known].tolist(),
@@ -41,20 +42,20 @@ def reasons(
         if at >= candidates.ids.size:
             yield say("similar")
             continue
-        index, features, together, following = next(told)
+        features, together, following = next(told)
         if features[_TIMES_BOUGHT] > 0:
             yield _bought(features, messages)
         elif features[_IN_HISTORY] > 0:
             yield say("looked_at")
         elif together and features[_TOGETHER] > 0:
-            yield say("together", title=item_at(together).title)
+            yield say("together", item_at(together).title)
         elif following and features[_FOLLOWING] > 0:
-            yield say("following", title=item_at(following).title)
+            yield say("following", item_at(following).title)
         elif any(features[GENERATED:]):
             yield say("alike")
         else:
-            category = item_at(index).category
-            yield say("popular_in", category=category) if category else say("popular")
+            category = item_at(int(candidates.ids[at])).category
+            yield say("popular_in", category) if category else say("popular")
 
 
 class Habit(NamedTuple):
@@ -74,14 +75,15 @@ def habit_of(features: Sequence[float]) -> Habit:
     due, recency = features[_DUE], features[_RECENCY]
     if times < _HABIT or not 0 < due < _KEPT_UP or not 0 < recency < 1:
         return Habit(times, 0.0)
-    return Habit(times, -30.0 * math.log(recency) / due)
+    days = -30.0 * math.log(recency) / due
+    return Habit(times, days if days <= _LONGEST_DAYS else 0.0)
 
 
 def _bought(features: Sequence[float], messages: Messages) -> str:
-    times, days = habit_of(features)
+    times = round(math.expm1(features[_TIMES_BOUGHT]))
+    if times == 1:
+        return messages.say("bought_once")
+    days = round(habit_of(features).days) if times >= _HABIT else 0
     if days:
-        whole = round(days)
-        return (
-            messages.say("bought_daily") if whole < 2 else messages.say("bought_every", days=whole)
-        )
-    return messages.say("bought_once") if times == 1 else messages.say("bought_times", times=times)
+        return messages.say("bought_every", days) if days > 1 else messages.say("bought_daily")
+    return messages.say("bought_times", times)

@@ -7,7 +7,9 @@ CHANGES = Counter(
     "Rules that came: in_force; refused: those before stay in force",
     ["outcome"],
 )
-RETRIES = Counter("endcap_rules_retries_total", "Looks for rules that Redis did not answer")
+RETRIES = Counter(
+    "endcap_rules_retries_total", "Looks for rules that could not be read where they lie"
+)
 COUNT = Gauge("endcap_rules_in_force", "How many rules there are, windows not looked at")
 VERSION = Info("endcap_rules", "Which rules are in force, and since when")
 TAKEN_OUT = Counter(

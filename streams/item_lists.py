@@ -197,9 +197,7 @@ class ItemLists:
         trends, may_show = self._demand.trends, self._catalogue.may_show
         if shelf.kind == "similar":
             item = self._catalogue.get(shelf.of)
-            reason = (
-                self._say("together", title=item.title) if item else self._say("together_often")
-            )
+            reason = self._say("together", item.title) if item else self._say("together_often")
             best = self._demand.bought.top(shelf.of, TOP_N, may_show)
             return tuple(ListItem(i, float(n), reason) for i, n in best)
         if shelf.kind == "now":
@@ -219,7 +217,7 @@ class ItemLists:
     def _popular_in(self, item_id: str, category: str) -> str:
         is_of_now = self._demand.trends.is_of_now(item_id)
         name = "popular_today_in" if is_of_now else "popular_week_in"
-        return self._say(name, category=category)
+        return self._say(name, category)
 
     def _keep(self, shelf: Shelf, digest: int, ready: RecommendationList | None) -> None:
         self._written.pop(shelf, None)

@@ -51,6 +51,7 @@ def habit(times: int, gap_days: float, days_ago: float) -> dict[str, float]:
         (habit(2, 9, 7), "you bought this 2 times"),
         (habit(5, 9, 40), "you bought this 5 times"),  # they have stopped
         (habit(5, 9, 0), "you bought this 5 times"),
+        (habit(5, 90, 30), "you bought this 5 times"),
         ({"times_bought": float(np.log(2))}, "you bought this before"),
         ({"in_history": 1.0, "stan": 2.0}, "you looked at this before"),
         ({"stan": 2.0}, "shoppers like you chose this"),
