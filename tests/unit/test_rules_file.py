@@ -1,12 +1,15 @@
 """What a rules file says, and what it is told of every mistake."""
 
 import math
+import re
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from endcap.messages import parse_messages
 from endcap.rules import KnownNames, Mix, Range, parse_rules, unknown_names
 from endcap.rules.rule import DAY_MS, FOR_GOOD
 from endcap.rules.windows import is_open
@@ -146,3 +149,10 @@ def test_a_window_over_midnight_belongs_to_the_day_that_it_begins_on() -> None:
     friday_23 = 1_795_816_800_000 - 1_795_816_800_000 % 3_600_000  # 2026-11-27T23:00+01:00
     hours = {hour: is_open(window, friday_23 + hour * 3_600_000, zone) for hour in (-24, 0, 2, 3)}
     assert hours == {-24: False, 0: True, 2: True, 3: False}
+
+
+def test_the_files_of_the_handbook_can_be_used() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    rules, messages = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert [rule.action for rule in parse_rules(rules).rules] == ["boost", "block", "pin", "bury"]
+    assert parse_messages(messages).say("together", "Brie") == "oft gekauft mit Brie"
