@@ -14,10 +14,12 @@ from endcap.deploy import (
     bench_cli,
     keys_cli,
     experiment_cli,
+    explain_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,
     recommend_cli,
+    rules_cli,
     smaller_cli,
     user_cli,
     words_cli,
@@ -44,6 +46,8 @@ app.add_typer(user_cli.app, name="user")
 app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
+app.add_typer(rules_cli.app, name="rules")
+app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
 app.command()(smaller_cli.quantise)

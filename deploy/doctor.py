@@ -7,17 +7,20 @@ from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.finding import Finding
 from endcap.deploy.models_file import Named, named, read_models
 from endcap.deploy.ready_model import checked_model
+from endcap.deploy.rules_watch import rules_source
 from endcap.deploy.settings import Settings
 from endcap.deploy.source_report import examine_sources
 from endcap.errors import EndcapError
+from endcap.rules import parse_rules
 from endcap.serving.redis_store import RedisStore
 from endcap.streams import native
 from endcap.streams.clients import started_producer
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at the broker, the store, the bundle and the provider, the fold, and each source."""
-    findings = [await _broker(settings), await _store(settings)]
+    """Look at the broker, the store, the rules, the bundle and the provider, the experiments, the
+    fold, and each source."""
+    findings = [await _broker(settings), await _store(settings), await _rules(settings)]
     findings += [*_models(settings), *_experiments(settings), _fold(settings)]
     return findings + (await examine_sources(settings) if settings.sources else [])
 
@@ -47,6 +50,21 @@ async def _store(settings: Settings) -> Finding:
         return Finding("Redis", False, str(error))
     finally:
         await store.close()
+
+
+async def _rules(settings: Settings) -> Finding:
+    """Those that are to be in force."""
+    source = rules_source(settings)
+    try:
+        found = await source.newest()
+        if found is None:
+            return Finding("Rules", True, "none; `endcap rules apply FILE --who NAME`")
+        count = len(parse_rules(found.text, f"The rules {found.said} cannot be used").rules)
+        return Finding("Rules", True, f"{counted(count, 'rule')}, {found.said}")
+    except EndcapError as error:
+        return Finding("Rules", False, str(error))
+    finally:
+        await source.close()
 
 
 def _models(settings: Settings) -> list[Finding]:

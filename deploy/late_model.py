@@ -10,6 +10,7 @@ from endcap.deploy.model_watch import open_slot_without_shadow
 from endcap.deploy.settings import Settings
 from endcap.errors import BrokerUnavailableError, BundleError
 from endcap.serving.rescore_queue import LateQueue, RescoreQueue
+from endcap.serving.shop_rules import ShopRules
 from endcap.streams.topic_view import catalogue_view
 
 log = logging.getLogger(__name__)
@@ -19,20 +20,20 @@ _MAY_COME = (BundleError, BrokerUnavailableError)
 
 
 @asynccontextmanager
-async def late_model(settings: Settings) -> AsyncIterator[LateQueue]:
+async def late_model(settings: Settings, shop: ShopRules) -> AsyncIterator[LateQueue]:
     """The queue; while its model or its catalogue is missing they are looked for."""
     late = LateQueue()
     async with AsyncExitStack() as opened:
         try:
-            late.queue = await _open(settings, opened)
+            late.queue = await _open(settings, shop, opened)
         except _MAY_COME as error:
             log.warning("%s Requests are answered with what trends until it is there.", error)
-            opening = asyncio.create_task(_until_open(settings, opened, late))
+            opening = asyncio.create_task(_until_open(settings, shop, opened, late))
             opened.push_async_callback(_cancelled, opening)
         yield late
 
 
-async def _open(settings: Settings, opened: AsyncExitStack) -> RescoreQueue:
+async def _open(settings: Settings, shop: ShopRules, opened: AsyncExitStack) -> RescoreQueue:
     slot, watch = await asyncio.to_thread(open_slot_without_shadow, settings)
     catalogue = catalogue_view(settings.broker, settings.topics)
     await catalogue.start()
@@ -44,16 +45,18 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> RescoreQueue:
         await watching
 
     opened.push_async_callback(stop_watching)
-    return RescoreQueue(slot, catalogue)
+    return RescoreQueue(slot, catalogue, shop)
 
 
-async def _until_open(settings: Settings, opened: AsyncExitStack, late: LateQueue) -> None:
+async def _until_open(
+    settings: Settings, shop: ShopRules, opened: AsyncExitStack, late: LateQueue
+) -> None:
     retry_s = _FIRST_RETRY_S
     while late.queue is None:
         await asyncio.sleep(retry_s)
         retry_s = min(2 * retry_s, _LAST_RETRY_S)
         with contextlib.suppress(*_MAY_COME):
-            late.queue = await _open(settings, opened)
+            late.queue = await _open(settings, shop, opened)
     log.warning("The model is there: requests are scored.")
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 from prometheus_client import start_http_server
 
 from endcap.deploy.rescorer_process import at_leisure, opened_rescorer
+from endcap.deploy.rules_watch import read_messages
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import run_on_the_fastest_loop, run_together, stop_on_signal
 from endcap.errors import EndcapError, SettingsError
@@ -179,6 +180,7 @@ def run_item_side(settings: Settings) -> None:
         ),
         checkpoint_s=settings.trends_checkpoint_s,
         extensions=settings.trends_extensions,
+        messages=read_messages(settings),
     )
 
     async def main() -> None:

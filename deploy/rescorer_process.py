@@ -9,6 +9,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from endcap.deploy.experiment_watch import open_variants
 from endcap.deploy.model_watch import open_slot
+from endcap.deploy.rules_watch import open_rules
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import Part
 from endcap.serving.redis_store import RedisStore
@@ -25,13 +26,15 @@ _NOTHING: Mapping[str, Any] = {}
 async def opened_rescorer(
     settings: Settings, room: WaitingRoom, reading: Mapping[str, Any] = _NOTHING
 ) -> AsyncIterator[list[Part]]:
-    """The rescorer of this room, what sweeps up after erasures, and what follows the files of
-    models and of experiments; to be run together.
+    """The rescorer of this room, what sweeps up after erasures, and what follows the rules and the
+    files of models and of experiments; to be run together.
 
     `reading`: settings of the consumer of sessions.
     """
     bootstrap, topics = settings.broker, settings.topics
     slot, watch = open_slot(settings)
+    shop, rules_watch = open_rules(settings)
+    await rules_watch.start()
     async with AsyncExitStack() as closing:
         store = RedisStore(settings.store)
         closing.push_async_callback(store.close)
@@ -53,12 +56,14 @@ async def opened_rescorer(
             generation=settings.generation,
             room=room,
             variants=variants,
+            shop=shop,
         )
         sweeper = Sweeper(bootstrap, topics, settings.group("sweep"), store.delete_lists)
-        await store.write_trending(popular_list(slot.current.bundle), only_if_absent=True)
+        popular = popular_list(slot.current.bundle, messages=shop.messages)
+        await store.write_trending(popular, only_if_absent=True)
         await experiments.start()
         await catalogue.start()
-        yield [worker, sweeper, watch, experiments]
+        yield [worker, sweeper, watch, experiments, rules_watch]
 
 
 def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:

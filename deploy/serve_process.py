@@ -17,13 +17,16 @@ from endcap.deploy.processes import (
     session_store,
     settle_garbage_collection,
 )
+from endcap.deploy.rules_watch import open_rules
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import run_on_the_fastest_loop, stop_on_signal
+from endcap.deploy.stopping import Part, run_on_the_fastest_loop, stop_on_signal
 from endcap.serving.http import Options, create_app
 from endcap.serving.kept_list import KeptList
 from endcap.serving.placements import parse_placements
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescore_queue import LateQueue
+from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.shop_rules import ShopRules
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.late_producer import LateProducer
 from endcap.streams.late_sessions import LateSessions
@@ -66,10 +69,13 @@ def run_serve(settings: Settings) -> None:
         store = RedisStore(settings.store)
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
         sessions = LateSessions(SessionView(bootstrap, topics, session_store(settings, folder)))
-        kept = KeptList(store, folder / "kept.json")
+        shop, rules_watch = open_rules(settings)
+        lists = RuledLists(store, shop)
+        kept = KeptList(lists, folder / "kept.json")
         keeping = asyncio.create_task(kept.run())
         try:
-            async with _queue(settings) as queue:
+            await rules_watch.start()
+            async with _queue(settings, shop) as queue, _running(rules_watch):
                 await producer.start()
                 await sessions.start()
                 options = Options(
@@ -84,7 +90,7 @@ def run_serve(settings: Settings) -> None:
                     settings.http_origins,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
-                app = create_app(store, events, sessions, options)
+                app = create_app(lists, events, sessions, options)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
                 stop_on_signal(server.ask_to_stop)
@@ -114,10 +120,20 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def _queue(settings: Settings) -> AsyncIterator[LateQueue | None]:
+async def _running(part: Part) -> AsyncIterator[None]:
+    running = asyncio.create_task(part.run())
+    try:
+        yield
+    finally:
+        part.stop()
+        await running
+
+
+@asynccontextmanager
+async def _queue(settings: Settings, shop: ShopRules) -> AsyncIterator[LateQueue | None]:
     if not settings.http_rescore:
         yield None
         return
     sys.setswitchinterval(_SWITCH_S)
-    async with late_model(settings) as queue:
+    async with late_model(settings, shop) as queue:
         yield queue

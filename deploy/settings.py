@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     bundle: Path = DEMO_BUNDLE
     models_file: Path | None = None
     experiments_file: Path | None = None
+    rules_file: Path | None = None
+    messages_file: Path | None = None
     provider: Literal["cpu", "cuda"] = "cpu"
     provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)

@@ -15,13 +15,14 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from endcap.arrays import FloatArray
+from endcap.arrays import FloatArray, LongArray
 from endcap.candidates import Crowd, Gatherer, make_crowd
 from endcap.candidates.gatherer import IS_BUILT
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
+from endcap.repeats import learned_waits
 from endcap.scoring import StageGraphs
 from endcap.sessions import Session
 
@@ -77,7 +78,8 @@ class Bundle(NamedTuple):
     """A verified bundle in memory; `model` holds the bytes of the ONNX graph.
 
     `index_of`: every item that the bundle lists; `met`: those that it knows anything of. `stages`:
-    None in a bundle that has the whole graph alone.
+    None in a bundle that has the whole graph alone. `waits_ms` [V + 1]: how long an item stays away
+    after its first purchase.
     """
 
     manifest: Manifest
@@ -88,6 +90,7 @@ class Bundle(NamedTuple):
     gatherer: Gatherer
     model: bytes
     stages: StageGraphs | None
+    waits_ms: LongArray
 
     def item(self, index: int) -> CatalogueItem:
         """The item at an index from 1."""
@@ -177,7 +180,9 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
         stages = StageGraphs(
             encoder, blend, facts.temperature, facts.own, facts.layers, facts.width, table
         )
-    return Bundle(manifest, items, index_of, met, generators, gatherer, raw["model.onnx"], stages)
+    waits_ms = learned_waits(items, generators.returns, generators.popularity)
+    model = raw["model.onnx"]
+    return Bundle(manifest, items, index_of, met, generators, gatherer, model, stages, waits_ms)
 
 
 def _stage_facts(stages: StageGraphs, model: bytes) -> StageFacts:

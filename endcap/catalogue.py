@@ -6,7 +6,8 @@ import msgspec
 
 
 class CatalogueItem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One product as shoppers see it. `price` in the shop's currency; None: not known.
+    """One product as shoppers see it. `price` in the shop's currency, `stock` in pieces; None: not
+    known. It is out of stock where `in_stock` is false, or `stock` is 0.
 
     `version` only rises for one item: a time of change, say. `previous_price` and
     `price_changed_ms` are endcap's own: what a shop says there is replaced.
@@ -21,6 +22,13 @@ class CatalogueItem(msgspec.Struct, frozen=True, omit_defaults=True):
     version: int | None = None
     previous_price: float | None = None
     price_changed_ms: int | None = None
+    brand: str = ""
+    stock: int | None = None
+
+    @property
+    def is_sold_out(self) -> bool:
+        """Whether nobody must be shown it."""
+        return not self.in_stock or self.stock == 0
 
 
 def has_title(item: CatalogueItem) -> bool:

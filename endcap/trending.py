@@ -180,11 +180,10 @@ class Trends:
         """The same, of everybody, in the shorter window."""
         return _best(n, self._now[EVERYBODY].items(), may_show)
 
-    def reason(self, item_id: str, store: str = EVERYBODY) -> str:
-        """Why the item is shown: "right now" only where "now" holds half its weight."""
+    def is_of_now(self, item_id: str, store: str = EVERYBODY) -> bool:
+        """Whether "now" holds half of the item's weight."""
         recent = self._now.get(store, _NOBODY)[item_id]
-        now = 2 * recent >= self._totals[store][item_id]
-        return "popular right now" if now else "popular this week"
+        return 2 * recent >= self._totals[store][item_id]
 
     def _items_without(self, hour: int) -> int:
         totals = self._totals[EVERYBODY]

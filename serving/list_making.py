@@ -11,7 +11,10 @@ from endcap.bundle import Bundle
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, list_version
 from endcap.policy import Policy, make_slate
+from endcap.repeats import away_of
+from endcap.rules import Asked, make_ruled_slate
 from endcap.serving.onnx_session import OnnxScorer
+from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Session
 
 
@@ -25,6 +28,9 @@ class Catalogue(Protocol):
     def __len__(self) -> int:
         """How many items; 0 where the shop publishes no catalogue."""
         ...
+
+
+_NO_RULES = ShopRules()
 
 
 class Made(NamedTuple):
@@ -42,6 +48,7 @@ def make_lists(
     policy: Policy,
     catalogue: Catalogue | None = None,
     generation: int = 1,
+    shop: ShopRules = _NO_RULES,
 ) -> Made:
     """Lists for sessions, by one call of the graph. Values in, values out; nothing is counted."""
     # "Now" is the session's own newest event: a replay of last year gives last year's lists.
@@ -52,22 +59,24 @@ def make_lists(
     inference_s = time.perf_counter() - started
     generated_at = int(time.time() * 1000)
 
-    items, n_items = bundle.items, len(bundle.items)
-    sold = catalogue.get if catalogue else None
-
-    def item_at(strange: tuple[str, ...], index: int) -> CatalogueItem:
-        item = items[index - 1] if index <= n_items else _of_no_model(bundle, strange, index)
-        if sold is None:
-            return item
-        return sold(item.item_id) or msgspec.structs.replace(item, in_stock=False)
-
+    items = Items(bundle, catalogue)
+    ruling = shop.ruling(bundle, policy.placement, generated_at)
+    away = away_of(crowd, bundle.waits_ms)
     lists: dict[str, RecommendationList] = {}
     counts: list[int] = []
     for row, session in enumerate(sessions):
         candidates = found.of(row)
         counts.append(candidates.ids.size)
-        named = partial(item_at, crowd.strange[row])
-        slate = make_slate(session, candidates, scored.row(row), named, policy, session.updated_ms)
+        strange, now_ms = crowd.strange[row], session.updated_ms
+        item_at, own = partial(items.at, strange), scored.row(row)
+        if ruling is None:
+            slate = make_slate(
+                session, candidates, own, item_at, policy, now_ms, away[row], shop.messages
+            )
+        else:
+            find = partial(items.find, strange)
+            asked = Asked(session, candidates, own, item_at, find, items.named, now_ms, away[row])
+            slate = make_ruled_slate(asked, policy, ruling, shop.messages)
         lists[session.user_id] = RecommendationList(
             list_version(generation, session.events_folded),
             bundle.manifest.name,
@@ -77,8 +86,41 @@ def make_lists(
     return Made(lists, counts, inference_s)
 
 
-def _of_no_model(bundle: Bundle, strange: tuple[str, ...], index: int) -> CatalogueItem:
-    """Of what the model knows nothing of the shopper has named the id."""
-    item_id = strange[index - len(bundle.items) - 1]
-    listed = bundle.index_of.get(item_id)
-    return bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
+class Items:
+    """Items by index and by id, as the shop sells them now: what it does not sell is out of stock.
+    `strange`: a shopper's own items, of which the model knows nothing."""
+
+    def __init__(self, bundle: Bundle, catalogue: Catalogue | None) -> None:
+        self._bundle = bundle
+        self._n_items = len(bundle.items)
+        self._sold = catalogue.get if catalogue else None
+
+    def at(self, strange: tuple[str, ...], index: int) -> CatalogueItem:
+        """The item at an index."""
+        if index <= self._n_items:
+            item = self._bundle.items[index - 1]
+        else:
+            item = self._of_no_model(strange, index)
+        if self._sold is None:
+            return item
+        return self._sold(item.item_id) or msgspec.structs.replace(item, in_stock=False)
+
+    def find(self, strange: tuple[str, ...], item_id: str) -> int:
+        """The index of an item; 0 where it has none."""
+        index = self._bundle.met.get(item_id)
+        if index is None and item_id in strange:
+            index = self._n_items + 1 + strange.index(item_id)
+        return index or self._bundle.index_of.get(item_id, 0)
+
+    def named(self, item_id: str) -> CatalogueItem | None:
+        """What the shop sells under this id, whether or not a model knows it."""
+        if self._sold is not None:
+            return self._sold(item_id)
+        index = self._bundle.index_of.get(item_id)
+        return self._bundle.item(index) if index else None
+
+    def _of_no_model(self, strange: tuple[str, ...], index: int) -> CatalogueItem:
+        """Of what the model knows nothing of the shopper has named the id."""
+        item_id = strange[index - self._n_items - 1]
+        listed = self._bundle.index_of.get(item_id)
+        return self._bundle.item(listed) if listed else CatalogueItem(item_id, item_id)

@@ -220,4 +220,6 @@ def _item(row: Sequence[bytes]) -> CatalogueItem:
         version=int(text["version"]) if text.get("version") else None,
         previous_price=float(text["previous_price"]) if text.get("previous_price") else None,
         price_changed_ms=int(text["price_changed_ms"]) if text.get("price_changed_ms") else None,
+        brand=text.get("brand", ""),
+        stock=int(text["stock"]) if text.get("stock") else None,
     )

@@ -15,6 +15,7 @@ from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue
 from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.rescorer import rescore
+from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Session
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 16
 """A batch is one answer's wait for the others in it: small, unlike the stream's."""
 MAX_WAITING = 256
+_NO_RULES = ShopRules()
 
 
 class TooManyWaitingError(EndcapError):
@@ -67,10 +69,17 @@ class _Asked(NamedTuple):
 class RescoreQueue:
     """Scores for whoever waits; one batch runs at a time, and is of one model."""
 
-    def __init__(self, slot: ModelSlot, catalogue: Catalogue | None = None) -> None:
-        """`catalogue` None: the bundle's own items."""
+    def __init__(
+        self,
+        slot: ModelSlot,
+        catalogue: Catalogue | None = None,
+        shop: ShopRules = _NO_RULES,
+    ) -> None:
+        """`catalogue` None: the bundle's own items. `shop`: the rules in force when a batch is
+        scored hold for it."""
         self._slot = slot
         self._catalogue = catalogue
+        self._shop = shop
         self._waiting: deque[_Asked] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -117,7 +126,7 @@ class RescoreQueue:
         ]
         try:
             lists = await asyncio.to_thread(
-                _scored, sessions, self._slot.current, batch[0].policy, self._catalogue
+                _scored, sessions, self._slot.current, batch[0].policy, self._catalogue, self._shop
             )
         except Exception as error:
             log.exception("a batch on request could not be scored")
@@ -131,7 +140,11 @@ class RescoreQueue:
 
 
 def _scored(
-    sessions: Sequence[Session], model: Model, policy: Policy, catalogue: Catalogue | None
+    sessions: Sequence[Session],
+    model: Model,
+    policy: Policy,
+    catalogue: Catalogue | None,
+    shop: ShopRules,
 ) -> list[RecommendationList]:
-    lists = rescore(sessions, model.bundle, model.scorer, policy, catalogue)
+    lists = rescore(sessions, model.bundle, model.scorer, policy, catalogue, shop=shop)
     return [lists[session.user_id] for session in sessions]

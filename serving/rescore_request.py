@@ -9,6 +9,7 @@ from endcap.errors import InvalidEventError
 from endcap.events import MAX_FUTURE_MS, MAX_ID_LENGTH, EventType
 from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy
+from endcap.rules import DEFAULT_PLACEMENT
 from endcap.sessions import Act, Session, fold_acts
 
 MAX_BODY_BYTES = 256 * 1024
@@ -16,7 +17,7 @@ MAX_EVENTS = 500
 MAX_CANDIDATES = 1000
 MAX_SIZE = 100
 # Of everything that was scored, a shop chooses itself: nothing is held back for variety.
-_ALL = Policy(size=1 << 20, per_category=1 << 20)
+_ALL = Policy(size=1 << 20, per_category=1 << 20, is_mixed=False)
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_LENGTH)]
 
@@ -31,11 +32,12 @@ class Touched(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
 
 class RescoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`events` in any order; `candidates`: the only items wanted, else the model's own; `size`: of
-    the list."""
+    the list; `placement`: whose rules hold."""
 
     events: Annotated[tuple[Touched, ...], Meta(max_length=MAX_EVENTS)]
     candidates: Annotated[tuple[_Id, ...], Meta(max_length=MAX_CANDIDATES)] = ()
     size: Annotated[int, Meta(ge=1, le=MAX_SIZE)] = 20
+    placement: Annotated[str, Meta(min_length=1, max_length=64)] = DEFAULT_PLACEMENT
 
 
 _decoder = msgspec.json.Decoder(RescoreRequest)
@@ -72,7 +74,8 @@ def session_of(request: RescoreRequest) -> Session:
 
 def policy_of(request: RescoreRequest) -> Policy:
     """The shop's rules; with candidates of its own, all that was scored."""
-    return _ALL if request.candidates else Policy(size=request.size)
+    policy = _ALL if request.candidates else Policy(size=request.size)
+    return policy._replace(placement=request.placement)
 
 
 def chosen_of(request: RescoreRequest, ready: RecommendationList) -> RecommendationList:

@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer
 from endcap.bundle import Bundle
 from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList
+from endcap.messages import ENGLISH, Messages
 from endcap.policy import Policy
 from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue, make_lists
@@ -25,6 +26,7 @@ from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
 from endcap.serving.shadow import ShadowTrials
+from endcap.serving.shop_rules import ShopRules
 from endcap.serving.variants import VariantSlot
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
@@ -33,6 +35,7 @@ from endcap.timeline import decode_snapshot
 log = logging.getLogger(__name__)
 
 _POLICY = Policy()
+_NO_RULES = ShopRules()
 _LEISURE_S, _REST = 0.002, 3
 """A shadow begins so long after the last list, and rests for so many times what it took: else the
 event loop, which reads and writes the next lists, waits for the interpreter."""
@@ -57,22 +60,25 @@ def rescore(
     policy: Policy,
     catalogue: Catalogue | None = None,
     generation: int = 1,
+    shop: ShopRules = _NO_RULES,
 ) -> dict[str, RecommendationList]:
     """Lists for sessions that are waited for, as `make_lists` makes them; their work is counted."""
-    made = make_lists(sessions, bundle, scorer, policy, catalogue, generation)
+    made = make_lists(sessions, bundle, scorer, policy, catalogue, generation, shop)
     metrics.INFERENCE_SECONDS.observe(made.inference_s)
     for count in made.candidates:
         metrics.CANDIDATES.observe(count)
     return made.lists
 
 
-def popular_list(bundle: Bundle, size: int = 20) -> RecommendationList:
+def popular_list(
+    bundle: Bundle, size: int = 20, messages: Messages = ENGLISH
+) -> RecommendationList:
     """What the bundle knows to be popular: the fallback until the stream knows better."""
     items = tuple(
         ListItem(
             bundle.item(int(i)).item_id,
             round(float(bundle.generators.popularity_now[i]), 6),
-            "popular right now",
+            messages.say("popular"),
         )
         for i in bundle.generators.popular[:size]
     )
@@ -93,20 +99,22 @@ class Rescorer:
         *,
         room: WaitingRoom | None = None,
         variants: VariantSlot | None = None,
+        shop: ShopRules = _NO_RULES,
     ) -> None:
         """`open_sessions` gives a started consumer of the sessions topic, in a group, that never
         commits by itself. What is handed over to `room` is served too. `variants`: the experiments
-        that shoppers are in."""
+        that shoppers are in; `shop`: the rules. Of both what is in force when a batch is scored
+        holds for it."""
         self._open_sessions = open_sessions
         self._writer = writer
         self._room = WaitingRoom() if room is None else room
         self._slot = slot
         self._rescore = partial(
             _rescore_snapshots,
-            parts=(policy, catalogue, generation),
+            parts=(policy, catalogue, generation, shop),
             variants=variants or VariantSlot(),
         )
-        self._trials = ShadowTrials(slot, policy, catalogue)
+        self._trials = ShadowTrials(slot, policy, catalogue, shop=shop)
         self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
         self._store_is_away = False
         self._stopping = asyncio.Event()

@@ -13,6 +13,7 @@ from endcap.policy import Policy
 from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue, make_lists
 from endcap.serving.model_slot import Model, ModelSlot, Shadow
+from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 TOP = 20
 MOST_WAITING = 1000
 """Shoppers; of more the longest waiting are skipped."""
+_NO_RULES = ShopRules()
 
 
 def is_chosen(user_id: str, share: float) -> bool:
@@ -61,11 +63,13 @@ class ShadowTrials:
         policy: Policy,
         catalogue: Catalogue | None,
         most_waiting: int = MOST_WAITING,
+        shop: ShopRules = _NO_RULES,
     ) -> None:
         self._slot = slot
         self._policy = policy
         self._catalogue = catalogue
         self._most_waiting = most_waiting
+        self._shop = shop
         self._waiting: deque[bytes] = deque()
         self._begun: _Begun | None = None
 
@@ -115,7 +119,14 @@ class ShadowTrials:
 
     def _made(self, session: Session, model: Model) -> tuple[RecommendationList, float]:
         started = time.perf_counter()
-        made = make_lists([session], model.bundle, model.scorer, self._policy, self._catalogue)
+        made = make_lists(
+            [session],
+            model.bundle,
+            model.scorer,
+            self._policy,
+            self._catalogue,
+            shop=self._shop,
+        )
         return made.lists[session.user_id], time.perf_counter() - started
 
     def _skip(self, count: int) -> None:

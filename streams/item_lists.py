@@ -11,9 +11,11 @@ from xxhash import xxh3_64_intdigest
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import SHELF_TTL_S, ListItem, RecommendationList, Shelf, encode_list
+from endcap.messages import ENGLISH, Messages
 from endcap.streams.demand import Demand
 from endcap.streams.item_metrics import GIVEN_UP, LISTS_WAITING, LISTS_WRITTEN
 from endcap.streams.shop_catalogue import ShopCatalogue
+from endcap.trending import EVERYBODY
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +53,15 @@ class ItemLists:
     What waits is lost in a crash: after a restart everything counts as moved.
     """
 
-    def __init__(self, sink: ItemSink, demand: Demand, catalogue: ShopCatalogue) -> None:
+    def __init__(
+        self,
+        sink: ItemSink,
+        demand: Demand,
+        catalogue: ShopCatalogue,
+        messages: Messages = ENGLISH,
+    ) -> None:
         self._sink = sink
+        self._say = messages.say
         self._demand = demand
         self._catalogue = catalogue
         self._items: dict[str, None] = {}
@@ -143,7 +152,7 @@ class ItemLists:
 
     async def _write_trending(self) -> None:
         best = self._demand.trends.top(TOP_N, self._catalogue.may_show)
-        items = tuple(ListItem(i, float(w), self._demand.trends.reason(i)) for i, w in best)
+        items = tuple(ListItem(i, float(w), self._popular(i)) for i, w in best)
         self._trending_waits = False
         if not items or items == self._trending:
             return
@@ -188,18 +197,27 @@ class ItemLists:
         trends, may_show = self._demand.trends, self._catalogue.may_show
         if shelf.kind == "similar":
             item = self._catalogue.get(shelf.of)
-            reason = f"often bought with {item.title}" if item else "often bought together"
+            reason = self._say("together", item.title) if item else self._say("together_often")
             best = self._demand.bought.top(shelf.of, TOP_N, may_show)
             return tuple(ListItem(i, float(n), reason) for i, n in best)
         if shelf.kind == "now":
             best = trends.top_now(TOP_N, may_show)
-            return tuple(ListItem(i, float(w), "popular right now") for i, w in best)
+            return tuple(ListItem(i, float(w), self._say("popular")) for i, w in best)
         if shelf.kind == "store":
             best = trends.top(TOP_N, may_show, shelf.of)
-            return tuple(ListItem(i, float(w), trends.reason(i, shelf.of)) for i, w in best)
+            return tuple(ListItem(i, float(w), self._popular(i, shelf.of)) for i, w in best)
         members = self._catalogue.categories.get(shelf.of, set())
         best = trends.top(TOP_N, may_show, among=members)
-        return tuple(ListItem(i, float(w), trends.reason(i)) for i, w in best)
+        return tuple(ListItem(i, float(w), self._popular_in(i, shelf.of)) for i, w in best)
+
+    def _popular(self, item_id: str, store: str = EVERYBODY) -> str:
+        is_of_now = self._demand.trends.is_of_now(item_id, store)
+        return self._say("popular" if is_of_now else "popular_week")
+
+    def _popular_in(self, item_id: str, category: str) -> str:
+        is_of_now = self._demand.trends.is_of_now(item_id)
+        name = "popular_today_in" if is_of_now else "popular_week_in"
+        return self._say(name, category)
 
     def _keep(self, shelf: Shelf, digest: int, ready: RecommendationList | None) -> None:
         self._written.pop(shelf, None)

@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from endcap.erasure import Receipt, Request, encode_erasure, understood
+from endcap.sessions import Session
 from endcap.streams.clients import (
     partition_counts,
     read_whole,
@@ -45,12 +46,7 @@ async def find_person(bootstrap_servers: str, topics: Topics, user_id: str) -> P
         BrokerUnavailableError: no broker answers.
     """
     among = await _among(bootstrap_servers, topics)
-    raw: bytes | None = None
-    key = user_id.encode()
-    async for record in read_whole(bootstrap_servers, topics.sessions.name, among.of(user_id)):
-        if record.key == key:
-            raw = record.value
-    snapshot = None if raw is None else decode_snapshot(raw)
+    snapshot = await _snapshot(bootstrap_servers, topics, among.of(user_id), user_id)
     links = snapshot.timeline.links if snapshot else None
     devices = links.devices if links else ()
     ids = {user_id, *devices}
@@ -64,6 +60,17 @@ async def find_person(bootstrap_servers: str, topics: Topics, user_id: str) -> P
         bootstrap_servers, topics, lambda record: bool(named_in(record, ids))
     )
     return Person(user_id, snapshot, devices, tuple(events), tuple(letters))
+
+
+async def find_session(bootstrap_servers: str, topics: Topics, user_id: str) -> Session | None:
+    """The newest session of an id, and nothing else of the person.
+
+    Raises:
+        BrokerUnavailableError: no broker answers.
+    """
+    among = await _among(bootstrap_servers, topics)
+    snapshot = await _snapshot(bootstrap_servers, topics, among.of(user_id), user_id)
+    return snapshot.session if snapshot else None
 
 
 async def request_erasure(
@@ -154,6 +161,17 @@ async def purge_events(
     finally:
         await admin.close()
     return {source: max(0, int(left[source]) - begins[source]) for source in ends}
+
+
+async def _snapshot(
+    bootstrap_servers: str, topics: Topics, partition: int, user_id: str
+) -> Snapshot | None:
+    raw: bytes | None = None
+    key = user_id.encode()
+    async for record in read_whole(bootstrap_servers, topics.sessions.name, partition):
+        if record.key == key:
+            raw = record.value
+    return None if raw is None else decode_snapshot(raw)
 
 
 async def _among(bootstrap_servers: str, topics: Topics) -> Partition:

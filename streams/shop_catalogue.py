@@ -61,7 +61,7 @@ class ShopCatalogue:
     def may_show(self, item_id: str) -> bool:
         """In the catalogue and in stock; any item where the shop publishes no catalogue."""
         known = self.get(item_id)
-        return known.in_stock if known else not self._sold
+        return not known.is_sold_out if known else not self._sold
 
     def take_changed(self) -> tuple[list[str], set[str]]:
         """Items that changed since the last call, and the categories they were in or are."""

@@ -44,6 +44,7 @@ class TopicFollower(ABC):
         while any([await consumer.position(tp) < end for tp, end in ends.items()]):
             self._keep(await consumer.getmany(timeout_ms=200))
         self._following = asyncio.create_task(self._follow(consumer))
+        await asyncio.sleep(0)  # a task that is cancelled before it begins stops no consumer
 
     async def stop(self) -> None:
         """Stop following."""

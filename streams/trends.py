@@ -23,6 +23,7 @@ from endcap.catalogue import (
     encode_change,
     encode_item,
 )
+from endcap.messages import ENGLISH, Messages
 from endcap.streams.checkpoints import SESSION_TIMEOUT_S, Checkpoints, KeptTable
 from endcap.streams.clients import create_topics
 from endcap.streams.demand import Demand, DemandSettings, Rows
@@ -55,6 +56,8 @@ class TrendsPlace(NamedTuple):
     """How often counts are kept, and so how much is read again after a crash. A record is kept once
     for all that happened to it in between."""
     extensions: Sequence[str] = ()
+    messages: Messages = ENGLISH
+    """The words of reasons."""
 
 
 async def run_trends(place: TrendsPlace, sink: ItemSink, stop: asyncio.Event) -> None:
@@ -91,7 +94,7 @@ def build_app(place: TrendsPlace, sink: ItemSink, extensions: Sequence[Register]
     """The Faust app. The source topics must exist when it starts (see `run_trends`)."""
     app = _new_app(place)
     demand, catalogue = Demand(place.demand), ShopCatalogue()
-    lists = ItemLists(sink, demand, catalogue)
+    lists = ItemLists(sink, demand, catalogue, place.messages)
     buckets = KeptTable(app, "trending-buckets")
     companions = KeptTable(app, "co-purchases")
     items = KeptTable(app, "catalogue-items")

@@ -90,8 +90,8 @@ def test_equal_weights_are_ordered_by_id() -> None:
 
 
 def test_right_now_means_the_last_day() -> None:
-    assert window_of([(100, "apple", 1)]).reason("apple") == "popular right now"
-    assert window_of([(50, "apple", 9), (100, "apple", 1)]).reason("apple") == "popular this week"
+    assert window_of([(100, "apple", 1)]).is_of_now("apple")
+    assert not window_of([(50, "apple", 9), (100, "apple", 1)]).is_of_now("apple")
 
 
 WINDOWS = st.integers(1, 8).flatmap(

@@ -1,0 +1,196 @@
+"""`endcap explain`: the whole path of one shopper's list."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from endcap.deploy.printed import Json, screen
+from endcap.deploy.settings import Settings, load_settings
+from endcap.errors import EndcapError
+from endcap.rules import DEFAULT_PLACEMENT
+
+_SHOWN_EVENTS = 10
+
+
+def explain(
+    user_id: Annotated[str, typer.Argument(help="The user id.")],
+    placement: Annotated[
+        str, typer.Option(help="Whose rules hold; the lists in Redis are those of default.")
+    ] = DEFAULT_PLACEMENT,
+    left_out: Annotated[
+        int, typer.Option(help="How many of the items not shown to print.", min=0)
+    ] = 10,
+    as_json: Json = False,
+) -> None:
+    """Why a shopper's list is as it is: session, candidates with their sources, scores, what rules
+    moved, the slate, and how it differs from what lies in Redis now. Nothing is changed.
+
+    Example: endcap explain 1364
+
+    Example: endcap explain 1364 --json | jq '.candidates[] | select(.why_not == "sold out").id'
+    """
+    found = asyncio.run(_explained(load_settings(), user_id, placement))
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show(found, left_out)
+
+
+async def _explained(settings: Settings, user_id: str, placement: str) -> dict[str, Any]:
+    """Read, then score.
+
+    1. The session, from its topic; the ready list, the rules; the catalogue.
+    2. The model in use.
+    3. The path of the list.
+
+    Raises:
+        EndcapError: there is no broker, no Redis, no such shopper or no model.
+    """
+    from endcap.deploy.models_file import named, read_models
+    from endcap.deploy.ready_model import checked_model
+    from endcap.deploy.rules_watch import read_messages, rules_source
+    from endcap.lists import GENERATION
+    from endcap.policy import Policy
+    from endcap.rules import parse_rules
+    from endcap.serving.explanation import difference, explain_list, told
+    from endcap.serving.redis_store import RedisStore
+    from endcap.serving.shop_rules import ShopRules
+    from endcap.streams.person import find_session
+    from endcap.streams.topic_view import catalogue_view
+
+    session = await find_session(settings.broker, settings.topics, user_id)
+    if session is None:
+        raise EndcapError(
+            f"Nobody is known as {user_id}: {settings.topics.sessions.name} has no session of "
+            "theirs. Where events were sent, does `endcap stream` run? A device's id has none "
+            "after its login."
+        )
+    store, source = RedisStore(settings.store), rules_source(settings)
+    catalogue = catalogue_view(settings.broker, settings.topics)
+    try:
+        ready, rules = await store.read(user_id), await source.newest()
+        await catalogue.start()
+    finally:
+        await catalogue.stop()
+        await source.close()
+        await store.close()
+    shop = ShopRules(read_messages(settings))
+    if rules is not None:
+        shop.replace(parse_rules(rules.text, "The rules cannot be used"))
+    models = read_models(settings.models_path)
+    model = checked_model(models.current or named(settings.bundle), settings)
+    made = model.bundle.manifest
+    explanation = explain_list(session, model, Policy(placement=placement), catalogue, shop)
+    version = (settings.generation - 1) * GENERATION + session.events_folded
+    title = {item.id: item.title for item in explanation.considered}
+    return {
+        "user_id": user_id,
+        "placement": placement,
+        "model": {"name": made.name, "created_at": made.created_at},
+        "rules": None if rules is None else {"version": rules.version, "said": rules.said},
+        "session": _session(session, title),
+        **told(explanation),
+        "in_redis": None
+        if ready is None
+        else {
+            "version": ready.version,
+            "model": ready.model,
+            "generated_at": ready.generated_at,
+            "items": [item.id for item in ready.items],
+            "differs": difference(ready, explanation, version, made.name)._asdict(),
+        },
+    }
+
+
+def _session(session: Any, title: dict[str, str]) -> dict[str, Any]:
+    from endcap.events import EventType
+
+    names = {kind.code: kind.value for kind in EventType}
+    return {
+        "events_folded": session.events_folded,
+        "updated_ms": session.updated_ms,
+        "cart": list(session.cart),
+        "items_bought": len(session.purchased),
+        "newest": [
+            {
+                "id": past.item_id,
+                "title": title.get(past.item_id, ""),
+                "event_name": names[past.type_code],
+                "timestamp_ms": past.timestamp_ms,
+            }
+            for past in session.history[: -_SHOWN_EVENTS - 1 : -1]
+        ],
+    }
+
+
+def _show(found: dict[str, Any], left_out: int) -> None:
+    from rich.table import Table
+
+    _say(f"Shopper {found['user_id']}, placement {found['placement']}")
+    session = found["session"]
+    _say(
+        f"Session: {session['events_folded']} events, {session['items_bought']} items bought, "
+        f"{len(session['cart'])} in the cart; newest at {_utc(session['updated_ms'])}"
+    )
+    for past in session["newest"][:3]:
+        _say(f"  {past['event_name']} {past['id']} {past['title']}")
+    _say(f"Model: {found['model']['name']}, made {found['model']['created_at']}")
+    rules = found["rules"]
+    _say(f"Rules: {rules['said'] if rules else 'none'}")
+    if found["rules_in_force"]:
+        _say(f"  in force here now: {', '.join(found['rules_in_force'])}")
+    by_id = {item["id"]: item for item in found["candidates"]}
+    _say(f"Candidates: {len(by_id)}")
+    slate = Table("", "item", "id", "score", "rules", "sources", "why")
+    for item in found["slate"]:
+        one = by_id.get(item["id"])
+        points = f" ({one['points']:+.2f})" if one and one["points"] else ""
+        slate.add_row(
+            str(item["place"]),
+            item["title"],
+            item["id"],
+            f"{item['score']:.2f}",
+            ", ".join(item["moved_by"]) + points,
+            ", ".join(one["sources"]) if one else "a pin alone",
+            item["reason"],
+        )
+    screen.print(slate)
+    absent = [item for item in found["candidates"] if not item["place"]][:left_out]
+    if absent:
+        table = Table("not shown", "id", "score", "why not")
+        for item in absent:
+            score = f"{item['score'] + item['points']:.2f}"
+            table.add_row(item["title"], item["id"], score, item["why_not"])
+        screen.print(table)
+    _show_difference(found["in_redis"])
+
+
+def _show_difference(ready: dict[str, Any] | None) -> None:
+    if ready is None:
+        _say("In Redis: no list. `endcap rescore` makes one at the shopper's next event.")
+        return
+    made = f"version {ready['version']}, made {_utc(ready['generated_at'])}"
+    differs = ready["differs"]
+    if differs["same"]:
+        _say(f"In Redis: the same list, {made}.")
+        return
+    _say(f"In Redis: another list, {made}.")
+    for what in ("added", "gone"):
+        if differs[what]:
+            _say(f"  {what}: {', '.join(differs[what])}")
+    moved = [f"{item_id} {was} to {now}" for item_id, (was, now) in differs["moved"].items()]
+    if moved:
+        _say(f"  moved: {', '.join(moved)}")
+    for why in differs["why"] or ["rules, prices or stock have changed since it was made"]:
+        _say(f"  because {why}")
+
+
+def _utc(when_ms: int) -> str:
+    return f"{datetime.fromtimestamp(when_ms / 1000, UTC):%F %T} UTC"
+
+
+def _say(line: str) -> None:
+    screen.print(line, markup=False, highlight=False, soft_wrap=True)
