@@ -18,7 +18,7 @@ def checked_urls(urls: Sequence[str]) -> list[str]:
     if not urls:
         raise RequestError("No URL: give that of one node of the cluster at least.")
     for url in urls:
-        if not isinstance(url, str) or urlsplit(url).scheme not in _SCHEMES:
+        if not _is_url(url):
             raise RequestError(
                 f"{without_password(str(url))!r} is no URL of a Redis: write redis://host:6379/0, "
                 "rediss:// for TLS, or unix:///path."
@@ -33,3 +33,12 @@ def other_nodes(urls: Sequence[str]) -> list[tuple[str, int]]:
         parts = urlsplit(url)
         found.append((parts.hostname or "localhost", parts.port or 6379))
     return found
+
+
+def _is_url(url: object) -> bool:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+        # An unreadable port raises when it is looked at.
+        return parts is not None and parts.scheme in _SCHEMES and parts.port != 0
+    except ValueError:
+        return False
