@@ -1,4 +1,4 @@
-"""What the processes write to a real Valkey is what the schema says; who may read, who may write."""
+"""What the processes write to a real Valkey is what the schema says; and who may read or write."""
 
 import asyncio
 import json

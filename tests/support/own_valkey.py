@@ -38,6 +38,11 @@ class OwnValkey:
             stats = client.info("commandstats")
         return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
 
+    def reset_calls(self) -> None:
+        """Count them anew."""
+        with redis.Redis.from_url(self.url) as client:
+            client.config_resetstat()
+
     def _started(self) -> Child:
         folder = self._folder / uuid4().hex
         folder.mkdir()
