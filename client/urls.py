@@ -1,5 +1,6 @@
 """Addresses of Redis, checked before anything connects."""
 
+import contextlib
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -36,9 +37,9 @@ def other_nodes(urls: Sequence[str]) -> list[tuple[str, int]]:
 
 
 def _is_url(url: object) -> bool:
-    try:
-        parts = urlsplit(url) if isinstance(url, str) else None
-        # An unreadable port raises when it is looked at.
-        return parts is not None and parts.scheme in _SCHEMES and parts.port != 0
-    except ValueError:
+    if not isinstance(url, str):
         return False
+    parts = urlsplit(url)
+    with contextlib.suppress(ValueError):  # a port that is no number raises when it is looked at
+        return parts.scheme in _SCHEMES and parts.port != 0
+    return False
