@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 from own_valkey import OwnValkey
-from redis_users import READER, as_user, make_users
+from redis_users import DOCS, READER, as_user, make_users
 from valkey_cluster import ValkeyCluster
 
 from endcap.deploy.local_stack import default_cache_dir
@@ -101,3 +102,17 @@ def test_npm_packs_what_a_page_needs(built: Path) -> None:
     assert (built / "dist" / "index.js").exists()
     assert (built / "dist" / "index.d.ts").exists()
     assert "test/" not in done.stdout
+
+
+def test_what_the_documentation_shows_compiles_in_strict_mode(built: Path) -> None:
+    _run(built, "npm", "run", "build")
+    blocks = [
+        block
+        for page in ("redis.md", "quickstart-web.md")
+        for block in re.findall(r"```ts\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+    ]
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        (built / "src" / f"shown-{number}.ts").write_text(block)
+    # By its own name the package finds what `exports` leads to.
+    _run(built, "node_modules/.bin/tsc", "--noEmit")
