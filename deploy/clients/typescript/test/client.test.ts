@@ -188,6 +188,7 @@ test("a Redis that is away, or stands still, is asked again and then said", asyn
       const away = Client.connect(`redis://reader:pa55@127.0.0.1:${open}/0`, {
         timeoutMs: 50,
         backoffMs: 1,
+        deadlineMs: 30_000,
         observe: (read) => reads.push(read),
       });
       await assert.rejects(away.recommend("ann"), (error: Error) => {
