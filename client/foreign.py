@@ -38,6 +38,8 @@ _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 
 def as_ours(error: BaseException, where: str) -> ClientError:
     """The same, in our words. `where`: the server, without a password."""
+    if isinstance(error, RedisClusterException) and isinstance(error.__cause__, _REFUSED):
+        error = error.__cause__  # none of the nodes let this user in
     said = str(error)
     if isinstance(error, _REFUSED):
         return ReadRefusedError(

@@ -12,7 +12,15 @@ from redis_users import READER, WRITES, as_user, refused
 from valkey_cluster import ValkeyCluster
 
 from endcap.catalogue import CatalogueItem
-from endcap.client import Answer, AsyncClient, Client, ListsUnavailableError, Observation, Options
+from endcap.client import (
+    Answer,
+    AsyncClient,
+    Client,
+    ListsUnavailableError,
+    Observation,
+    Options,
+    ReadRefusedError,
+)
 from endcap.lists import ListItem, RecommendationList, Shelf, encode_list, shelf_key
 
 pytestmark = pytest.mark.integration
@@ -128,6 +136,19 @@ def test_a_cluster_that_is_nowhere_is_said(valkey_cluster: ValkeyCluster) -> Non
     found = (nowhere, *urls(valkey_cluster)[:1])
     with Client.connect_to_cluster(*reversed(found), options=Options(**PATIENT)) as shop:
         assert shop.items(["milk", "?"]) == {"milk": MILK}
+
+
+async def test_a_wrong_password_is_refused_by_a_cluster_too(valkey_cluster: ValkeyCluster) -> None:
+    url = valkey_cluster.urls[0].replace("redis://", "redis://endcap-reader:wr0ng@")
+    options = Options(**PATIENT)
+    with (
+        Client.connect_to_cluster(url, options=options) as shop,
+        pytest.raises(ReadRefusedError, match="password"),
+    ):
+        shop.recommend("ann")
+    async with AsyncClient.connect_to_cluster(url, options=options) as other:
+        with pytest.raises(ReadRefusedError, match="password"):
+            await other.recommend("ann")
 
 
 def test_a_reader_of_a_cluster_can_write_nowhere(

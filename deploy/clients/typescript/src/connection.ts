@@ -2,7 +2,7 @@
 
 import { createClient, createCluster } from "redis";
 
-import { asOurs, type ClientError, ListsUnavailableError, RequestError } from "./errors.js";
+import { asOurs, type ClientError, ListsUnavailableError, ReadRefusedError, RequestError } from "./errors.js";
 
 /** What both of redis' clients can do. */
 export interface Redis {
@@ -71,7 +71,10 @@ export class Connection {
       return ours;
     } catch (error) {
       this.#drop(opened);
-      return reads.map(() => asOurs(error, this.where));
+      // A cluster says that it met no node; why it did not is in what a node said before.
+      const why = asOurs(opened.said() ?? error, this.where);
+      const ours = why instanceof ReadRefusedError ? why : asOurs(error, this.where);
+      return reads.map(() => ours);
     } finally {
       inTime.stop();
     }
@@ -87,17 +90,21 @@ export class Connection {
   }
 }
 
-/** A client, and when it is connected. */
+/** A client, when it is connected, and its last error. */
 interface Opened {
   readonly redis: Redis;
   readonly ready: Promise<unknown>;
+  readonly said: () => unknown;
 }
 
 function connected(redis: Redis): Opened {
-  redis.on("error", () => {}); // whoever reads is told
+  let last: unknown;
+  redis.on("error", (error) => {
+    last = error; // whoever reads is told
+  });
   const ready = redis.connect();
   ready.catch(() => {}); // and who comes too late to read
-  return { redis, ready };
+  return { redis, ready, said: () => last };
 }
 
 function destroy(redis: Redis): void {

@@ -254,6 +254,10 @@ test("on a cluster the chain is the same, by a reader that can only read", async
   assert.deepEqual(new Set(reads.map(({ tries }) => tries)), new Set([1]));
   client.close();
   writer.destroy();
+  const wrong = urls.map((url) => url.replace(/:[^:@]*@/, ":wr0ng@"));
+  const stranger = Client.connectToCluster(wrong, PATIENT);
+  await assert.rejects(stranger.recommend("ann"), ReadRefusedError);
+  stranger.close();
 });
 
 async function listening(server: Server): Promise<number> {
