@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, ResponseError
 
 # A list replaces one of a lower version, or the same version computed again. msgspec writes the
 # fields in their order, so the version stands in the first bytes of the JSON.
@@ -54,7 +54,7 @@ class ForwardOnly:
         if not self._by_slot:
             try:
                 return await self._write(rows)
-            except ResponseError as error:
+            except (ResponseError, RedisClusterException) as error:
                 if not _crosses_slots(error):
                     raise
                 self._by_slot = True
@@ -84,5 +84,6 @@ class ForwardOnly:
         return arguments
 
 
-def _crosses_slots(error: ResponseError) -> bool:
-    return "CROSSSLOT" in str(error) or "hash to the same slot" in str(error)
+def _crosses_slots(error: Exception) -> bool:
+    said = ("CROSSSLOT", "hash to the same slot", "map to the same key slot")
+    return any(words in str(error) for words in said)

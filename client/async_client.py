@@ -1,0 +1,139 @@
+"""The client for asyncio: `sync_client` with `await`."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+
+from endcap.catalogue import CatalogueItem
+from endcap.client.answers import Answer, Observation
+from endcap.client.async_reads import AsyncClusterNodes, AsyncOneServer, AsyncReads
+from endcap.client.chain import Look, links, look
+from endcap.client.errors import ClientError, ListsUnavailableError, RequestError
+from endcap.client.facts import fact_commands, known_items
+from endcap.client.options import Options
+from endcap.client.tries import Tries, name_of
+
+_DEFAULTS = Options()
+
+
+class AsyncClient:
+    """Reads lists; share one in an event loop. Nothing connects before it reads."""
+
+    def __init__(self, reads: AsyncReads, options: Options = _DEFAULTS) -> None:
+        """See `connect` and `connect_to_cluster`."""
+        self._reads = reads
+        self._options = options
+
+    @classmethod
+    def connect(cls, url: str, options: Options = _DEFAULTS) -> Self:
+        """One server, or one with replicas behind one address.
+
+        Raises:
+            RequestError: the URL is none.
+        """
+        return cls(AsyncOneServer(url, options), options)
+
+    @classmethod
+    def connect_to_cluster(cls, *urls: str, options: Options = _DEFAULTS) -> Self:
+        """A Redis Cluster, met at one of these nodes; user and password are those of the first.
+
+        Raises:
+            RequestError: a URL is none.
+        """
+        return cls(AsyncClusterNodes(urls, options), options)
+
+    async def recommend(
+        self,
+        user: str | None = None,
+        *,
+        last_item: str | None = None,
+        category: str | None = None,
+        size: int = 20,
+    ) -> Answer:
+        """The shopper's own list; else what goes with the last item, what trends in the category,
+        what trends. One round trip; on a cluster one to each node that holds a key, side by side.
+
+        Where a better list cannot be read, a lesser one is given, with the `problem`.
+
+        Raises:
+            RequestError: the arguments cannot be.
+            ListsUnavailableError: no answer, tries again included, and nothing to show.
+            ReadRefusedError: Redis refused, and there is nothing to show.
+            UnreadableValueError: there is nothing to show but what is no list.
+        """
+        return (await self._look(user, last_item, category, size)).answer_or_raise()
+
+    async def recommend_or_nothing(
+        self,
+        user: str | None = None,
+        *,
+        last_item: str | None = None,
+        category: str | None = None,
+        size: int = 20,
+    ) -> Answer:
+        """As `recommend`; where that raises, no items, `none` as source, and the `problem`."""
+        try:
+            return (await self._look(user, last_item, category, size)).answer
+        except RequestError as error:
+            return Answer("none", problem=str(error))
+
+    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
+        """Titles, prices and so on, in one round trip; unknown ids are left out.
+
+        Raises:
+            ClientError: something could not be read; see `recommend`.
+        """
+        items, problem = await self._items(ids)
+        if problem is not None:
+            raise problem
+        return items
+
+    async def items_or_nothing(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
+        """As `items`, without what could not be read."""
+        try:
+            return (await self._items(ids))[0]
+        except RequestError:
+            return {}
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._reads.close()
+
+    async def __aenter__(self) -> Self:
+        """Itself, closed at the end of the block."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _look(
+        self, user: str | None, last_item: str | None, category: str | None, size: int
+    ) -> Look:
+        wanted = links(user, last_item, category, size)
+        tries = Tries(self._options)
+        while True:
+            readings = await self._reads.ask([("GET", link.key) for link in wanted])
+            found = look(wanted, readings, size)
+            pause_s = None if found.is_settled else tries.next_pause_s()
+            if pause_s is None:
+                break
+            await asyncio.sleep(pause_s)
+        tries.report(Observation("list", found.answer.source, name_of(found.problem)))
+        return found
+
+    async def _items(
+        self, ids: Sequence[str]
+    ) -> tuple[dict[str, CatalogueItem], ClientError | None]:
+        commands = fact_commands(ids)
+        if not commands:
+            return {}, None
+        tries = Tries(self._options)
+        while True:
+            items, problem = known_items(ids, await self._reads.ask(commands))
+            away = isinstance(problem, ListsUnavailableError)
+            pause_s = tries.next_pause_s() if away else None
+            if pause_s is None:
+                break
+            await asyncio.sleep(pause_s)
+        tries.report(Observation("items", "", name_of(problem)))
+        return items, problem

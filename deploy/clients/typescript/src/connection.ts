@@ -1,0 +1,142 @@
+/** A connection to Redis that is opened when it is needed, and anew after it failed. */
+
+import { createClient, createCluster } from "redis";
+
+import { asOurs, type ClientError, ListsUnavailableError, ReadRefusedError, RequestError } from "./errors.js";
+
+/** What both of redis' clients can do. */
+export interface Redis {
+  get(key: string): Promise<string | null>;
+  hmGet(key: string, fields: string[]): Promise<(string | null)[]>;
+  connect(): Promise<unknown>;
+  destroy(): void;
+  on(event: "error", listener: (error: unknown) => void): unknown;
+}
+
+// Tries again are ours alone: with a strategy of its own, commands would wait for it in a queue.
+const SOCKET = { reconnectStrategy: false as const };
+
+/** @throws RequestError: the URL is none. */
+export function oneServer(url: string, timeoutMs: number): Connection {
+  const { where } = parsed(url);
+  const open = () =>
+    createClient({ url, socket: { ...SOCKET, connectTimeout: timeoutMs } }) as Redis;
+  return new Connection(open, where, timeoutMs);
+}
+
+/** @throws RequestError: a URL is none, or there is none. */
+export function clusterNodes(urls: readonly string[], timeoutMs: number): Connection {
+  const [first, ...others] = urls.map(parsed);
+  if (!first) throw new RequestError("No URL: give that of one node of the cluster at least.");
+  const { url } = first;
+  const socket = { ...SOCKET, connectTimeout: timeoutMs };
+  const defaults = {
+    ...(url.username && { username: decodeURIComponent(url.username) }),
+    ...(url.password && { password: decodeURIComponent(url.password) }),
+    socket: url.protocol === "rediss:" ? { ...socket, tls: true as const } : socket,
+  };
+  // They serve to find the nodes, and nobody else gives up on one that does not answer.
+  const rootNodes = urls.map((each) => ({ url: each, socket: { ...socket, socketTimeout: timeoutMs } }));
+  const open = () =>
+    // Nodes are connected to when one of their keys is read: one that is away stops no others.
+    createCluster({ rootNodes, defaults, minimizeConnections: true }) as unknown as Redis;
+  const where = [first, ...others].map((each) => each.where).join(", ");
+  return new Connection(open, where, timeoutMs);
+}
+
+export class Connection {
+  #opened: Opened | undefined;
+
+  constructor(
+    private readonly open: () => Redis,
+    private readonly where: string,
+    private readonly timeoutMs: number,
+  ) {}
+
+  /**
+   * The answers to several reads, in their order; in place of one that did not come, the error. What
+   * is asked in one turn of the event loop goes out together: one round trip to each server.
+   */
+  async ask<T>(reads: readonly ((redis: Redis) => Promise<T>)[]): Promise<(T | ClientError)[]> {
+    this.#opened ??= connected(this.open());
+    const opened = this.#opened;
+    const inTime = timer(this.timeoutMs);
+    try {
+      await inTime.limit(opened.ready);
+      const answers = await Promise.allSettled(reads.map((read) => inTime.limit(read(opened.redis))));
+      const ours = answers.map((answer) =>
+        answer.status === "fulfilled" ? answer.value : asOurs(answer.reason, this.where),
+      );
+      if (ours.some((answer) => answer instanceof ListsUnavailableError)) this.#drop(opened);
+      return ours;
+    } catch (error) {
+      this.#drop(opened);
+      // A cluster says that it met no node; why it did not is in what a node said before.
+      const why = asOurs(opened.said() ?? error, this.where);
+      const ours = why instanceof ReadRefusedError ? why : asOurs(error, this.where);
+      return reads.map(() => ours);
+    } finally {
+      inTime.stop();
+    }
+  }
+
+  close(): void {
+    if (this.#opened) this.#drop(this.#opened);
+  }
+
+  #drop(opened: Opened): void {
+    if (this.#opened === opened) this.#opened = undefined;
+    destroy(opened.redis);
+  }
+}
+
+/** A client, when it is connected, and its last error. */
+interface Opened {
+  readonly redis: Redis;
+  readonly ready: Promise<unknown>;
+  readonly said: () => unknown;
+}
+
+function connected(redis: Redis): Opened {
+  let last: unknown;
+  redis.on("error", (error) => {
+    last = error; // whoever reads is told
+  });
+  const ready = redis.connect();
+  ready.catch(() => {}); // and who comes too late to read
+  return { redis, ready, said: () => last };
+}
+
+function destroy(redis: Redis): void {
+  try {
+    redis.destroy();
+  } catch {
+    // It was closed already.
+  }
+}
+
+/** One timer for all promises of a try. */
+function timer(ms: number) {
+  let stop = () => {};
+  const late = new Promise<never>((_, reject) => {
+    const id = setTimeout(() => reject(new Error(`nothing came within ${ms} ms`)), ms);
+    stop = () => clearTimeout(id);
+  });
+  late.catch(() => {});
+  return { limit: <T>(promise: Promise<T>) => Promise.race([promise, late]), stop };
+}
+
+function parsed(text: string): { url: URL; where: string } {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    throw new RequestError("The URL of Redis is none: write redis://host:6379/0, or rediss://.");
+  }
+  if (url.protocol !== "redis:" && url.protocol !== "rediss:") {
+    throw new RequestError(
+      `A URL of Redis begins with redis:// or rediss://, not with ${url.protocol}`,
+    );
+  }
+  return { url, where: `${url.host}${url.pathname}` };
+}
