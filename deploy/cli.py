@@ -12,9 +12,9 @@ import typer
 from endcap import __version__
 from endcap.deploy import (
     bench_cli,
-    keys_cli,
     experiment_cli,
     explain_cli,
+    keys_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,

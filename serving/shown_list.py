@@ -24,7 +24,6 @@ class ShownItem(msgspec.Struct, gc=False):
     title: str | UnsetType = UNSET
     category: str | UnsetType = UNSET
     price: float | UnsetType | None = UNSET
-    propensity: float | UnsetType = UNSET
 
 
 class ReadyList(msgspec.Struct, gc=False):
