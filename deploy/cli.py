@@ -12,6 +12,7 @@ import typer
 from endcap import __version__
 from endcap.deploy import (
     bench_cli,
+    keys_cli,
     letters_cli,
     models_cli,
     models_in_use_cli,
@@ -39,6 +40,7 @@ topics_app = typer.Typer(no_args_is_help=True, help="The Kafka topics.")
 app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
+app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from endcap.deploy.erasures import TopicErasures
+from endcap.deploy.http_access import http_access
+from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
-from endcap.deploy.model_watch import open_slot_without_shadow
 from endcap.deploy.processes import (
     port_taken,
     session_store,
@@ -17,16 +19,21 @@ from endcap.deploy.processes import (
 )
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import run_on_the_fastest_loop, stop_on_signal
-from endcap.serving.http import create_app
+from endcap.serving.http import Options, create_app
+from endcap.serving.kept_list import KeptList
+from endcap.serving.placements import parse_placements
 from endcap.serving.redis_store import RedisStore
-from endcap.serving.rescore_queue import RescoreQueue
-from endcap.streams.clients import started_producer
+from endcap.serving.rescore_queue import LateQueue
 from endcap.streams.event_producer import EventProducer
+from endcap.streams.late_producer import LateProducer
+from endcap.streams.late_sessions import LateSessions
+from endcap.streams.record_producer import RecordProducer
 from endcap.streams.session_view import SessionView
-from endcap.streams.topic_view import catalogue_view
 
 GRACE_S = 5
 """For requests that are being answered when the process is told to stop."""
+ACKNOWLEDGE_S = 5.0
+"""A browser waits no longer for the answer to what it posts."""
 # Python's own 5 ms, for which a batch in its thread may keep the event loop from running, are as
 # long as the answer to a ready list may take in all.
 _SWITCH_S = 0.0005
@@ -46,24 +53,41 @@ class Server(uvicorn.Server):
 
 
 def run_serve(settings: Settings) -> None:
-    """HTTP and the storefront over the configured broker and store."""
+    """HTTP and the storefront over the configured broker and store.
+
+    It starts without them too: what needs one of them says so until it is there.
+    """
+    access = http_access(settings)
+    placements = parse_placements(settings.placements)
 
     async def main() -> None:
         bootstrap, topics = settings.broker, settings.topics
-        producer = await started_producer(bootstrap)
+        producer = LateProducer(bootstrap)
         store = RedisStore(settings.store)
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
-        sessions = SessionView(bootstrap, topics, session_store(settings, folder))
+        sessions = LateSessions(SessionView(bootstrap, topics, session_store(settings, folder)))
+        kept = KeptList(store, folder / "kept.json")
+        keeping = asyncio.create_task(kept.run())
         try:
             async with _queue(settings) as queue:
+                await producer.start()
                 await sessions.start()
-                events = EventProducer(producer, topics.events.name)
-                app = create_app(store, events, sessions, queue)
+                options = Options(
+                    queue,
+                    RecordProducer(producer, topics.impressions.name, "impression_id"),
+                    TopicErasures(bootstrap, topics, producer),
+                    kept,
+                    placements,
+                    access,
+                )
+                events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
+                app = create_app(store, events, sessions, options)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
                 stop_on_signal(server.ask_to_stop)
                 await server.serve()
         finally:
+            keeping.cancel()
             await sessions.stop()
             await store.close()
             await producer.stop()
@@ -87,18 +111,10 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def _queue(settings: Settings) -> AsyncIterator[RescoreQueue | None]:
+async def _queue(settings: Settings) -> AsyncIterator[LateQueue | None]:
     if not settings.http_rescore:
         yield None
         return
-    slot, watch = open_slot_without_shadow(settings)
     sys.setswitchinterval(_SWITCH_S)
-    catalogue = catalogue_view(settings.broker, settings.topics)
-    await catalogue.start()
-    watching = asyncio.create_task(watch.run())
-    try:
-        yield RescoreQueue(slot, catalogue)
-    finally:
-        watch.stop()
-        await watching
-        await catalogue.stop()
+    async with late_model(settings) as queue:
+        yield queue

@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     http_rescore: bool = False
+    api_keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    api_keys_file: Path | None = None
+    rate_limit_per_s: float = Field(default=0, ge=0)
+    rate_limit_burst: int = Field(default=0, ge=0)
+    placements: dict[str, dict[str, Any]] = Field(default_factory=dict)
     metrics_port: int = Field(default=0, ge=0, le=65535)
     session_store: Literal["disk", "memory"] = "disk"
     compiled_fold: bool = True

@@ -9,7 +9,6 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endcap.errors import ConnectionFailedError
-from endcap.serving.problems import unavailable
 from endcap.serving.request_count import REQUESTS, SECONDS
 from endcap.serving.shop_window import ShopWindow
 
@@ -17,6 +16,7 @@ LIST_ROUTE = "/v1/recommendations/{user}"
 HEALTH_ROUTE = "/healthz"
 HEALTHY = b'{"status":"ok"}'
 _PREFIX = LIST_ROUTE.removesuffix("{user}")
+_PLACED = b"placement="
 
 
 class Front:
@@ -40,15 +40,13 @@ class Front:
             self._health.since(started)
             return
         user = path.removeprefix(_PREFIX)
-        if user == path or not user or "/" in user:
+        if user == path or not user or "/" in user or _PLACED in scope["query_string"]:
             await self.application(scope, receive, send)
             return
         try:
             body = await self._window.own(user)
-        except ConnectionFailedError as error:
-            REQUESTS.labels(LIST_ROUTE, "503").inc()
-            await unavailable(error)(scope, receive, send)
-            return
+        except ConnectionFailedError:
+            body = None  # the application knows what is kept for this
         if body is None:
             await self.application(scope, receive, send)
             return

@@ -1,141 +1,127 @@
-"""HTTP over the same contracts: read lists, send events, and the storefront page.
+"""HTTP over the same contracts: lists, events, people's data, and the storefront page.
 
-Errors are problem+json (RFC 9457) and say what to do.
+Errors are problem+json (RFC 9457) and say what to do. Each group of routes has a module.
 """
 
-import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, NamedTuple
 
-import msgspec
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import FastAPI, Query, Response
+from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp
 
-from endcap.errors import InvalidEventError
-from endcap.events import Event, EventType, parse_event
-from endcap.serving.bodies import read_body
-from endcap.serving.fallback import Where
-from endcap.serving.front import HEALTH_ROUTE, HEALTHY, LIST_ROUTE, Front
-from endcap.serving.problems import answer_with_problems, problem
+from endcap.serving.answers import Healthy, Ready, answer, json_body
+from endcap.serving.front import HEALTH_ROUTE, HEALTHY, Front
+from endcap.serving.guard import Access, Guard
+from endcap.serving.kept_list import KeptList
+from endcap.serving.list_reader import ListReader
+from endcap.serving.list_routes import add_lists
+from endcap.serving.openapi import DescribedApp, answered, ref
+from endcap.serving.person_routes import Erasures, add_people
+from endcap.serving.placements import DEFAULTS, Placement
+from endcap.serving.posting_routes import (
+    MAX_BODY_BYTES,
+    MAX_EVENTS,
+    EventSink,
+    RecordSink,
+    add_posting,
+)
+from endcap.serving.problems import answer_with_problems
 from endcap.serving.request_count import CountRequests
-from endcap.serving.rescore_queue import RescoreQueue
-from endcap.serving.rescore_route import add_rescoring, json_body
-from endcap.serving.shop_window import ListReader, ShopWindow
-from endcap.sessions import Session
+from endcap.serving.rescore_queue import Scoring
+from endcap.serving.rescore_route import add_rescoring
+from endcap.serving.sessions_port import SessionReader
+from endcap.serving.shop_window import ShopWindow
 
-MAX_BODY_BYTES = 256 * 1024
-MAX_EVENTS = 500
-_NAMES = {kind.code: kind.value for kind in EventType}
+__all__ = ["MAX_BODY_BYTES", "MAX_EVENTS", "Options", "create_app"]
+
 _PAGE = Path(__file__).parent / "storefront" / "index.html"
+_SAYS = "Lists, events and people's data. Errors are problem+json (RFC 9457)."
 
 
-class EventSink(Protocol):
-    """Where events go."""
+class Options(NamedTuple):
+    """What a server may have beside lists, events and sessions.
 
-    async def send(self, event: Event) -> None:
-        """Returns when the event is safe."""
-        ...
+    `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
+    that nothing refreshes.
+    """
+
+    queue: Scoring | None = None
+    impressions: RecordSink | None = None
+    erasures: Erasures | None = None
+    kept: KeptList | None = None
+    placements: Mapping[str, Placement] = DEFAULTS
+    access: Access = Access()
 
 
-class SessionReader(Protocol):
-    """Where session state is read."""
-
-    async def session(self, user_id: str) -> Session | None:
-        """A user's newest session."""
-        ...
+_PLAIN = Options()
 
 
 def create_app(
     lists: ListReader,
     events: EventSink,
     sessions: SessionReader,
-    queue: RescoreQueue | None = None,
+    options: Options = _PLAIN,
 ) -> ASGIApp:
-    """The application over its ports; with a `queue` it scores on request too."""
-    app = FastAPI(title="endcap", version="1", docs_url="/docs", redoc_url=None)
-    window = ShopWindow(lists)
+    """The application over its ports."""
+    app = DescribedApp(
+        title="endcap", version="1", description=_SAYS, docs_url="/docs", redoc_url=None
+    )
+    app.has_keys = options.access.keys is not None
+    kept = options.kept or KeptList(lists)
+    window = ShopWindow(lists, kept)
     answer_with_problems(app)
-    add_rescoring(app, window, queue)
+    add_lists(app, window, sessions, options.placements)
+    add_rescoring(app, window, options.queue)
+    add_posting(app, events, options.impressions)
+    add_people(app, lists, sessions, options.erasures)
+    _add_operations(app, lists, kept)
+    front = Front(window, CountRequests(app))
+    return front if options.access.is_open else Guard(front, options.access)
 
-    @app.get(LIST_ROUTE)
-    async def recommendations(
-        user: str, category: str = "", store: str = "", now: bool = False
-    ) -> Response:
-        """The shopper's own list, else what is trending where they are; `source` says which."""
-        own = await window.own(user)
-        return await _trending(Where(category, store, now)) if own is None else json_body(own)
 
-    @app.get("/v1/trending")
-    async def trending() -> Response:
-        """The fallback for everybody."""
-        return await _trending(Where())
-
-    async def _trending(where: Where) -> Response:
-        found = await window.trending(where)
-        if found is None:
-            return problem(
-                503,
-                "No list yet",
-                "Nothing is trending yet: start `endcap rescore` and `endcap trends`.",
-                {"Retry-After": "5"},
-            )
-        return json_body(found)
-
-    @app.post("/v1/events")
-    async def post_events(request: Request) -> Response:
-        """One event or a list of at most 500; 202 when the broker has them all."""
-        body = await read_body(request, MAX_BODY_BYTES)
-        try:
-            parsed = _parse(body)
-        except InvalidEventError as error:
-            return problem(422, "Invalid event", str(error))
-        for event in parsed:
-            await events.send(event)
-        return JSONResponse({"accepted": len(parsed)}, 202)
-
-    @app.get("/v1/users/{user}/session")
-    async def session(user: str) -> Response:
-        """What the stream knows of a shopper right now, newest first."""
-        held = await sessions.session(user)
-        if held is None:
-            return problem(404, "No session", "This shopper has no session yet.")
-        known = await lists.items([past.item_id for past in held.history])
-        return JSONResponse(
-            {
-                "user_id": held.user_id,
-                "events_folded": held.events_folded,
-                "cart": list(held.cart),
-                "interactions": [
-                    {
-                        "id": past.item_id,
-                        "event_name": _NAMES[past.type_code],
-                        "timestamp_ms": past.timestamp_ms,
-                        "title": known[past.item_id].title if past.item_id in known else "",
-                    }
-                    for past in reversed(held.history)
-                ],
-            }
-        )
-
-    @app.get("/v1/shoppers")
-    async def shoppers(limit: int = Query(default=20, ge=1, le=200)) -> list[str]:
+def _add_operations(app: FastAPI, lists: ListReader, kept: KeptList) -> None:
+    @app.get(
+        "/v1/shoppers",
+        tags=["people"],
+        responses=answered({"type": "array", "items": {"type": "string"}}, ["1364"], 422, 503),
+    )
+    async def shoppers(limit: Annotated[int, Query(ge=1, le=200)] = 20) -> list[str]:
         """Some shoppers that have a list: for the storefront's menu."""
         return await lists.some_users(limit)
 
-    @app.get(HEALTH_ROUTE)
+    @app.get(HEALTH_ROUTE, tags=["operations"], responses=answered(ref(Healthy), {"status": "ok"}))
     async def healthz() -> Response:
         """The process runs."""
         return json_body(HEALTHY)
 
-    @app.get("/readyz")
-    async def readyz() -> Response:
-        """The store answers."""
-        ready = await lists.ping()
-        return JSONResponse({"store": ready}, 200 if ready else 503)
+    unready = {"description": "The store does not answer, and nothing is kept"}
+    content = {"content": {"application/json": {"schema": ref(Ready)}}}
 
-    @app.get("/metrics")
+    @app.get(
+        "/readyz",
+        tags=["operations"],
+        responses=answered(ref(Ready), {"store": True, "kept": True}) | {503: unready | content},
+    )
+    async def readyz() -> Response:
+        """Lists can be shown: the store answers, or a trending list is kept. A server that can
+        answer without its store is not to be taken out of service for it."""
+        said = Ready(await lists.ping(), kept.now is not None)
+        return answer(said, 200 if said.store or said.kept else 503)
+
+    @app.get(
+        "/metrics",
+        tags=["operations"],
+        response_class=Response,
+        responses={
+            200: {
+                "description": "Prometheus' text format",
+                "content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}},
+            }
+        },
+    )
     async def metrics() -> Response:
         """Prometheus' text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
@@ -143,27 +129,3 @@ def create_app(
     @app.get("/", include_in_schema=False)
     async def storefront() -> Response:
         return FileResponse(_PAGE)
-
-    return Front(window, CountRequests(app))
-
-
-def _parse(body: bytes) -> list[Event]:
-    now_ms = int(time.time() * 1000)
-    if not body.lstrip().startswith(b"["):
-        return [parse_event(body, now_ms)]
-    try:
-        rows = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
-    if len(rows) > MAX_EVENTS:
-        raise InvalidEventError(
-            "too_many", f"{len(rows)} events in one request; send at most {MAX_EVENTS}."
-        )
-    return [_parse_one(number, bytes(row), now_ms) for number, row in enumerate(rows)]
-
-
-def _parse_one(number: int, row: bytes, now_ms: int) -> Event:
-    try:
-        return parse_event(row, now_ms)
-    except InvalidEventError as error:
-        raise InvalidEventError(error.reason, f"Event {number} of the array: {error}") from error

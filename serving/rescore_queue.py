@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -26,6 +26,36 @@ MAX_WAITING = 256
 
 class TooManyWaitingError(EndcapError):
     """More requests wait than can be answered soon."""
+
+
+class NoModelError(EndcapError):
+    """There is no model to score with, for now."""
+
+
+class Scoring(Protocol):
+    """Where a session is scored."""
+
+    async def rescore(self, session: Session, policy: Policy) -> RecommendationList:
+        """The session's list.
+
+        Raises:
+            TooManyWaitingError: try again.
+            NoModelError: it cannot be told when there is one.
+        """
+        ...
+
+
+class LateQueue:
+    """A queue that is still to come: its model is missing, and is looked for."""
+
+    def __init__(self) -> None:
+        self.queue: RescoreQueue | None = None
+
+    async def rescore(self, session: Session, policy: Policy) -> RecommendationList:
+        """See `Scoring`."""
+        if self.queue is None:
+            raise NoModelError("This server has no model yet: its log says why.")
+        return await self.queue.rescore(session, policy)
 
 
 class _Asked(NamedTuple):

@@ -82,3 +82,18 @@ def chosen_of(request: RescoreRequest, ready: RecommendationList) -> Recommendat
     wanted = frozenset(request.candidates)
     kept: list[ListItem] = [item for item in ready.items if item.id in wanted]
     return msgspec.structs.replace(ready, items=tuple(kept[: request.size]))
+
+
+def unscored(request: RescoreRequest, trending: RecommendationList | None) -> RecommendationList:
+    """The list where no model is there: what trends. Of named candidates those that trend come
+    first, the others follow as they were named, with score 0."""
+    if trending is None:
+        trending = RecommendationList(0, "", 0, ())
+    rows = trending.items
+    if request.candidates:
+        by_id = {item.id: item for item in rows}
+        wanted = dict.fromkeys(request.candidates)
+        rows = tuple(item for item in rows if item.id in wanted) + tuple(
+            ListItem(item_id, 0.0, "") for item_id in wanted if item_id not in by_id
+        )
+    return msgspec.structs.replace(trending, items=rows[: request.size])

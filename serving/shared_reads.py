@@ -17,6 +17,8 @@ from endcap.errors import StoreUnavailableError
 
 TIMEOUT_S = 2.0
 """A question that is open for longer, and at most twice as long, ends its connection."""
+PAUSE_S = 1.0
+"""After a question in vain nobody is made to wait for so long: they are told at once."""
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 _Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
@@ -32,6 +34,7 @@ class SharedReads:
         self._url = url
         self._connection: _Connection | None = None
         self._opening: asyncio.Task[_Connection] | None = None
+        self._not_before = 0.0
 
     async def ask(self, *command: _Word) -> Any:
         """The answer to a command that changes nothing.
@@ -53,6 +56,8 @@ class SharedReads:
                     pass  # the server went away between two questions: it may be back already
             return await (await self._open()).ask(commands)
         except (OSError, TimeoutError) as error:
+            if isinstance(error, TimeoutError):
+                self._not_before = asyncio.get_running_loop().time() + PAUSE_S
             raise unavailable(self._url, error) from error
         except hiredis.ReplyError as error:
             if str(error).startswith(_NOT_YET):
@@ -69,6 +74,8 @@ class SharedReads:
         """One attempt for all who wait."""
         if self._connection is not None and not self._connection.is_lost:
             return self._connection
+        if asyncio.get_running_loop().time() < self._not_before:
+            raise ConnectionRefusedError("Redis did not answer a moment ago.")
         if self._opening is None:
             self._opening = asyncio.create_task(_connect(self._url))
             self._opening.add_done_callback(self._opened)

@@ -1,53 +1,45 @@
 """Which list a shopper is shown, as the body of an answer."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+from prometheus_client import Counter
 
 from endcap.catalogue import CatalogueItem
+from endcap.errors import ConnectionFailedError
 from endcap.lists import RecommendationList, Shelf, encode_list
-from endcap.serving.facts import Facts
+from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.fallback import Where, what_trends
-from endcap.serving.shown_list import ItemFacts, show
+from endcap.serving.kept_list import Kept, KeptList
+from endcap.serving.list_reader import ListReader
+from endcap.serving.placed_list import PlacedLists, Visit
+from endcap.serving.placements import Placement
+from endcap.serving.shown_list import ItemFacts, show, shown, without_item
+from endcap.sessions import Session
+
+FALLBACKS = Counter(
+    "endcap_http_fallback_lists_total",
+    "Lists shown that were not what was asked for first, by where they came from",
+    ["source"],
+)
 
 
-class ListReader(Protocol):
-    """Where finished lists and items are read."""
+class Everybodys(NamedTuple):
+    """The list for everybody; `source`: `trending`, `kept`, or `none` where there is none."""
 
-    async def raw_list(self, user_id: str) -> bytes | None:
-        """A user's own list, as `encode_list` wrote it."""
-        ...
-
-    async def trending(self) -> RecommendationList | None:
-        """The fallback for everybody."""
-        ...
-
-    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
-        """One of the lists that are nobody's own."""
-        ...
-
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order."""
-        ...
-
-    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
-        """Facts of several items."""
-        ...
-
-    async def some_users(self, n: int) -> list[str]:
-        """Users that have a list."""
-        ...
-
-    async def ping(self) -> bool:
-        """Whether the store answers."""
-        ...
+    source: str
+    ready: RecommendationList | None
 
 
 class ShopWindow:
     """Lists from the store, joined with the facts of their items."""
 
-    def __init__(self, lists: ListReader) -> None:
+    def __init__(self, lists: ListReader, kept: KeptList | None = None) -> None:
         self._lists = lists
         self._facts = ItemFacts(lists)
+        self._kept = kept or KeptList(lists)
+        self._placed = PlacedLists(lists, self._kept)
 
     async def own(self, user: str) -> bytes | None:
         """The shopper's own list; None where there is none.
@@ -58,19 +50,99 @@ class ShopWindow:
         raw = await self._lists.raw_list(user)
         return None if raw is None else await show("own", raw, self._facts)
 
-    async def trending(self, where: Where) -> bytes | None:
-        """What trends where a shopper is; None where nothing trends yet.
+    async def for_shopper(self, user: str, where: Where) -> bytes | None:
+        """Their own list, else what trends where they are; None where nothing was ever seen.
 
         Raises:
-            ConnectionFailedError: the store does not answer.
+            ConnectionFailedError: the store does not answer, and nothing is kept.
         """
-        found = await what_trends(self._lists, where)
-        return None if found is None else await self.show(found.source, found.ready)
+        try:
+            own = await self.own(user)
+        except ConnectionFailedError as error:
+            return self._kept_instead(error)
+        return await self.trending(where) if own is None else own
+
+    async def trending(self, where: Where) -> bytes | None:
+        """What trends where a shopper is; None where nothing was ever seen to trend.
+
+        Raises:
+            ConnectionFailedError: the store does not answer, and nothing is kept.
+        """
+        try:
+            found = await what_trends(self._lists, where)
+            if found is not None:
+                FALLBACKS.labels(found.source).inc()
+                return await self.show(found.source, found.ready)
+        except ConnectionFailedError as error:
+            return self._kept_instead(error)
+        return self._kept_instead(None)
+
+    async def similar(self, item: str) -> bytes | None:
+        """What is bought together with an item, else what trends in its category, else trending.
+
+        Raises:
+            ConnectionFailedError: the store does not answer, and nothing is kept.
+        """
+        try:
+            ready = await self._lists.shelf(Shelf("similar", item))
+            if ready is not None and ready.items:
+                return await self.show("similar", ready)
+            known = await self._lists.items([item])
+        except ConnectionFailedError as error:
+            return self._kept_instead(error)
+        category = known[item].category if item in known else ""
+        trending = await self.trending(Where(category))
+        return None if trending is None else without_item(trending, item)
+
+    async def placed(
+        self, name: str, placement: Placement, visit: Visit, session: Session | None
+    ) -> bytes | None:
+        """A placement's list; None where nothing was ever seen.
+
+        Raises:
+            ConnectionFailedError: the store does not answer, and nothing is kept.
+        """
+        made = await self._placed.of(name, placement, visit, session)
+        if made is None:
+            return None
+        if made.source != placement.sources[0]:
+            FALLBACKS.labels(made.source).inc()
+        return msgspec.json.encode(made)
+
+    async def for_everybody(self) -> Everybodys:
+        """What trends, or did when the store last answered; nothing is no error here."""
+        try:
+            ready = await self._lists.trending()
+        except ConnectionFailedError:
+            ready = None
+        found = Everybodys("trending", ready)
+        if ready is None:
+            kept = self._kept.now
+            found = Everybodys("kept", kept.ready) if kept else Everybodys("none", None)
+        FALLBACKS.labels(found.source).inc()
+        return found
 
     async def show(self, source: str, ready: RecommendationList) -> bytes:
-        """Any list.
+        """Any list; without titles and prices while the store is away."""
+        raw = encode_list(ready)
+        try:
+            return await show(source, raw, self._facts)
+        except ConnectionFailedError:
+            return shown(source, raw, {row.id: NOTHING for row in ready.items})
 
-        Raises:
-            ConnectionFailedError: the store does not answer.
-        """
-        return await show(source, encode_list(ready), self._facts)
+    def _kept_instead(self, error: ConnectionFailedError | None) -> bytes | None:
+        kept = self._kept.now
+        if kept is None:
+            if error is not None:
+                raise error
+            return None
+        FALLBACKS.labels("kept").inc()
+        return shown("kept", encode_list(kept.ready), _facts_of(kept))
+
+
+def _facts_of(kept: Kept) -> Mapping[str, Facts]:
+    return {row.id: _facts(kept.items.get(row.id)) for row in kept.ready.items}
+
+
+def _facts(item: CatalogueItem | None) -> Facts:
+    return Facts(item.title, item.category, item.price) if item else NOTHING

@@ -86,7 +86,22 @@ async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
         msgspec.ValidationError: the value is not a list of ours.
     """
     ready = _decoder.decode(raw)
-    known = await facts.of([item.id for item in ready.items])
+    return _joined(source, ready, await facts.of([item.id for item in ready.items]))
+
+
+def shown(source: str, raw: bytes, known: Mapping[str, Facts]) -> bytes:
+    """The same, where what is shown of its items is at hand."""
+    return _joined(source, _decoder.decode(raw), known)
+
+
+def without_item(body: bytes, item_id: str) -> bytes:
+    """An answer without one of its items."""
+    answer = msgspec.json.decode(body, type=ShownList)
+    answer.items = [item for item in answer.items if item.id != item_id]
+    return _encoder.encode(answer)
+
+
+def _joined(source: str, ready: ReadyList, known: Mapping[str, Facts]) -> bytes:
     for item in ready.items:
         item.title, item.category, item.price = known[item.id]
     return _encoder.encode(

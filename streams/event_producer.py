@@ -1,7 +1,7 @@
 """Events into their topic, keyed by user; a login by its device, whose log decides its place."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -31,10 +31,20 @@ class EventProducer:
             async with asyncio.timeout(self._acknowledge_s):
                 await (await self.enqueue(event))
         except (TimeoutError, KafkaError) as error:
-            raise BrokerUnavailableError(
-                f"Kafka did not acknowledge the event within {self._acknowledge_s:.0f} s; send it "
-                "again with the same event_id."
-            ) from error
+            raise not_acknowledged("event", "event_id", self._acknowledge_s) from error
+
+    async def send_all(self, events: Sequence[Event]) -> None:
+        """Returns when the broker has all of them; see `send`. They go out together.
+
+        Raises:
+            BrokerUnavailableError: it did not acknowledge all in time.
+        """
+        try:
+            async with asyncio.timeout(self._acknowledge_s):
+                handed_over = [await self.enqueue(event) for event in events]
+                await asyncio.gather(*handed_over)
+        except (TimeoutError, KafkaError) as error:
+            raise not_acknowledged("events", "event_id", self._acknowledge_s) from error
 
     async def enqueue(self, event: Event) -> Awaitable[Any]:
         """Hand the event to the producer; the awaitable ends with the acknowledgement."""
@@ -42,3 +52,11 @@ class EventProducer:
             self._topic, encode_event(event), key=home_of(event).encode()
         )
         return future
+
+
+def not_acknowledged(what: str, field: str, within_s: float) -> BrokerUnavailableError:
+    """The one message for records of which nobody knows whether the broker has them."""
+    return BrokerUnavailableError(
+        f"Kafka did not acknowledge the {what} within {within_s:.0f} s; send the same again, with "
+        f"the same {field}."
+    )

@@ -111,7 +111,7 @@ async def test_bad_events_get_a_problem_that_says_what_to_do(
 
 async def test_health_readiness_metrics_and_the_page(client: httpx.AsyncClient) -> None:
     assert (await client.get("/healthz")).status_code == 200
-    assert (await client.get("/readyz")).json() == {"store": True}
+    assert (await client.get("/readyz")).json() == {"store": True, "kept": False}
     assert (await client.get("/v1/users/nobody/session")).status_code == 404
     assert "endcap_http_requests_total" in (await client.get("/metrics")).text
     assert "storefront" in (await client.get("/")).text

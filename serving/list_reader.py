@@ -1,0 +1,40 @@
+"""Where what is shown is read: `RedisStore`, or `MemoryStore`."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from endcap.catalogue import CatalogueItem
+from endcap.lists import RecommendationList, Shelf
+from endcap.serving.facts import Facts
+
+
+class ListReader(Protocol):
+    """Where finished lists and items are read."""
+
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list, as `encode_list` wrote it."""
+        ...
+
+    async def trending(self) -> RecommendationList | None:
+        """The fallback for everybody."""
+        ...
+
+    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
+        """One of the lists that are nobody's own."""
+        ...
+
+    async def facts(self, ids: Sequence[str]) -> list[Facts]:
+        """What is shown of several items, in their order."""
+        ...
+
+    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
+        """Facts of several items."""
+        ...
+
+    async def some_users(self, n: int) -> list[str]:
+        """Users that have a list."""
+        ...
+
+    async def ping(self) -> bool:
+        """Whether the store answers."""
+        ...

@@ -1,0 +1,158 @@
+"""A placement's list: filled from its sources in their order, by its filters and exclusions."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from endcap.catalogue import CatalogueItem
+from endcap.errors import ConnectionFailedError
+from endcap.lists import ListItem, RecommendationList, Shelf, decode_list
+from endcap.serving.fallback import Where
+from endcap.serving.kept_list import KeptList
+from endcap.serving.list_reader import ListReader
+from endcap.serving.placements import Placement, Source, chosen
+from endcap.serving.shown_list import ShownItem
+from endcap.sessions import Session
+
+
+class PlacedList(msgspec.Struct, gc=False):
+    """The answer for a placement. `source` gave the first item, `filled_from` others; `version`,
+    `model` and `generated_at` are of the first one's list."""
+
+    placement: str
+    source: str
+    filled_from: list[str]
+    version: int
+    model: str
+    generated_at: int
+    items: list[ShownItem]
+
+
+class Visit(NamedTuple):
+    """What a page knows when it asks: the shopper, the item it shows, what is in the cart beside
+    what the stream knows, and where the shopper is."""
+
+    user: str
+    item: str = ""
+    cart: tuple[str, ...] = ()
+    where: Where = Where()
+
+
+class PlacedLists:
+    """Makes them from what the store has."""
+
+    def __init__(self, lists: ListReader, kept: KeptList) -> None:
+        self._lists = lists
+        self._kept = kept
+
+    async def of(
+        self, name: str, placement: Placement, visit: Visit, session: Session | None
+    ) -> PlacedList | None:
+        """The list; None where no source has a list.
+
+        Where the store does not answer, what was kept is filtered in the same way.
+        """
+        filling = _Filling(name, placement, _excluded(placement, visit, session))
+        try:
+            for source in placement.sources:
+                ready = await self._from(source, visit, session)
+                if ready is not None:
+                    known = await self._lists.items([item.id for item in ready.items])
+                    filling.take(source, ready, known)
+                if filling.is_full:
+                    return filling.made()
+        except ConnectionFailedError:
+            if self._kept.now is None:
+                raise
+        if not filling.rows and self._kept.now is not None:
+            filling.take("kept", self._kept.now.ready, self._kept.now.items)
+        return filling.made()
+
+    async def _from(
+        self, source: Source, visit: Visit, session: Session | None
+    ) -> RecommendationList | None:
+        match source:
+            case "own":
+                raw = await self._lists.raw_list(visit.user)
+                return decode_list(raw) if raw else None
+            case "trending":
+                return await self._lists.trending()
+            case "now":
+                return await self._lists.shelf(Shelf("now"))
+            case "similar":
+                return await self._shelf(Shelf("similar", _last_item(visit, session)))
+            case "category":
+                return await self._shelf(Shelf("category", visit.where.category))
+            case "store":
+                return await self._shelf(Shelf("store", visit.where.store))
+
+    async def _shelf(self, shelf: Shelf) -> RecommendationList | None:
+        return await self._lists.shelf(shelf) if shelf.of and shelf.has_key else None
+
+
+class _Filling:
+    """A placement's list while it is filled."""
+
+    def __init__(self, name: str, placement: Placement, without: set[str]) -> None:
+        self.rows: list[ShownItem] = []
+        self._name = name
+        self._placement = placement
+        self._without = without
+        self._sources: list[str] = []
+        self._first: RecommendationList | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= self._placement.items
+
+    def take(
+        self, source: str, ready: RecommendationList, known: Mapping[str, CatalogueItem]
+    ) -> None:
+        self._first = self._first or ready
+        before = len(self.rows)
+        for row in chosen(ready.items, known, self._placement, self._without):
+            self.rows.append(_shown(row, known.get(row.id)))
+            if self.is_full:
+                break
+        if len(self.rows) > before:
+            self._first = ready if before == 0 else self._first
+            self._sources.append(source)
+
+    def made(self) -> PlacedList | None:
+        first = self._first
+        if first is None:
+            return None
+        source, *others = self._sources or ["none"]
+        return PlacedList(
+            self._name, source, others, first.version, first.model, first.generated_at, self.rows
+        )
+
+
+def _shown(row: ListItem, item: CatalogueItem | None) -> ShownItem:
+    if item is None:
+        return ShownItem(row.id, row.score, row.reason)
+    return ShownItem(row.id, row.score, row.reason, item.title, item.category, item.price)
+
+
+def _excluded(placement: Placement, visit: Visit, session: Session | None) -> set[str]:
+    without: set[str] = set()
+    if "item" in placement.exclude and visit.item:
+        without.add(visit.item)
+    if "cart" in placement.exclude:
+        without.update(visit.cart)
+        without.update(session.cart if session else ())
+    if "purchased" in placement.exclude and session:
+        without.update(past.item_id for past in session.purchased)
+    return without
+
+
+def _last_item(visit: Visit, session: Session | None) -> str:
+    """The item on the page, else the last one put into the cart, else the last one touched."""
+    if visit.item:
+        return visit.item
+    if visit.cart:
+        return visit.cart[-1]
+    if session and session.cart:
+        return session.cart[-1]
+    return session.history[-1].item_id if session and session.history else ""
