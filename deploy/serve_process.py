@@ -12,6 +12,7 @@ from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
+from endcap.deploy.opened_shop import opened_shop
 from endcap.deploy.processes import (
     port_taken,
     session_store,
@@ -69,7 +70,10 @@ def run_serve(settings: Settings) -> None:
         kept = KeptList(store, folder / "kept.json")
         keeping = asyncio.create_task(kept.run())
         try:
-            async with _queue(settings) as queue:
+            async with (
+                _queue(settings) as queue,
+                opened_shop(settings, access, queue) as shop,
+            ):
                 await producer.start()
                 await sessions.start()
                 options = Options(
@@ -79,12 +83,19 @@ def run_serve(settings: Settings) -> None:
                     kept,
                     placements,
                     access,
+                    shop,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(store, events, sessions, options)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
-                stop_on_signal(server.ask_to_stop)
+
+                def stop() -> None:
+                    if shop is not None:
+                        shop.changes.close()  # pages that listen would be waited for
+                    server.ask_to_stop()
+
+                stop_on_signal(stop)
                 await server.serve()
         finally:
             keeping.cancel()
