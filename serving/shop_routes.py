@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from endcap.errors import ConnectionFailedError, EndcapError
 from endcap.events import MAX_ID_LENGTH
+from endcap.lists import GENERATION, decode_list
 from endcap.serving.answers import answer, json_body
 from endcap.serving.list_changes import ListChanges, Listener, TooManyListenersError
 from endcap.serving.list_reader import ListReader
@@ -39,6 +40,7 @@ HEARTBEAT_S = 10.0
 """A proxy that hears nothing for longer than this may take the stream for dead."""
 RETRY_MS = 1000
 MAX_IDS = 100
+SHOPPERS = 40
 
 _User = Annotated[str, Path(min_length=1, max_length=MAX_ID_LENGTH)]
 _Number = Annotated[int, Query(ge=1, le=10_000)]
@@ -69,6 +71,13 @@ class NamedShown(msgspec.Struct, frozen=True):
     phrase: str
     similarity: float
     products: Sequence[ProductShown]
+
+
+class ShopperShown(msgspec.Struct, frozen=True):
+    """Somebody who has a list, and from how many events it was made."""
+
+    id: str
+    events: int
 
 
 class KnownShown(msgspec.Struct, frozen=True):
@@ -130,6 +139,19 @@ def add_shop(
         if titled:
             return answer(FoundShown(q, "titles", found))
         return answer(await _for_words(q, found, shop, facts, shelves))
+
+    @app.get("/shop/shoppers", include_in_schema=False)
+    async def shoppers() -> Response:
+        """For the switcher; who is known best comes first."""
+        users = await lists.some_users(SHOPPERS)
+        raw = await asyncio.gather(*(lists.raw_list(user) for user in users))
+        found = [
+            ShopperShown(user, decode_list(each).version % GENERATION)
+            for user, each in zip(users, raw, strict=True)
+            if each is not None
+        ]
+        found.sort(key=lambda each: (-each.events, each.id))
+        return json_body(msgspec.json.encode(found))
 
     @app.get("/shop/known/{user}", include_in_schema=False)
     async def known(user: _User) -> Response:

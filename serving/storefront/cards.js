@@ -1,5 +1,5 @@
 /* A product on a card. */
-import { icon, make, money, sentence } from "./dom.js";
+import { icon, make, money, sentence, soft } from "./dom.js";
 import { put } from "./basket.js";
 
 const PICTURES = [
@@ -63,7 +63,7 @@ export function card(product, { heading = "h3", onOpen = null } = {}) {
     tile(product),
     reduction(product),
     make("div", { class: "words" },
-      product.category ? make("span", { class: "category" }, product.category) : null,
+      product.category ? make("span", { class: "category" }, soft(product.category)) : null,
       make(heading, {}, link),
       product.reason ? make("p", { class: "reason" }, sentence(product.reason)) : null),
     make("div", { class: "foot" }, price(product), add));

@@ -28,6 +28,8 @@ export function icon(name, size = 20) {
 }
 
 export const money = (amount) => (amount == null ? "" : `$${amount.toFixed(2)}`);
+/** A line may end after a slash: categories are written with many. */
+export const soft = (text) => text.replaceAll("/", "/\u200b");
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 export const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 

@@ -45,6 +45,7 @@ function draw() {
   const line = $("sparkline").querySelector("polyline");
   line.setAttribute("points", points.map((point) => point.map((n) => n.toFixed(1)).join()).join(" "));
   const dot = $("sparkline").querySelector("circle");
+  dot.setAttribute("r", 2.5);
   dot.setAttribute("cx", points.at(-1)[0]);
   dot.setAttribute("cy", points.at(-1)[1]);
 }

@@ -2,7 +2,7 @@
 import { get, send, user } from "./api.js";
 import { put } from "./basket.js";
 import { card, hue, picture, price, reduction, tile } from "./cards.js";
-import { $, icon, make, say } from "./dom.js";
+import { $, icon, make, say, soft } from "./dom.js";
 import { clicked, forget } from "./latency.js";
 import { shopper } from "./who.js";
 
@@ -19,7 +19,7 @@ export async function openAisles() {
   $("aisles").replaceChildren(...departments.map((department) => make("details", { class: "department", name: "department" },
     make("summary", {}, department.name, " ", make("small", {}, String(department.products))),
     make("ul", {}, ...department.categories.map((category) => make("li", {},
-      make("a", { href: categoryLink(category.name), data: { category: category.name } }, category.name, " ", make("small", {}, String(category.products)))))))));
+      make("a", { href: categoryLink(category.name), data: { category: category.name } }, make("span", {}, soft(category.name)), " ", make("small", {}, String(category.products)))))))));
   if (matchMedia("(max-width: 47.99rem)").matches) $("aisles-toggle").open = false;
   mark();
 }
@@ -60,13 +60,13 @@ async function entrance() {
   const ids = trending.items.map((item) => item.id).slice(0, 12);
   const popular = ids.length ? await get(`/shop/products?${ids.map((id) => `ids=${user(id)}`).join("&")}`) : [];
   const largest = departments.flatMap((department) => department.categories.map((category) => ({ ...category, department: department.name })))
-    .sort((a, b) => b.products - a.products).slice(0, 8);
+    .sort((a, b) => b.products - a.products).slice(0, 10);
   return [
     title("What would you like?"),
     make("p", { class: "asked" }, make("span", {}, "Try a sentence: "), ...ASKED.map((words) => make("a", { href: searchLink(words) }, words))),
     make("ul", { class: "doors-in" }, ...largest.map((category) => {
       const door = make("a", { href: categoryLink(category.name) }, icon(picture({ category: category.name, department: category.department }), 30),
-        make("span", {}, category.name), make("small", {}, `${category.products} products`));
+        make("span", {}, soft(category.name)), make("small", {}, `${category.products} products`));
       door.style.setProperty("--hue", hue(category.name));
       return make("li", {}, door);
     })),

@@ -38,13 +38,13 @@ export async function openSwitcher() {
   select.replaceChildren(visitors, households);
   select.addEventListener("change", () => (select.value === NEW ? newVisitor() : become(select.value)));
   let known = [];
-  try { known = await get("/v1/shoppers?limit=40"); } catch { /* Redis is away: visitors shop all the same */ }
-  const numbers = known.filter((id) => /^\d+$/.test(id)).sort((a, b) => a - b);
-  households.append(...numbers.map((id) => make("option", { value: id }, named(id))));
-  if (!numbers.length) households.remove();
+  try { known = await get("/shop/shoppers"); } catch { /* Redis is away: visitors shop all the same */ }
+  const numbered = known.filter(({ id }) => /^\d+$/.test(id));
+  households.append(...numbered.map(({ id, events }) => make("option", { value: id }, `${named(id)}, ${events} events`)));
+  if (!numbered.length) households.remove();
   let before = null;
   try { before = localStorage.getItem(KEY); } catch { /* as above */ }
-  const wanted = new URLSearchParams(location.search).get("shopper") || before || numbers[0];
+  const wanted = new URLSearchParams(location.search).get("shopper") || before || numbered[0]?.id;
   if (wanted) become(wanted);
   else newVisitor();
 }

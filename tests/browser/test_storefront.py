@@ -44,7 +44,9 @@ def shop(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
+def playwright(shop: ShopStack) -> Iterator[Playwright]:
+    """After the shop: its event loop stays open in this thread."""
+    assert shop.url
     with sync_playwright() as running:
         yield running
 
@@ -94,7 +96,9 @@ class Visit:
         return [str(row.get_attribute("data-item")) for row in self.strip.all()]
 
     def expect_own_list(self, version: int) -> None:
-        expect(self.page.locator(f".picks[data-source=own][data-version='{version}']")).to_be_visible()
+        expect(
+            self.page.locator(f".picks[data-source=own][data-version='{version}']")
+        ).to_be_visible()
 
 
 @pytest.fixture
@@ -184,7 +188,8 @@ def test_words_become_products_and_what_is_missing_is_said(visit: Visit) -> None
     expect(understood.locator(".chip")).to_have_text(["birthday cake"])
     page.locator("#words").fill("I bought a laptop, a mouse, and a keyboard.")
     page.keyboard.press("Enter")
-    expect(page.locator("main .nothing")).to_contain_text("nothing like “laptop”, “mouse”, “keyboard”")
+    said = "nothing like “laptop”, “mouse”, “keyboard”"
+    expect(page.locator("main .nothing")).to_contain_text(said)
     page.locator("#words").fill("frozen pizza")
     page.keyboard.press("Enter")
     expect(page.locator("main .count")).to_contain_text("products")
