@@ -30,6 +30,6 @@ for (const panel of document.querySelectorAll("dialog")) {
 openBasket();
 openAbout();
 addEventListener("hashchange", () => route());
-await Promise.all([openSwitcher(), openAisles()]);
-await route(true);
+openAisles();
+await Promise.all([openSwitcher(), route(true)]);
 document.documentElement.dataset.ready = shopper();

@@ -9,8 +9,11 @@ import { shopper } from "./who.js";
 const ASKED = ["I bought milk, eggs and bananas.", "Something for a birthday cake", "I bought a laptop, a mouse, and a keyboard.", "frozen pizza"];
 let shownFor = 0;
 let departments = [];
+let opened = null;
 
-export async function openAisles() {
+export const openAisles = () => (opened ??= fillAisles());
+
+async function fillAisles() {
   try {
     departments = await get("/shop/departments");
   } catch (error) {
@@ -56,7 +59,7 @@ const title = (text) => make("h1", { tabindex: "-1" }, text);
 const grid = (products, heading = "h2") => make("ul", { class: "grid" }, ...products.map((each) => make("li", {}, card(each, { heading }))));
 
 async function entrance() {
-  const trending = await get("/v1/trending?now=true").catch(() => ({ items: [] }));
+  const [trending] = await Promise.all([get("/v1/trending?now=true").catch(() => ({ items: [] })), openAisles()]);
   const ids = trending.items.map((item) => item.id).slice(0, 12);
   const popular = ids.length ? await get(`/shop/products?${ids.map((id) => `ids=${user(id)}`).join("&")}`) : [];
   const largest = departments.flatMap((department) => department.categories.map((category) => ({ ...category, department: department.name })))

@@ -35,16 +35,21 @@ export async function openSwitcher() {
   const households = make("optgroup", { label: "Households" });
   const visitors = make("optgroup", { label: "Visitors", id: "visitors" });
   visitors.append(make("option", { value: NEW }, "New visitor"));
-  select.replaceChildren(visitors, households);
+  select.replaceChildren(visitors);
   select.addEventListener("change", () => (select.value === NEW ? newVisitor() : become(select.value)));
+  let before = null;
+  try { before = localStorage.getItem(KEY); } catch { /* as above */ }
+  const wanted = new URLSearchParams(location.search).get("shopper") || before;
+  if (wanted) become(wanted); // whose list is shown before the others are known
   let known = [];
   try { known = await get("/shop/shoppers"); } catch { /* Redis is away: visitors shop all the same */ }
   const numbered = known.filter(({ id }) => /^\d+$/.test(id));
-  households.append(...numbered.map(({ id, events }) => make("option", { value: id }, `${named(id)}, ${events} events`)));
-  if (!numbered.length) households.remove();
-  let before = null;
-  try { before = localStorage.getItem(KEY); } catch { /* as above */ }
-  const wanted = new URLSearchParams(location.search).get("shopper") || before || numbered[0]?.id;
-  if (wanted) become(wanted);
+  for (const { id, events } of numbered) {
+    [...visitors.children].find((option) => option.value === id)?.remove();
+    households.append(make("option", { value: id }, `${named(id)}, ${events} events`));
+  }
+  if (numbered.length) select.append(households);
+  if (wanted) select.value = current;
+  else if (numbered.length) become(numbered[0].id);
   else newVisitor();
 }
