@@ -32,7 +32,7 @@ const named = (id) => (/^\d+$/.test(id) ? `Household ${id}` : id.replace(/^visit
 
 export async function openSwitcher() {
   const select = $("shopper");
-  const households = make("optgroup", { label: "Households" });
+  const households = make("optgroup", { label: "Households · events" });
   const visitors = make("optgroup", { label: "Visitors", id: "visitors" });
   visitors.append(make("option", { value: NEW }, "New visitor"));
   select.replaceChildren(visitors);
@@ -46,7 +46,7 @@ export async function openSwitcher() {
   const numbered = known.filter(({ id }) => /^\d+$/.test(id));
   for (const { id, events } of numbered) {
     [...visitors.children].find((option) => option.value === id)?.remove();
-    households.append(make("option", { value: id }, `${named(id)}, ${events} events`));
+    households.append(make("option", { value: id }, `${named(id)} · ${events}`));
   }
   if (numbered.length) select.append(households);
   if (wanted) select.value = current;
