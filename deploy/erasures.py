@@ -13,10 +13,12 @@ from endcap.topics import Topics
 class TopicErasures:
     """Implements the HTTP server's port over a started producer."""
 
-    def __init__(self, bootstrap_servers: str, topics: Topics, producer: Any) -> None:
+    def __init__(
+        self, bootstrap_servers: str, topics: Topics, producer: Any, acknowledge_s: float
+    ) -> None:
         self._bootstrap = bootstrap_servers
         self._topics = topics
-        self._requests = RecordProducer(producer, topics.erasures.name, "user id")
+        self._requests = RecordProducer(producer, topics.erasures.name, "user id", acknowledge_s)
 
     async def ask(self, user_id: str) -> str:
         """Returns the request's id when the broker has it.

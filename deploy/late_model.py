@@ -13,7 +13,7 @@ from endcap.serving.rescore_queue import LateQueue, RescoreQueue
 from endcap.streams.topic_view import catalogue_view
 
 log = logging.getLogger(__name__)
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 3.0
 _MAY_COME = (BundleError, BrokerUnavailableError)
 """A bundle that is copied into its place, a broker that starts. Other errors end the process."""
 

@@ -78,11 +78,14 @@ def run_serve(settings: Settings) -> None:
                 await sessions.start()
                 options = Options(
                     queue,
-                    RecordProducer(producer, topics.impressions.name, "impression_id"),
-                    TopicErasures(bootstrap, topics, producer),
+                    RecordProducer(
+                        producer, topics.impressions.name, "impression_id", ACKNOWLEDGE_S
+                    ),
+                    TopicErasures(bootstrap, topics, producer, ACKNOWLEDGE_S),
                     kept,
                     placements,
                     access,
+                    settings.http_origins,
                     shop,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)

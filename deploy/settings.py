@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     http_rescore: bool = False
+    http_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     http_shop: bool = True
     api_keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
     api_keys_file: Path | None = None
@@ -83,7 +84,7 @@ class Settings(BaseSettings):
             datetime.fromisoformat(value)  # a ValueError is named with the setting
         return value
 
-    @field_validator("trends_extensions", mode="before")
+    @field_validator("trends_extensions", "http_origins", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
         """In the environment they stand in one line, with commas."""

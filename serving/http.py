@@ -3,11 +3,12 @@
 Errors are problem+json (RFC 9457) and say what to do. Each group of routes has a module.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import FastAPI, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from endcap.serving.answers import Healthy, Ready, answer, json_body
@@ -44,7 +45,8 @@ class Options(NamedTuple):
     """What a server may have beside lists, events and sessions.
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
-    that nothing refreshes. `shop`: the demo's, with its page.
+    that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
+    demo's, with its page.
     """
 
     queue: Scoring | None = None
@@ -53,6 +55,7 @@ class Options(NamedTuple):
     kept: KeptList | None = None
     placements: Mapping[str, Placement] = DEFAULTS
     access: Access = Access()
+    origins: Sequence[str] = ()
     shop: Shop | None = None
 
 
@@ -83,7 +86,19 @@ def create_app(
     else:
         add_shop(app, options.shop, window, lists, sessions)
     front = Front(window, CountRequests(app))
-    return front if options.access.is_open else Guard(front, options.access)
+    guarded = front if options.access.is_open else Guard(front, options.access)
+    return _shared(guarded, options.origins) if options.origins else guarded
+
+
+def _shared(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Outermost: a browser asks for leave without a key, and wants to read refusals too."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        expose_headers=["Retry-After"],
+    )
 
 
 def _add_operations(app: FastAPI, lists: ListReader, kept: KeptList) -> None:

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError
-from endcap.lists import ListItem, RecommendationList, Shelf, decode_list
+from endcap.lists import RecommendationList, Shelf, encode_list
 from endcap.serving.fallback import Where
 from endcap.serving.kept_list import KeptList
 from endcap.serving.list_reader import ListReader
 from endcap.serving.placements import Placement, Source, chosen
-from endcap.serving.shown_list import ShownItem
+from endcap.serving.shown_list import ReadyList, ShownItem, read_ready
 from endcap.sessions import Session
 
 
 class PlacedList(msgspec.Struct, gc=False):
     """The answer for a placement. `source` gave the first item, `filled_from` others; `version`,
-    `model` and `generated_at` are of the first one's list."""
+    `model`, `generated_at` and `variant` are of the first one's list."""
 
     placement: str
     source: str
@@ -27,6 +28,7 @@ class PlacedList(msgspec.Struct, gc=False):
     model: str
     generated_at: int
     items: list[ShownItem]
+    variant: str | UnsetType = UNSET
 
 
 class Visit(NamedTuple):
@@ -66,20 +68,22 @@ class PlacedLists:
             if self._kept.now is None:
                 raise
         if not filling.rows and self._kept.now is not None:
-            filling.take("kept", self._kept.now.ready, self._kept.now.items)
+            filling.take("kept", _as_ready(self._kept.now.ready), self._kept.now.items)
         return filling.made()
 
     async def _from(
         self, source: Source, visit: Visit, session: Session | None
-    ) -> RecommendationList | None:
+    ) -> ReadyList | None:
         match source:
             case "own":
                 raw = await self._lists.raw_list(visit.user)
-                return decode_list(raw) if raw else None
+                return read_ready(raw) if raw else None
             case "trending":
-                return await self._lists.trending()
+                ready = await self._lists.trending()
+                return _as_ready(ready) if ready else None
             case "now":
-                return await self._lists.shelf(Shelf("now"))
+                ready = await self._lists.shelf(Shelf("now"))
+                return _as_ready(ready) if ready else None
             case "similar":
                 return await self._shelf(Shelf("similar", _last_item(visit, session)))
             case "category":
@@ -87,8 +91,9 @@ class PlacedLists:
             case "store":
                 return await self._shelf(Shelf("store", visit.where.store))
 
-    async def _shelf(self, shelf: Shelf) -> RecommendationList | None:
-        return await self._lists.shelf(shelf) if shelf.of and shelf.has_key else None
+    async def _shelf(self, shelf: Shelf) -> ReadyList | None:
+        ready = await self._lists.shelf(shelf) if shelf.of and shelf.has_key else None
+        return _as_ready(ready) if ready else None
 
 
 class _Filling:
@@ -100,19 +105,19 @@ class _Filling:
         self._placement = placement
         self._without = without
         self._sources: list[str] = []
-        self._first: RecommendationList | None = None
+        self._first: ReadyList | None = None
 
     @property
     def is_full(self) -> bool:
         return len(self.rows) >= self._placement.items
 
-    def take(
-        self, source: str, ready: RecommendationList, known: Mapping[str, CatalogueItem]
-    ) -> None:
+    def take(self, source: str, ready: ReadyList, known: Mapping[str, CatalogueItem]) -> None:
         self._first = self._first or ready
         before = len(self.rows)
         for row in chosen(ready.items, known, self._placement, self._without):
-            self.rows.append(_shown(row, known.get(row.id)))
+            if (item := known.get(row.id)) is not None:
+                row.title, row.category, row.price = item.title, item.category, item.price
+            self.rows.append(row)
             if self.is_full:
                 break
         if len(self.rows) > before:
@@ -125,14 +130,19 @@ class _Filling:
             return None
         source, *others = self._sources or ["none"]
         return PlacedList(
-            self._name, source, others, first.version, first.model, first.generated_at, self.rows
+            self._name,
+            source,
+            others,
+            first.version,
+            first.model,
+            first.generated_at,
+            self.rows,
+            first.variant,
         )
 
 
-def _shown(row: ListItem, item: CatalogueItem | None) -> ShownItem:
-    if item is None:
-        return ShownItem(row.id, row.score, row.reason)
-    return ShownItem(row.id, row.score, row.reason, item.title, item.category, item.price)
+def _as_ready(ready: RecommendationList) -> ReadyList:
+    return read_ready(encode_list(ready))
 
 
 def _excluded(placement: Placement, visit: Visit, session: Session | None) -> set[str]:

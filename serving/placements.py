@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import SettingsError
-from endcap.lists import ListItem
 from endcap.near_names import did_you_mean
+from endcap.serving.shown_list import ShownItem
 
 Source = Literal["own", "similar", "category", "store", "now", "trending"]
 Exclusion = Literal["cart", "item", "purchased"]
@@ -98,11 +98,11 @@ def _hint(fields: object) -> str:
 
 
 def chosen(
-    rows: Iterable[ListItem],
+    rows: Iterable[ShownItem],
     known: Mapping[str, CatalogueItem],
     placement: Placement,
     without: set[str],
-) -> Iterator[ListItem]:
+) -> Iterator[ShownItem]:
     """The rows that the placement admits, in their order; each is put into `without`."""
     for row in rows:
         if row.id not in without and placement.admits(known.get(row.id)):

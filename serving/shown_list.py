@@ -14,23 +14,26 @@ MAX_ITEMS = 100_000
 
 
 class ShownItem(msgspec.Struct, gc=False):
-    """A row of the answer; it is read from Redis without its facts."""
+    """A row of the answer; it is read from Redis without its facts. `propensity`: with which chance
+    it was put there, where the list says so."""
 
     id: str
     score: float
     reason: str
+    propensity: float | UnsetType = UNSET
     title: str | UnsetType = UNSET
     category: str | UnsetType = UNSET
     price: float | UnsetType | None = UNSET
 
 
 class ReadyList(msgspec.Struct, gc=False):
-    """A list as it lies in Redis, to be shown."""
+    """A list as it lies in Redis, to be shown. `variant`: of an experiment, where it says so."""
 
     version: int
     model: str
     generated_at: int
     items: list[ShownItem]
+    variant: str | UnsetType = UNSET
 
 
 class ShownList(msgspec.Struct, gc=False):
@@ -41,6 +44,7 @@ class ShownList(msgspec.Struct, gc=False):
     model: str
     generated_at: int
     items: list[ShownItem]
+    variant: str | UnsetType = UNSET
 
 
 class FactsReader(Protocol):
@@ -79,6 +83,15 @@ _decoder = msgspec.json.Decoder(ReadyList)
 _encoder = msgspec.json.Encoder()
 
 
+def read_ready(raw: bytes) -> ReadyList:
+    """A list as it lies in Redis, without the facts of its items.
+
+    Raises:
+        msgspec.ValidationError: the value is not a list of ours.
+    """
+    return _decoder.decode(raw)
+
+
 async def show(source: str, raw: bytes, facts: ItemFacts) -> bytes:
     """The JSON of a `ShownList`, from that of a list in Redis.
 
@@ -105,5 +118,7 @@ def _joined(source: str, ready: ReadyList, known: Mapping[str, Facts]) -> bytes:
     for item in ready.items:
         item.title, item.category, item.price = known[item.id]
     return _encoder.encode(
-        ShownList(source, ready.version, ready.model, ready.generated_at, ready.items)
+        ShownList(
+            source, ready.version, ready.model, ready.generated_at, ready.items, ready.variant
+        )
     )

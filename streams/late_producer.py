@@ -18,7 +18,7 @@ UNACKNOWLEDGED = Gauge(
 )
 MAX_UNACKNOWLEDGED = 20_000
 """About a second of a busy shop. While the broker is away each waits for its time to run out."""
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 3.0
 
 
 class LateProducer:

@@ -9,7 +9,7 @@ from endcap.sessions import Session
 from endcap.streams.session_view import SessionView
 
 log = logging.getLogger(__name__)
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 3.0
 
 
 class LateSessions:

@@ -13,9 +13,7 @@ class RecordProducer:
     """Implements the HTTP server's record sink over a started Kafka producer. `id_field`: what a
     repeat is known by."""
 
-    def __init__(
-        self, producer: Any, topic: str, id_field: str, acknowledge_s: float = 10.0
-    ) -> None:
+    def __init__(self, producer: Any, topic: str, id_field: str, acknowledge_s: float) -> None:
         self._producer = producer
         self._topic = topic
         self._id_field = id_field

@@ -1,13 +1,19 @@
 """Who may call which route of HTTP, how often, and what a refused caller is told."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from endcap.deploy import keys_cli
+from endcap.deploy.http_access import http_access
+from endcap.deploy.settings import load_settings
 from endcap.errors import SettingsError
 from endcap.events import Event
 from endcap.lists import ListItem, RecommendationList
@@ -151,6 +157,22 @@ async def test_of_ipv6_a_network_is_one_caller() -> None:
         assert (await client.get("/v1/trending")).status_code == 200
 
 
+async def test_pages_of_named_origins_may_call_and_no_others() -> None:
+    _, configured = keys_of("reader")
+    store = MemoryStore()
+    options = Options(access=Access(parse_keys(configured)), origins=["https://shop.example"])
+    app = create_app(store, Taken(), NoSessions(), options)
+    wanted = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "X-API-Key"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        for origin, code in (("https://shop.example", 200), ("https://other.example", 400)):
+            asked = await client.options("/v1/trending", headers={"Origin": origin, **wanted})
+            assert asked.status_code == code
+            refused = await client.get("/v1/trending", headers={"Origin": origin})
+            assert refused.status_code == 401
+            assert ("access-control-allow-origin" in refused.headers) == (code == 200)
+
+
 def test_without_keys_and_limits_there_is_no_layer_at_all() -> None:
     assert not isinstance(create_app(MemoryStore(), Taken(), NoSessions()), Guard)
 
@@ -190,3 +212,47 @@ def test_never_more_get_through_than_the_burst_and_the_rate_allow(
             assert limits.wait_s("caller", Rate(per_s, burst)) == 0
             let_through += 1
     assert let_through <= burst + per_s * (now - 1000.0) + 1e-3
+
+
+def test_a_new_key_is_shown_once_and_its_lines_are_what_the_file_wants(tmp_path: Path) -> None:
+    made = CliRunner().invoke(keys_cli.app, ["new", "web", "--role", "reader", "--role", "writer"])
+    key, *lines = made.stdout.splitlines()
+    path = tmp_path / "keys.toml"
+    path.write_text("\n".join(lines))
+    access = http_access(load_settings(api_keys_file=path))
+    assert access.keys is not None
+    found = access.keys.find(key.encode())
+    assert found is not None
+    assert (found.name, found.roles) == ("web", {"reader", "writer"})
+    assert key not in path.read_text()
+
+
+def test_keys_stand_in_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    key, sha256 = new_key()
+    monkeypatch.setenv(
+        "ENDCAP_API_KEYS", json.dumps({"web": {"sha256": sha256, "roles": ["reader"]}})
+    )
+    access = http_access(load_settings(rate_limit_per_s=2.5))
+    assert access.keys is not None
+    assert access.keys.find(key.encode()) is not None
+    assert access.rate == Rate(2.5, 3)
+
+
+def test_without_keys_the_server_says_what_is_open(caplog: pytest.LogCaptureFixture) -> None:
+    assert http_access(load_settings()).is_open
+    assert "open to this machine" in caplog.text
+    http_access(load_settings(http_host="0.0.0.0"))  # noqa: S104  # it is what is warned of
+    assert "all who reach 0.0.0.0" in caplog.text
+
+
+def test_a_file_of_keys_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    for name, text, says in (
+        ("a", None, "cannot be read"),
+        ("b", "[", "no TOML"),
+        ("c", "", "no key"),
+    ):
+        path = tmp_path / name
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(SettingsError, match=says):
+            http_access(load_settings(api_keys_file=path))

@@ -137,6 +137,21 @@ async def test_while_the_store_is_away_the_kept_list_is_filtered_in_the_same_way
     assert (await shown(client, "basket"))[0]["source"] == "own"
 
 
+async def test_an_experiments_variant_and_its_chances_are_handed_on() -> None:
+    class Experimenting(AwayStore):
+        async def raw_list(self, user_id: str) -> bytes | None:
+            row = b'{"id":"brie","score":1.0,"reason":"why","propensity":0.25}'
+            head = b'{"version":7,"model":"m","generated_at":5,"variant":"trial=b","items":['
+            return head + row + b"]}"
+
+    app = create_app(Experimenting(), NoEvents(), OneSession())
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        for path in ("/v1/recommendations/eve", "/v1/recommendations/eve?placement=home"):
+            said = (await client.get(path)).json()
+            assert (said["variant"], said["items"][0]["propensity"]) == ("trial=b", 0.25)
+
+
 async def test_an_unknown_placement_is_told_the_known_ones() -> None:
     _, _, client = await a_shop()
     found = await client.get("/v1/recommendations/ann", params={"placement": "baskte"})
