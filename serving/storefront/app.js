@@ -31,5 +31,7 @@ openBasket();
 openAbout();
 addEventListener("hashchange", () => route());
 openAisles();
-await Promise.all([openSwitcher(), route(true)]);
+const switcher = openSwitcher();
+if (!shopper()) await switcher;
+await Promise.all([switcher, route(true)]);
 document.documentElement.dataset.ready = shopper();

@@ -19,7 +19,7 @@ export async function load(id) {
     kept = products.map((product) => ({ product, quantity: 1 }));
   }
   if (id !== shopper()) return;
-  lines = new Map(kept.map((line) => [line.product.id, line]));
+  for (const line of kept) if (!lines.has(line.product.id)) lines.set(line.product.id, line);
   draw();
 }
 

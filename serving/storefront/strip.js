@@ -10,7 +10,7 @@ const NOTES = {
   own: "From what you looked at and bought.",
   trending: "What many buy right now: there is no list of your own yet.",
   now: "What many bought in the last day: there is no list of your own yet.",
-  kept: "What many bought when the list store last answered: it is away, and your own list with it.",
+  kept: "What many bought when lists were last kept; your own comes with your next click.",
   none: "There is nothing to recommend yet: the shop has just opened.",
 };
 const LOST = "Live updates are interrupted; this is the last list. They come back by themselves.";
@@ -36,7 +36,7 @@ export function show(next) {
   const events = version(next) - version(before);
   const isNews = before != null && (events !== 0 || next.source !== before.source || order(next) !== order(before));
   if (!before || isNews) place(next.items, before != null);
-  const took = events > 0 ? arrived(events) : null;
+  const took = before && events > 0 ? arrived(events) : null;
   note(next.is_live ? NOTES[next.source] ?? NOTES.trending : LOST, next);
   if (took != null) say(`Your picks changed ${Math.round(took)} ms after your click.`);
   if (!before || isNews) report();
