@@ -15,7 +15,7 @@ const PICTURES = [
   [/veg|salad|potato|onion|carrot|tomato|pepper|broccoli|corn|mushroom|squash|produce|herb/, "greens"],
   [/flor|flower|garden|plant|bouquet/, "flower"],
   [/hair|skin|cosmetic|oral|vitamin|medic|drug|soap|deodor|shav|dental|health|cold|makeup|feminine|first aid/, "care"],
-  [/clean|laundry|detergent|paper|tissue|wrap|towel|trsh|bleach|household|kitchen|candle|batter|bulb/, "home"],
+  [/clean|laundry|detergent|paper|tiss|wrap|towel|trsh|bleach|household|kitchen|candle|batter|bulb/, "home"],
   [/sauce|condiment|dressing|spice|shelf|oil|olive|pickle|canned|spread|vinegar/, "jar"],
 ];
 

@@ -100,3 +100,20 @@ async def test_no_more_listen_than_may_and_who_leaves_makes_room(valkey: OwnValk
         for listener in (bob, cleo):
             assert await listener.next(SOON_S) is None
             assert listener.is_ended
+
+
+async def test_a_reader_needs_few_rights_and_without_them_is_told(valkey: OwnValkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.execute_command(
+            *("ACL", "SETUSER", "page", "on", ">s3cret", f"~{rec_key('*')}", "-@all"),
+            *("+hello", "+client|tracking", "+ping", "+get"),
+        )
+        client.execute_command("ACL", "SETUSER", "blind", "on", ">s3cret", "~*", "+get", "+ping")
+        client.set(rec_key("ann"), "first")
+        async with followed(valkey.url.replace("//", "//page:s3cret@")) as changes:
+            ann = changes.listen("ann")
+            assert await heard(ann) == Change(b"first", True)
+            client.set(rec_key("ann"), "second")
+            assert await heard(ann) == Change(b"second", True)
+        async with followed(valkey.url.replace("//", "//blind:s3cret@")) as changes:
+            assert await heard(changes.listen("ann")) == Change(None, False)

@@ -16,7 +16,7 @@ from endcap.serving.http import Options, create_app
 from endcap.serving.list_changes import ListChanges
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.shop_routes import Shop
-from endcap.serving.shop_shelves import PAGE, Shelves, ShopShelves
+from endcap.serving.shop_shelves import MAX_AGE_S, PAGE, Shelves, ShopShelves
 from endcap.serving.shop_words import is_sentence
 from endcap.sessions import Session
 from endcap.text import Understood
@@ -114,12 +114,14 @@ async def test_pages_of_a_category_hold_all_of_it_once() -> None:
     assert "nothing in Teas" in missing.json()["detail"]
 
 
-async def test_what_is_published_later_is_on_the_shelves_next_time() -> None:
-    published = Published(ITEMS)
-    shelves = ShopShelves(published)
+async def test_what_is_published_later_is_on_the_shelves_some_seconds_later() -> None:
+    published, now = Published(ITEMS), [100.0]
+    shelves = ShopShelves(published, clock=lambda: now[0])
     assert (await shelves.now()).titled("tea") == []
     published.items = (*ITEMS, CatalogueItem("6", "Green tea", "Tea"))
     published.changes += 1
+    assert (await shelves.now()).titled("tea") == []
+    now[0] += MAX_AGE_S
     assert [item.item_id for item in (await shelves.now()).titled("tea")] == ["6"]
 
 
