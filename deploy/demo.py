@@ -5,10 +5,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -16,6 +17,7 @@ from rich.table import Table
 from endcap.bundle import Bundle, load_bundle
 from endcap.catalogue import encode_item
 from endcap.deploy.broker_report import describe_broker
+from endcap.deploy.earlier_prices import is_reduced
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
@@ -112,7 +114,7 @@ class Demo:
             self._start_child(stack, "trends")
             self._say("Reading Complete Journey")
             shop = await asyncio.to_thread(load_shop)
-            await self._publish_catalogue(bundle, raw_producer, topics)
+            await self._publish_catalogue(bundle, shop.earlier_prices, raw_producer, topics)
             self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
             await self._until(self._served_everything, "the first lists")
@@ -171,6 +173,7 @@ class Demo:
             "ENDCAP_REDIS_URL": stack.redis_url,
             "ENDCAP_HTTP_PORT" if is_http else "ENDCAP_METRICS_PORT": str(port),
             "ENDCAP_HTTP_HOST": self._settings.http_host,
+            "ENDCAP_HTTP_RESCORE": "true",  # words to products, in the storefront's search box
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
             "ENDCAP_DATA_DIR": str(stack.log_dir),
@@ -192,12 +195,23 @@ class Demo:
         if fallen:
             raise EndcapError(f"{', '.join(fallen)} died; the logs are in {stack.log_dir}.")
 
-    async def _publish_catalogue(self, bundle: Bundle, producer: Any, topics: Topics) -> None:
-        waiting = [
-            await producer.send(topics.catalogue.name, encode_item(item), key=item.item_id.encode())
+    async def _publish_catalogue(
+        self, bundle: Bundle, earlier: Mapping[str, float], producer: Any, topics: Topics
+    ) -> None:
+        """Reduced items at their earlier price first: the change is seen as a shop's would be."""
+        before = [
+            msgspec.structs.replace(item, price=earlier[item.item_id])
             for item in bundle.items
+            if is_reduced(item, earlier)
         ]
-        await asyncio.gather(*waiting)
+        for items in (before, bundle.items):
+            waiting = [
+                await producer.send(
+                    topics.catalogue.name, encode_item(item), key=item.item_id.encode()
+                )
+                for item in items
+            ]
+            await asyncio.gather(*waiting)
 
     async def _import(self, shop: Shop, producer: EventProducer) -> int:
         total_baskets = len(shop.history)

@@ -1,7 +1,6 @@
 """`endcap recommend`: a list from words, or from item ids, by the path that serves shoppers."""
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,22 +9,12 @@ import typer
 from endcap.bundle import Bundle, load_bundle
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import DEMO_BUNDLE, load_settings
+from endcap.deploy.text_index import open_text_index
 from endcap.errors import EndcapError
-from endcap.events import EventType
 from endcap.lists import RecommendationList
 from endcap.near_names import nearest_names
 from endcap.policy import Policy
-from endcap.sessions import Act, Session, fold_acts
-from endcap.text import (
-    STATIC,
-    StaticEncoder,
-    TextIndex,
-    Understood,
-    Words,
-    find_items,
-    load_words,
-    open_index,
-)
+from endcap.text import Understood, find_items
 
 
 def recommend(
@@ -57,7 +46,9 @@ def recommend(
         chosen = _by_id(items, model)
         understood = Understood((), ())
     else:
-        understood = find_items(words, _index(folder, model, encoder), model.generators.sold_first)
+        understood = find_items(
+            words, open_text_index(folder, model, encoder), model.generators.sold_first
+        )
         chosen = [mention.items[0] for mention in understood.mentions]
     ready = _listed(chosen, model, top) if chosen else None
     if as_json:
@@ -72,25 +63,6 @@ def _who_answers(folder: Path, model: Bundle) -> str:
     which = "The demo's bundle" if folder == DEMO_BUNDLE else f"The bundle in {folder}"
     name = model.manifest.name
     return f"{which} answers ({name}); --bundle FOLDER or ENDCAP_BUNDLE names another."
-
-
-def _index(folder: Path, model: Bundle, encoder: Path | None) -> TextIndex:
-    words = load_words(folder, model.manifest)
-    if words.about.encoder == STATIC:
-        return open_index(model.items, words, StaticEncoder(words.table))
-    return open_index(model.items, words, _transformer(words, encoder or folder))
-
-
-def _transformer(words: Words, folder: Path) -> Any:
-    from endcap.serving.onnx_text import OnnxTextEncoder
-
-    found = OnnxTextEncoder(folder)
-    if found.fingerprint != words.about.encoder:
-        raise EndcapError(
-            f"The encoder in {folder} is not the one that made this bundle's text vectors "
-            f"({words.about.teacher}). Give its folder by --encoder."
-        )
-    return found
 
 
 def _by_id(items: str, model: Bundle) -> list[int]:
@@ -111,16 +83,11 @@ def _unknown(name: str, model: Bundle) -> str:
 
 def _listed(chosen: list[int], model: Bundle, top: int) -> RecommendationList:
     """As if the items had just been put into an empty cart, one after the other."""
+    from endcap.serving.cart_session import cart_session
     from endcap.serving.onnx_session import OnnxScorer
     from endcap.serving.rescorer import rescore
 
-    now_ms = int(time.time() * 1000)
-    code = EventType.ADD_TO_CART.code
-    acts = [
-        Act(now_ms - len(chosen) + at, code, at.to_bytes(8), (model.item(index).item_id,))
-        for at, index in enumerate(chosen)
-    ]
-    session = fold_acts(Session("recommend"), acts)
+    session = cart_session([model.item(index).item_id for index in chosen])
     policy = Policy(size=top)
     return rescore([session], model, OnnxScorer(model, threads=1), policy)[session.user_id]
 

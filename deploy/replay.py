@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from endcap.deploy.earlier_prices import earlier_prices
 from endcap.events import Event
 from endcap.export.basket_events import Basket, baskets, cart_event, purchase_event
 from endcap.export.completejourney import HELD_OUT_START, epoch_ms, load_purchases
@@ -18,10 +19,12 @@ _WEEK_MS = 7 * 86_400_000
 
 
 class Shop(NamedTuple):
-    """The baskets before the held-out weeks and those within, each in time order."""
+    """The baskets before the held-out weeks and those within, each in time order; and what items
+    cost before."""
 
     history: list[Basket]
     held_out: list[Basket]
+    earlier_prices: Mapping[str, float] = {}
 
 
 class Progress:
@@ -50,14 +53,15 @@ def load_shop() -> Shop:
     the storefront today then follows the replayed purchases, as it would in a shop.
     """
     cut = epoch_ms(HELD_OUT_START)
-    every = list(baskets(load_purchases().lines))
+    lines = load_purchases().lines
+    every = list(baskets(lines))
     weeks = (int(time.time() * 1000) - every[-1].timestamp_ms) // _WEEK_MS
     history: list[Basket] = []
     held_out: list[Basket] = []
     for basket in every:
         moved = basket._replace(timestamp_ms=basket.timestamp_ms + weeks * _WEEK_MS)
         (history if basket.timestamp_ms < cut else held_out).append(moved)
-    return Shop(history, held_out)
+    return Shop(history, held_out, earlier_prices(lines))
 
 
 def events_of(basket: Basket) -> list[Event]:

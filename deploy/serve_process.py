@@ -12,6 +12,7 @@ from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
+from endcap.deploy.opened_shop import opened_shop
 from endcap.deploy.processes import (
     port_taken,
     session_store,
@@ -69,13 +70,17 @@ def run_serve(settings: Settings) -> None:
         store = RedisStore(settings.store)
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
         sessions = LateSessions(SessionView(bootstrap, topics, session_store(settings, folder)))
-        shop, rules_watch = open_rules(settings)
-        lists = RuledLists(store, shop)
+        rules, rules_watch = open_rules(settings)
+        lists = RuledLists(store, rules)
         kept = KeptList(lists, folder / "kept.json")
         keeping = asyncio.create_task(kept.run())
         try:
             await rules_watch.start()
-            async with _queue(settings, shop) as queue, _running(rules_watch):
+            async with (
+                _running(rules_watch),
+                _queue(settings, rules) as queue,
+                opened_shop(settings, access, queue) as shop,
+            ):
                 await producer.start()
                 await sessions.start()
                 options = Options(
@@ -88,12 +93,19 @@ def run_serve(settings: Settings) -> None:
                     placements,
                     access,
                     settings.http_origins,
+                    shop,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)
                 settle_garbage_collection()
                 server = Server(http_config(app, settings))
-                stop_on_signal(server.ask_to_stop)
+
+                def stop() -> None:
+                    if shop is not None:
+                        shop.changes.close()  # pages that listen would be waited for
+                    server.ask_to_stop()
+
+                stop_on_signal(stop)
                 await server.serve()
         finally:
             keeping.cancel()
@@ -130,10 +142,10 @@ async def _running(part: Part) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _queue(settings: Settings, shop: ShopRules) -> AsyncIterator[LateQueue | None]:
+async def _queue(settings: Settings, rules: ShopRules) -> AsyncIterator[LateQueue | None]:
     if not settings.http_rescore:
         yield None
         return
     sys.setswitchinterval(_SWITCH_S)
-    async with late_model(settings, shop) as queue:
+    async with late_model(settings, rules) as queue:
         yield queue

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     http_port: int = Field(default=8000, ge=0, le=65535)
     http_rescore: bool = False
     http_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    http_shop: bool = True
     api_keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
     api_keys_file: Path | None = None
     rate_limit_per_s: float = Field(default=0, ge=0)

@@ -4,11 +4,9 @@ Errors are problem+json (RFC 9457) and say what to do. Each group of routes has 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
 from fastapi import FastAPI, Query, Response
-from fastapi.responses import FileResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -34,11 +32,12 @@ from endcap.serving.request_count import CountRequests
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
 from endcap.serving.sessions_port import SessionReader
+from endcap.serving.shop_page import add_no_page
+from endcap.serving.shop_routes import Shop, add_shop
 from endcap.serving.shop_window import ShopWindow
 
 __all__ = ["MAX_BODY_BYTES", "MAX_EVENTS", "Options", "create_app"]
 
-_PAGE = Path(__file__).parent / "storefront" / "index.html"
 _SAYS = "Lists, events and people's data. Errors are problem+json (RFC 9457)."
 
 
@@ -46,7 +45,8 @@ class Options(NamedTuple):
     """What a server may have beside lists, events and sessions.
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
-    that nothing refreshes. `origins`: of other sites whose pages may call this one.
+    that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
+    demo's, with its page.
     """
 
     queue: Scoring | None = None
@@ -56,6 +56,7 @@ class Options(NamedTuple):
     placements: Mapping[str, Placement] = DEFAULTS
     access: Access = Access()
     origins: Sequence[str] = ()
+    shop: Shop | None = None
 
 
 _PLAIN = Options()
@@ -80,6 +81,10 @@ def create_app(
     add_posting(app, events, options.impressions)
     add_people(app, lists, sessions, options.erasures)
     _add_operations(app, lists, kept)
+    if options.shop is None:
+        add_no_page(app)
+    else:
+        add_shop(app, options.shop, window, lists, sessions)
     front = Front(window, CountRequests(app))
     guarded = front if options.access.is_open else Guard(front, options.access)
     return _shared(guarded, options.origins) if options.origins else guarded
@@ -139,7 +144,3 @@ def _add_operations(app: FastAPI, lists: ListReader, kept: KeptList) -> None:
     async def metrics() -> Response:
         """Prometheus' text format."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    @app.get("/", include_in_schema=False)
-    async def storefront() -> Response:
-        return FileResponse(_PAGE)

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from endcap.bundle import Bundle
 from endcap.errors import EndcapError
 from endcap.lists import RecommendationList
 from endcap.policy import Policy
@@ -55,9 +56,21 @@ class LateQueue:
 
     async def rescore(self, session: Session, policy: Policy) -> RecommendationList:
         """See `Scoring`."""
+        return await self._there().rescore(session, policy)
+
+    @property
+    def bundle(self) -> Bundle:
+        """What the next batch is scored with.
+
+        Raises:
+            NoModelError: it cannot be told when there is one.
+        """
+        return self._there().bundle
+
+    def _there(self) -> "RescoreQueue":
         if self.queue is None:
             raise NoModelError("This server has no model yet: its log says why.")
-        return await self.queue.rescore(session, policy)
+        return self.queue
 
 
 class _Asked(NamedTuple):
@@ -82,6 +95,11 @@ class RescoreQueue:
         self._shop = shop
         self._waiting: deque[_Asked] = deque()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def bundle(self) -> Bundle:
+        """What the next batch is scored with."""
+        return self._slot.current.bundle
 
     async def rescore(self, session: Session, policy: Policy) -> RecommendationList:
         """The session's list.

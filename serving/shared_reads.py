@@ -8,7 +8,7 @@ and a future. For reads alone: after a lost connection a question is asked once 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
@@ -22,6 +22,7 @@ PAUSE_S = 1.0
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 _Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
+C = TypeVar("C", bound="Connection")
 # Its stub knows commands of one word alone.
 pack = cast(Callable[[tuple[_Word, ...]], bytes], hiredis.pack_command)
 """A command as Redis reads it."""
@@ -32,8 +33,8 @@ class SharedReads:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._connection: _Connection | None = None
-        self._opening: asyncio.Task[_Connection] | None = None
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[Connection] | None = None
         self._not_before = 0.0
 
     async def ask(self, *command: _Word) -> Any:
@@ -70,18 +71,18 @@ class SharedReads:
             self._connection.hang_up()
             self._connection = None
 
-    async def _open(self) -> "_Connection":
+    async def _open(self) -> "Connection":
         """One attempt for all who wait."""
         if self._connection is not None and not self._connection.is_lost:
             return self._connection
         if asyncio.get_running_loop().time() < self._not_before:
             raise ConnectionRefusedError("Redis did not answer a moment ago.")
         if self._opening is None:
-            self._opening = asyncio.create_task(_connect(self._url))
+            self._opening = asyncio.create_task(connect(self._url, Connection))
             self._opening.add_done_callback(self._opened)
         return await asyncio.shield(self._opening)
 
-    def _opened(self, opening: "asyncio.Task[_Connection]") -> None:
+    def _opened(self, opening: "asyncio.Task[Connection]") -> None:
         self._opening = None
         if not opening.cancelled() and opening.exception() is None:
             self._connection = opening.result()
@@ -96,7 +97,9 @@ def unavailable(url: str, error: BaseException) -> StoreUnavailableError:
     )
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
+    """Answers come in the order of the questions."""
+
     def __init__(self) -> None:
         self.is_lost = False
         self._loop = asyncio.get_running_loop()
@@ -177,21 +180,25 @@ class _Connection(asyncio.Protocol):
             self._watch = self._loop.call_later(TIMEOUT_S, self._check, self._asked[0][0])
 
 
-async def _connect(url: str) -> _Connection:
-    """By the same forms of URL, and the same options in it, as redis-py understands."""
+async def connect(url: str, make: Callable[[], C]) -> C:
+    """By the same forms of URL, and the same options in it, as redis-py understands.
+
+    Raises:
+        OSError: nobody answers there, or not in time (`TimeoutError`); the server refuses who asks.
+    """
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = dict(parse_url(url))
     kind = options.pop("connection_class", None)
     async with asyncio.timeout(TIMEOUT_S):
-        connection: _Connection
+        connection: C
         if kind is UnixDomainSocketConnection:
-            _, connection = await loop.create_unix_connection(_Connection, options["path"])
+            _, connection = await loop.create_unix_connection(make, options["path"])
         else:
             host, port = options.get("host", "localhost"), options.get("port", 6379)
             secured = None
             if kind is SSLConnection:
                 secured = SSLConnection(**options).ssl_context.get()
-            _, connection = await loop.create_connection(_Connection, host, port, ssl=secured)
+            _, connection = await loop.create_connection(make, host, port, ssl=secured)
         for command in _greeting(options):
             try:
                 await connection.ask((command,))

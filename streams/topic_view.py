@@ -36,6 +36,16 @@ class TopicView(TopicFollower, Generic[T]):
         """Of deleted values too: a deletion has none, and an older value must not undo it."""
         self._raw: dict[str, bytes] = {}
         self._decoded: dict[str, tuple[bytes, T]] = {}
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """Rises with every batch that was read: what was made of `values` may be old."""
+        return self._changes
+
+    def values(self) -> list[T]:
+        """All of them, in the order in which their keys were first read. From any thread."""
+        return [self._decode(raw) for raw in list(self._raw.values())]
 
     def get(self, key: str) -> T | None:
         """The newest value read so far; None where there is none, or it was deleted.
@@ -54,6 +64,8 @@ class TopicView(TopicFollower, Generic[T]):
         return len(self._raw)
 
     def _keep(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        if batches:
+            self._changes += 1
         for records in batches.values():
             for record in records:
                 key = record.key.decode()

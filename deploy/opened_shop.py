@@ -1,0 +1,131 @@
+"""What the storefront page needs beside the API, opened for as long as the server runs."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from endcap.bundle import Bundle, load_bundle
+from endcap.catalogue import CatalogueItem
+from endcap.deploy.models_file import read_models
+from endcap.deploy.settings import Settings
+from endcap.deploy.text_index import open_text_index
+from endcap.errors import BrokerUnavailableError, EndcapError
+from endcap.serving.guard import Access
+from endcap.serving.list_changes import ListChanges
+from endcap.serving.rescore_queue import LateQueue
+from endcap.serving.shop_routes import Shop
+from endcap.serving.shop_shelves import ShopShelves
+from endcap.streams.topic_view import TopicView, catalogue_view
+from endcap.text import TextIndex, Understood, find_items
+
+log = logging.getLogger(__name__)
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
+
+
+@asynccontextmanager
+async def opened_shop(
+    settings: Settings, access: Access, queue: LateQueue | None
+) -> AsyncIterator[Shop | None]:
+    """The shop; None where it is switched off, or keys are on, which no page could keep."""
+    if not settings.http_shop or access.keys is not None:
+        yield None
+        return
+    async with AsyncExitStack() as closing:
+        view = catalogue_view(settings.broker, settings.topics)
+        changes = ListChanges(settings.store)
+        closing.push_async_callback(view.stop)
+        for task in (_started(view), changes.run()):
+            closing.push_async_callback(_cancelled, asyncio.create_task(task))
+        words = None if queue is None else BundleWords(queue, settings)
+        yield Shop(ShopShelves(PublishedOrTrained(view, settings)), changes, queue, words)
+
+
+class PublishedOrTrained:
+    """The catalogue topic; where that is empty, the items of the model's bundle."""
+
+    def __init__(self, view: TopicView[CatalogueItem], settings: Settings) -> None:
+        self._view = view
+        self._settings = settings
+        self._trained: tuple[CatalogueItem, ...] | None = None
+
+    @property
+    def changes(self) -> int:
+        """Rises when the topic has brought something."""
+        return self._view.changes
+
+    def values(self) -> Sequence[CatalogueItem]:
+        """All."""
+        published = self._view.values()
+        if published:
+            self._trained = None
+            return published
+        if self._trained is None:
+            try:
+                self._trained = load_bundle(bundle_folder(self._settings)).items
+            except EndcapError as error:
+                log.warning("%s The shop has no products until its catalogue is published.", error)
+                return ()
+        return self._trained
+
+
+class BundleWords:
+    """Finds items by the words of the bundle that scores now; opened when they are first asked."""
+
+    def __init__(self, queue: LateQueue, settings: Settings) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._opened: tuple[Bundle, TextIndex] | None = None
+        self._opening = threading.Lock()
+
+    def find(self, sentence: str) -> tuple[Understood, Bundle]:
+        """The phrases, and the bundle whose indexes they name.
+
+        Raises:
+            EndcapError: there is no model, or it has no words.
+        """
+        bundle = self._queue.bundle
+        index = self._index(bundle)
+        return find_items(sentence, index, bundle.generators.sold_first), bundle
+
+    def _index(self, bundle: Bundle) -> TextIndex:
+        with self._opening:
+            if self._opened is None or self._opened[0] is not bundle:
+                # Another bundle may lie there by now: its words are refused by their hash.
+                index = open_text_index(bundle_folder(self._settings), bundle)
+                self._opened = (bundle, index)
+            return self._opened[1]
+
+
+def bundle_folder(settings: Settings) -> Path:
+    """Where the bundle lies that is to score.
+
+    Raises:
+        EndcapError: the file that names it cannot be read.
+    """
+    current = read_models(settings.models_path).current
+    return settings.bundle if current is None else Path(current.bundle)
+
+
+async def _started(view: TopicView[CatalogueItem]) -> None:
+    """Read the catalogue, as soon as a broker answers."""
+    retry_s = _FIRST_RETRY_S
+    while True:
+        try:
+            await view.start()
+        except BrokerUnavailableError as error:
+            log.warning("%s The shop shows its bundle's items until then.", error)
+            await asyncio.sleep(retry_s)
+            retry_s = min(2 * retry_s, _LAST_RETRY_S)
+        else:
+            return
+
+
+async def _cancelled(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

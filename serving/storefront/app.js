@@ -1,0 +1,37 @@
+/* The storefront: parts that hear of one another here alone. */
+import { openAbout, refreshIfOpen } from "./about.js";
+import { load, openBasket } from "./basket.js";
+import { $ } from "./dom.js";
+import { forget, whenLate } from "./latency.js";
+import { follow } from "./live.js";
+import { clear, late, lost, show } from "./strip.js";
+import { openAisles, route } from "./views.js";
+import { onShopper, openSwitcher, shopper } from "./who.js";
+
+onShopper((id) => {
+  forget();
+  clear();
+  for (const panel of document.querySelectorAll("dialog[open]")) panel.close();
+  load(id);
+  follow(id, (list) => { show(list); refreshIfOpen(); }, lost);
+});
+whenLate(late);
+
+$("search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const words = $("words").value.trim();
+  if (words) location.hash = `#/search/${encodeURIComponent(words)}`;
+});
+$("skip").addEventListener("click", (event) => { event.preventDefault(); $("main").focus(); });
+for (const panel of document.querySelectorAll("dialog")) {
+  panel.querySelector("[data-close]").addEventListener("click", () => panel.close());
+  panel.addEventListener("click", (event) => event.target === panel && panel.close());
+}
+openBasket();
+openAbout();
+addEventListener("hashchange", () => route());
+openAisles();
+const switcher = openSwitcher();
+if (!shopper()) await switcher;
+await Promise.all([switcher, route(true)]);
+document.documentElement.dataset.ready = shopper();

@@ -1,0 +1,112 @@
+/* The strip of recommendations. Cards move to where the new list has them; who stays, stays. */
+import { beacon } from "./api.js";
+import { card } from "./cards.js";
+import { $, make, say, still } from "./dom.js";
+import { arrived } from "./latency.js";
+import { shopper } from "./who.js";
+
+const SHOWN_AFTER_MS = 1000;
+const NOTES = {
+  own: "From what you looked at and bought.",
+  trending: "What many buy right now: there is no list of your own yet.",
+  now: "What many bought in the last day: there is no list of your own yet.",
+  kept: "What many bought when lists were last kept; your own comes with your next click.",
+  none: "There is nothing to recommend yet: the shop has just opened.",
+};
+const LOST = "Live updates are interrupted; this is the last list. They come back by themselves.";
+const LATE = "Your click is noted, but no new list has come: the recommender may be stopped.";
+
+let list = null;
+let impression = "";
+let reporting = 0;
+const rows = new Map();
+
+export function clear() {
+  list = null;
+  rows.clear();
+  $("strip").replaceChildren(...Array.from({ length: 8 }, () => make("li", { class: "ghost", "aria-hidden": "true" })));
+  $("strip").setAttribute("aria-busy", "true");
+  note("Looking for your list …");
+}
+
+export function show(next) {
+  const before = list;
+  if (!next.is_live && before?.source === "own" && next.source !== "own") return lost();
+  list = next;
+  const events = version(next) - version(before);
+  const isNews = before != null && (events !== 0 || next.source !== before.source || order(next) !== order(before));
+  if (!before || isNews) place(next.items, before != null);
+  const took = before && events > 0 ? arrived(events) : null;
+  note(next.is_live ? NOTES[next.source] ?? NOTES.trending : LOST, next);
+  if (took != null) say(`Your picks changed ${Math.round(took)} ms after your click.`);
+  if (!before || isNews) report();
+}
+
+export const lost = () => note(LOST, list);
+export const late = () => note(`${LATE} ${list?.source === "own" ? "You see your last list." : "You see what many buy."}`, list);
+
+const version = (of) => (of?.source === "own" ? of.version : 0);
+const order = (of) => of.items.map((item) => item.id + item.reason).join();
+
+function note(text, of = null) {
+  $("picks-note").replaceChildren(text, ...(of?.source === "own" ? [" ", make("span", { class: "version" }, `List ${of.version}, ${of.model}.`)] : []));
+  const section = $("strip").closest("section");
+  section.dataset.source = of?.source ?? "";
+  section.dataset.version = of?.version ?? "";
+}
+
+function place(items, isMoved) {
+  const strip = $("strip");
+  strip.removeAttribute("aria-busy");
+  const focused = document.activeElement;
+  const from = new Map([...rows].map(([id, row]) => [id, row.getBoundingClientRect()]));
+  const kept = new Map();
+  for (const item of items) {
+    const row = make("li", { data: { item: item.id } }, card(item, { onOpen: () => open(item.id) }));
+    const old = rows.get(item.id);
+    // The same card where it says the same: focus and hover stay on it.
+    kept.set(item.id, old?.textContent === row.textContent ? old : row);
+  }
+  strip.replaceChildren(...kept.values());
+  rows.clear();
+  for (const [id, row] of kept) rows.set(id, row);
+  if (focused && focused !== document.activeElement && strip.contains(focused)) focused.focus({ preventScroll: true });
+  if (!isMoved || still()) return;
+  strip.scrollTo({ left: 0 });
+  for (const [at, [id, row]] of [...rows].entries()) move(row, from.get(id), at);
+}
+
+function move(row, from, at) {
+  const to = row.getBoundingClientRect();
+  const timing = { duration: 460, delay: Math.min(at, 8) * 24, easing: "cubic-bezier(.2,.9,.25,1)", fill: "backwards" };
+  if (!from) {
+    row.animate([{ opacity: 0, transform: "translateY(14px) scale(.94)" }, { opacity: 1, transform: "none" }], timing);
+  } else if (from.left !== to.left || from.top !== to.top) {
+    row.animate([{ transform: `translate(${from.left - to.left}px, ${from.top - to.top}px)` }, { transform: "none" }], timing);
+  }
+}
+
+function open(id) {
+  if (impression) beacon(record("clicked", [{ id, position: [...rows.keys()].indexOf(id) + 1 }]));
+}
+
+/* What was truly seen: cards within the strip's window, once it has stood for a moment. */
+function report() {
+  impression = "";
+  clearTimeout(reporting);
+  reporting = setTimeout(() => {
+    if (!list?.items.length) return;
+    const { left, right } = $("strip").getBoundingClientRect();
+    const seen = [...rows.values()].map((row, at) => [row.getBoundingClientRect(), row.dataset.item, at + 1])
+      .filter(([box]) => box.left + box.width / 2 > left && box.left + box.width / 2 < right)
+      .map(([, id, position]) => ({ id, position }));
+    if (!seen.length) return;
+    impression = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    beacon(record("shown", seen));
+  }, SHOWN_AFTER_MS);
+}
+
+const record = (kind, items) => ({
+  impression_id: impression, user_id: shopper(), kind, placement: "home", items,
+  list_version: list.version, model: list.model, timestamp_ms: Date.now(),
+});

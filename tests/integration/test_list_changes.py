@@ -1,0 +1,119 @@
+"""Whoever waits for a list hears of it from Redis itself, on a Valkey of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+from own_valkey import OwnValkey
+
+from endcap.lists import rec_key
+from endcap.serving.list_changes import Change, ListChanges, Listener, TooManyListenersError
+
+pytestmark = pytest.mark.integration
+SOON_S = 20.0
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[OwnValkey]:
+    running = OwnValkey(tmp_path)
+    yield running
+    running.stop()
+
+
+@asynccontextmanager
+async def followed(url: str, most: int = 10) -> AsyncIterator[ListChanges]:
+    changes = ListChanges(url, most)
+    running = asyncio.create_task(changes.run())
+    try:
+        yield changes
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+
+async def heard(listener: Listener) -> Change:
+    change = await listener.next(SOON_S)
+    assert change is not None
+    return change
+
+
+async def test_a_list_is_heard_of_when_it_is_written_deleted_or_flushed(valkey: OwnValkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.set(rec_key("ann"), "first")
+        async with followed(valkey.url) as changes:
+            ann, also_ann, bob = (changes.listen(user) for user in ("ann", "ann", "bob"))
+            assert await heard(ann) == await heard(also_ann) == Change(b"first", True)
+            assert await heard(bob) == Change(None, True)
+            for value in ("second", "third"):
+                client.set(rec_key("ann"), value)
+                assert await heard(ann) == await heard(also_ann) == Change(value.encode(), True)
+            client.delete(rec_key("ann"))
+            assert await heard(ann) == Change(None, True)
+            client.set(rec_key("bob"), "his")
+            assert await heard(bob) == Change(b"his", True)
+            client.flushall()
+            assert await heard(bob) == Change(None, True)
+
+
+async def test_nobody_asks_while_nothing_changes(valkey: OwnValkey) -> None:
+    async with followed(valkey.url) as changes:
+        ann = changes.listen("ann")
+        await heard(ann)
+        before = valkey.calls()["get"]
+        assert await ann.next(0.3) is None
+        assert valkey.calls()["get"] == before
+
+
+async def test_after_a_restart_lists_are_heard_of_again(valkey: OwnValkey) -> None:
+    async with followed(valkey.url) as changes:
+        with redis.Redis.from_url(valkey.url) as client:
+            client.set(rec_key("ann"), "first")
+        ann = changes.listen("ann")
+        assert await heard(ann) == Change(b"first", True)
+        valkey.stop()
+        assert await heard(ann) == Change(b"first", False)
+        late = changes.listen("bob")
+        assert await heard(late) == Change(None, False)
+        valkey.start()
+        assert await heard(ann) == Change(None, True)
+        assert await heard(late) == Change(None, True)
+        with redis.Redis.from_url(valkey.url) as client:
+            client.set(rec_key("ann"), "second")
+        assert await heard(ann) == Change(b"second", True)
+
+
+async def test_no_more_listen_than_may_and_who_leaves_makes_room(valkey: OwnValkey) -> None:
+    async with followed(valkey.url, most=2) as changes:
+        ann, bob = changes.listen("ann"), changes.listen("bob")
+        with pytest.raises(TooManyListenersError, match="2 pages listen already"):
+            changes.listen("cleo")
+        ann.close()
+        ann.close()
+        cleo = changes.listen("cleo")
+        with pytest.raises(TooManyListenersError):
+            changes.listen("ann")
+        changes.close()
+        for listener in (bob, cleo):
+            assert await listener.next(SOON_S) is None
+            assert listener.is_ended
+
+
+async def test_a_reader_needs_few_rights_and_without_them_is_told(valkey: OwnValkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.execute_command(
+            *("ACL", "SETUSER", "page", "on", ">s3cret", f"~{rec_key('*')}", "-@all"),
+            *("+hello", "+client|tracking", "+ping", "+get"),
+        )
+        client.execute_command("ACL", "SETUSER", "blind", "on", ">s3cret", "~*", "+get", "+ping")
+        client.set(rec_key("ann"), "first")
+        async with followed(valkey.url.replace("//", "//page:s3cret@")) as changes:
+            ann = changes.listen("ann")
+            assert await heard(ann) == Change(b"first", True)
+            client.set(rec_key("ann"), "second")
+            assert await heard(ann) == Change(b"second", True)
+        async with followed(valkey.url.replace("//", "//blind:s3cret@")) as changes:
+            assert await heard(changes.listen("ann")) == Change(None, False)
