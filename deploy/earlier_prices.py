@@ -14,7 +14,7 @@ _REDUCED = 0.9
 
 def earlier_prices(lines: pl.DataFrame) -> Mapping[str, float]:
     """Of items bought often enough, the median price until 16 weeks before the last line."""
-    until = int(lines["timestamp_ms"].max() or 0) - _EARLIER_MS  # type: ignore[arg-type]
+    until = int(lines.select(pl.col("timestamp_ms").max()).item()) - _EARLIER_MS
     found = (
         lines.filter(pl.col("timestamp_ms") < until)
         .group_by("item_id")

@@ -17,6 +17,7 @@ from endcap.lists import RecommendationList
 
 log = logging.getLogger(__name__)
 REFRESH_S = 10.0
+_FIRST_S = 1.0
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -62,7 +63,7 @@ class KeptList:
                 await asyncio.to_thread(_write, self._path, fresh)
 
     async def run(self) -> None:
-        """Refresh every `REFRESH_S`, until cancelled."""
+        """Refresh every `REFRESH_S`, more often until there is one; until cancelled."""
         while True:
             try:
                 await self.refresh()
@@ -70,7 +71,7 @@ class KeptList:
                 log.warning("The trending list that is kept grows old: %s", error)
             except Exception:
                 log.exception("The trending list could not be kept")
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(_FIRST_S if self.now is None else REFRESH_S)
 
 
 def _read(path: Path | None) -> Kept | None:

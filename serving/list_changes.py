@@ -1,8 +1,9 @@
 """Who waits for a shopper's list hears when it is written: Redis tells, nobody asks in a loop.
 
-One connection reads all lists that somebody waits for, with `CLIENT TRACKING ON` (RESP3, Redis 6
-and later): Redis remembers which keys it has read, and pushes the name of one that was written or
-deleted; then it is read again, and is tracked anew (docs/decisions/0031).
+One connection reads all lists that somebody waits for, and everybody's for who has none, with
+`CLIENT TRACKING ON` (RESP3, Redis 6 and later): Redis remembers which keys it has read, and pushes
+the name of one that was written or deleted; then it is read again, and is tracked anew
+(docs/decisions/0031).
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import hiredis
 from prometheus_client import Counter, Gauge
 
 from endcap.errors import EndcapError
-from endcap.lists import rec_key
+from endcap.lists import TRENDING_KEY, rec_key
 from endcap.serving.shared_reads import Connection, connect
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ PING_S = 5.0
 """So long a connection that died without a word may go unnoticed."""
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.05, 2.0
 _INVALIDATE = b"invalidate"
+_EVERYBODYS = TRENDING_KEY.encode()
 
 LISTENERS = Gauge("endcap_list_listeners", "Pages that wait for a shopper's next list")
 REFUSED = Counter("endcap_list_listeners_refused_total", "Pages sent away: too many listen already")
@@ -53,7 +55,7 @@ class ListChanges:
         self._url = url
         self._most = most
         self._listeners = 0
-        self._watched: dict[bytes, _Watched] = {}
+        self._watched: dict[bytes, _Watched] = {_EVERYBODYS: _Watched()}
         self._connection: _TrackingConnection | None = None
         self._is_away = False
         self._reading: set[asyncio.Task[None]] = set()
@@ -181,6 +183,13 @@ class ListChanges:
             watched = self._watched.get(key)
             if watched is not None and watched.take(raw):
                 CHANGES.inc()
+                if key == _EVERYBODYS:
+                    self._wake_who_has_none()
+
+    def _wake_who_has_none(self) -> None:
+        for watched in self._watched.values():
+            if watched.is_known and watched.raw is None:
+                watched.wake()
 
 
 class Listener:

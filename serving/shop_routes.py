@@ -34,7 +34,6 @@ from endcap.serving.shop_words import (
     meaning,
     unscored,
 )
-from endcap.sessions import Session
 
 HEARTBEAT_S = 10.0
 """A proxy that hears nothing for longer than this may take the stream for dead."""
@@ -156,9 +155,14 @@ def add_shop(
     @app.get("/shop/known/{user}", include_in_schema=False)
     async def known(user: _User) -> Response:
         """Whether anything is held of a shopper, and what lies in the cart: no error where not."""
-        raw, _ = await _raw_list(lists, user)
-        held = await _session(sessions, user)
-        is_known = raw is not None or held is not None
+        try:
+            held = await sessions.session(user)
+        except ConnectionFailedError:
+            # Who has a list is known all the same; of others nothing may be said.
+            held = None
+            if await lists.raw_list(user) is None:
+                raise
+        is_known = held is not None or await lists.raw_list(user) is not None
         return answer(KnownShown(is_known, () if held is None else held.cart))
 
     @app.get("/shop/list/{user}", include_in_schema=False)
@@ -200,13 +204,6 @@ async def _raw_list(lists: ListReader, user: str) -> tuple[bytes | None, bool]:
         return await lists.raw_list(user), True
     except ConnectionFailedError:
         return None, False
-
-
-async def _session(sessions: SessionReader, user: str) -> Session | None:
-    try:
-        return await sessions.session(user)
-    except ConnectionFailedError:
-        return None
 
 
 async def _page(found: Page, facts: ProductFacts, shelves: Shelves) -> PageShown:

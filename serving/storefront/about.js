@@ -100,7 +100,7 @@ async function receipt(id, requestId) {
   let isKnown = true;
   for (const pause of LOOK_MS) {
     await new Promise((done) => setTimeout(done, pause));
-    isKnown = isKnown && (await get(`/shop/known/${user(id)}`)).known;
+    isKnown = isKnown && (await get(`/shop/known/${user(id)}`).catch(() => ({ known: true }))).known;
     const found = isKnown ? null : await get(`/v1/erasures/${user(requestId)}`);
     if (found?.is_done) return found;
   }

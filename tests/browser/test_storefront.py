@@ -332,6 +332,7 @@ def test_after_redis_was_restarted_lists_come_again(visit: Visit) -> None:
     visit.strip.nth(0).locator("a.title").click()
     visit.expect_own_list(1)
     note = visit.page.locator("#picks-note")
+    visit.shop.until(lambda: visit.shop.get("/readyz")["kept"])
     visit.shop.valkey.stop()
     try:
         expect(note).to_contain_text("Live updates are interrupted")

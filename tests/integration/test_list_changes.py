@@ -9,7 +9,7 @@ import pytest
 import redis
 from own_valkey import OwnValkey
 
-from endcap.lists import rec_key
+from endcap.lists import TRENDING_KEY, rec_key
 from endcap.serving.list_changes import Change, ListChanges, Listener, TooManyListenersError
 
 pytestmark = pytest.mark.integration
@@ -59,6 +59,18 @@ async def test_a_list_is_heard_of_when_it_is_written_deleted_or_flushed(valkey: 
             assert await heard(bob) == Change(None, True)
 
 
+async def test_who_has_no_list_hears_of_everybodys(valkey: OwnValkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.set(rec_key("ann"), "hers")
+        async with followed(valkey.url) as changes:
+            ann, bob = changes.listen("ann"), changes.listen("bob")
+            assert await heard(ann) == Change(b"hers", True)
+            assert await heard(bob) == Change(None, True)
+            client.set(TRENDING_KEY, "new")
+            assert await heard(bob) == Change(None, True)
+            assert await ann.next(0) is None
+
+
 async def test_nobody_asks_while_nothing_changes(valkey: OwnValkey) -> None:
     async with followed(valkey.url) as changes:
         ann = changes.listen("ann")
@@ -105,8 +117,8 @@ async def test_no_more_listen_than_may_and_who_leaves_makes_room(valkey: OwnValk
 async def test_a_reader_needs_few_rights_and_without_them_is_told(valkey: OwnValkey) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         client.execute_command(
-            *("ACL", "SETUSER", "page", "on", ">s3cret", f"~{rec_key('*')}", "-@all"),
-            *("+hello", "+client|tracking", "+ping", "+get"),
+            *("ACL", "SETUSER", "page", "on", ">s3cret", f"~{rec_key('*')}", f"~{TRENDING_KEY}"),
+            *("-@all", "+hello", "+client|tracking", "+ping", "+get"),
         )
         client.execute_command("ACL", "SETUSER", "blind", "on", ">s3cret", "~*", "+get", "+ping")
         client.set(rec_key("ann"), "first")

@@ -8,7 +8,7 @@ import pytest
 
 from endcap.bundle import Bundle
 from endcap.catalogue import CatalogueItem
-from endcap.errors import BundleError
+from endcap.errors import BrokerUnavailableError, BundleError
 from endcap.events import Event
 from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy
@@ -47,6 +47,13 @@ class Nobody:
 
     async def send_all(self, events: Sequence[Event]) -> None:
         raise AssertionError("nothing is sent here")
+
+
+class Unread:
+    """Sessions whose broker does not answer."""
+
+    async def session(self, user_id: str) -> Session | None:
+        raise BrokerUnavailableError("away")
 
 
 class NoWords:
@@ -161,6 +168,16 @@ async def test_too_many_listeners_are_sent_away_and_the_list_is_there_all_the_sa
     assert (await client.get("/shop/shoppers")).json() == [{"id": "ann", "events": 7}]
     assert (await client.get("/shop/known/ann")).json() == {"known": True, "cart": []}
     assert (await client.get("/shop/known/bob")).json() == {"known": False, "cart": []}
+
+
+async def test_nobody_is_said_to_be_unknown_while_sessions_cannot_be_read() -> None:
+    store = MemoryStore()
+    await store.write_lists({"ann": RecommendationList(7, "m", 1, ())})
+    app = create_app(store, Nobody(), Unread(), Options(shop=a_shop()))
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        assert (await client.get("/shop/known/ann")).json() == {"known": True, "cart": []}
+        assert (await client.get("/shop/known/bob")).status_code == 503
 
 
 async def test_the_page_may_load_nothing_from_elsewhere_and_is_sent_once() -> None:
