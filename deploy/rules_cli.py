@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,8 +16,10 @@ from endcap.deploy.printed import show as show_result
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError, SettingsError
 from endcap.rules import KnownNames, RuleSet, parse_rules, unknown_names
-from endcap.serving.rules_store import Applied, RulesStore
 from endcap.yaml_lines import FileMistakesError, Mistake
+
+if TYPE_CHECKING:
+    from endcap.serving.rules_store import Applied, RulesStore
 
 app = typer.Typer(no_args_is_help=True, help="What the shop wants of its lists: blocks, pins, ...")
 File = Annotated[Path, typer.Argument(help="Rules in YAML; docs/rules.md has the form.")]
@@ -120,8 +122,10 @@ def history(
     screen.print(table)
 
 
-def _with_store(settings: Settings, ask: Callable[[RulesStore], Awaitable[_T]]) -> _T:
+def _with_store(settings: Settings, ask: "Callable[[RulesStore], Awaitable[_T]]") -> _T:
     async def asked() -> _T:
+        from endcap.serving.rules_store import RulesStore  # other commands do not need redis
+
         store = RulesStore(settings.store)
         try:
             return await ask(store)
@@ -177,11 +181,11 @@ def _summary(rules: RuleSet) -> dict[str, Any]:
     }
 
 
-def _entry(applied: Applied) -> dict[str, Any]:
+def _entry(applied: "Applied") -> dict[str, Any]:
     return {"version": applied.version, "who": applied.who, "at": f"{_when(applied):%FT%TZ}"}
 
 
-def _when(applied: Applied) -> datetime:
+def _when(applied: "Applied") -> datetime:
     return datetime.fromtimestamp(applied.at_ms / 1000, UTC)
 
 

@@ -61,7 +61,7 @@ async def test_a_producer_that_is_closed_is_an_error_of_ours(
 ) -> None:
     producer = await started_producer(stack.bootstrap_servers)
     await producer.stop()
-    with pytest.raises(BrokerUnavailableError, match="send it again"):
+    with pytest.raises(BrokerUnavailableError, match="send the same again"):
         await EventProducer(producer, topics.events.name, acknowledge_s=1).send(VIEW)
 
 
