@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from endcap.deploy.model_watch import open_slot_without_shadow
 from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import cancelled, running
 from endcap.errors import BrokerUnavailableError, BundleError
 from endcap.serving.rescore_queue import LateQueue, RescoreQueue
 from endcap.serving.shop_rules import ShopRules
@@ -29,7 +30,7 @@ async def late_model(settings: Settings, shop: ShopRules) -> AsyncIterator[LateQ
         except _MAY_COME as error:
             log.warning("%s Requests are answered with what trends until it is there.", error)
             opening = asyncio.create_task(_until_open(settings, shop, opened, late))
-            opened.push_async_callback(_cancelled, opening)
+            opened.push_async_callback(cancelled, opening)
         yield late
 
 
@@ -38,13 +39,7 @@ async def _open(settings: Settings, shop: ShopRules, opened: AsyncExitStack) -> 
     catalogue = catalogue_view(settings.broker, settings.topics)
     await catalogue.start()
     opened.push_async_callback(catalogue.stop)
-    watching = asyncio.create_task(watch.run())
-
-    async def stop_watching() -> None:
-        watch.stop()
-        await watching
-
-    opened.push_async_callback(stop_watching)
+    await opened.enter_async_context(running(watch))
     return RescoreQueue(slot, catalogue, shop)
 
 
@@ -58,9 +53,3 @@ async def _until_open(
         with contextlib.suppress(*_MAY_COME):
             late.queue = await _open(settings, shop, opened)
     log.warning("The model is there: requests are scored.")
-
-
-async def _cancelled(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

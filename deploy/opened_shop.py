@@ -1,18 +1,17 @@
 """What the storefront page needs beside the API, opened for as long as the server runs."""
 
 import asyncio
-import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from endcap.bundle import Bundle, load_bundle
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.models_file import read_models
 from endcap.deploy.settings import Settings
+from endcap.deploy.stopping import cancelled
 from endcap.deploy.text_index import open_text_index
 from endcap.errors import BrokerUnavailableError, EndcapError
 from endcap.serving.guard import Access
@@ -40,7 +39,7 @@ async def opened_shop(
         changes = ListChanges(settings.store)
         closing.push_async_callback(view.stop)
         for task in (_started(view), changes.run()):
-            closing.push_async_callback(_cancelled, asyncio.create_task(task))
+            closing.push_async_callback(cancelled, asyncio.create_task(task))
         words = None if queue is None else BundleWords(queue, settings)
         yield Shop(ShopShelves(PublishedOrTrained(view, settings)), changes, queue, words)
 
@@ -123,9 +122,3 @@ async def _started(view: TopicView[CatalogueItem]) -> None:
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
         else:
             return
-
-
-async def _cancelled(task: "asyncio.Task[Any]") -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -20,7 +20,7 @@ from endcap.deploy.processes import (
 )
 from endcap.deploy.rules_watch import open_rules
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import Part, run_on_the_fastest_loop, stop_on_signal
+from endcap.deploy.stopping import run_on_the_fastest_loop, running, stop_on_signal
 from endcap.serving.http import Options, create_app
 from endcap.serving.kept_list import KeptList
 from endcap.serving.placements import parse_placements
@@ -77,7 +77,7 @@ def run_serve(settings: Settings) -> None:
         try:
             await rules_watch.start()
             async with (
-                _running(rules_watch),
+                running(rules_watch),
                 _queue(settings, rules) as queue,
                 opened_shop(settings, access, queue) as shop,
             ):
@@ -129,16 +129,6 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
     )
-
-
-@asynccontextmanager
-async def _running(part: Part) -> AsyncIterator[None]:
-    running = asyncio.create_task(part.run())
-    try:
-        yield
-    finally:
-        part.stop()
-        await running
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """Long-running parts, run side by side until Ctrl-C or SIGTERM."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from endcap.errors import EndcapError
@@ -53,3 +55,21 @@ async def run_together(parts: Sequence[Part]) -> None:
                 running.create_task(part.run())
     except* EndcapError as group:
         raise group.exceptions[0] from None
+
+
+@asynccontextmanager
+async def running(part: Part) -> AsyncIterator[None]:
+    """Runs beside what is inside, and is stopped behind it."""
+    task = asyncio.create_task(part.run())
+    try:
+        yield
+    finally:
+        part.stop()
+        await task
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> None:
+    """Returns when it has ended, or raises what it failed of."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

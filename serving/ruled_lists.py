@@ -7,7 +7,6 @@ through as they are.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 
@@ -18,6 +17,7 @@ from endcap.rules.effects import Effects
 from endcap.rules.windows import in_force
 from endcap.serving import rules_metrics as metrics
 from endcap.serving.facts import Facts
+from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
 
 MAX_AGE_S = 5.0
@@ -25,38 +25,6 @@ MAX_AGE_S = 5.0
 once."""
 WINDOWS_S = 1.0
 MAX_ITEMS = 100_000
-
-
-class Lists(Protocol):
-    """What is wrapped: see `endcap.serving.shop_window.ListReader`."""
-
-    async def raw_list(self, user_id: str) -> bytes | None:
-        """A user's own list, as `encode_list` wrote it."""
-        ...
-
-    async def trending(self) -> RecommendationList | None:
-        """The fallback for everybody."""
-        ...
-
-    async def shelf(self, shelf: Shelf) -> RecommendationList | None:
-        """One of the lists that are nobody's own."""
-        ...
-
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order."""
-        ...
-
-    async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
-        """Facts of several items."""
-        ...
-
-    async def some_users(self, n: int) -> list[str]:
-        """Users that have a list."""
-        ...
-
-    async def ping(self) -> bool:
-        """Whether the store answers."""
-        ...
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -76,7 +44,7 @@ class RuledLists:
 
     def __init__(
         self,
-        lists: Lists,
+        lists: ListReader,
         shop: ShopRules,
         placement: str = DEFAULT_PLACEMENT,
         clock: Callable[[], float] = time.time,
