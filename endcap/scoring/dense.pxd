@@ -5,9 +5,6 @@ with room for whole panels; what is added to a product stands in panels likewise
 by polynomials, to seven digits.
 """
 
-from libc.stdint cimport int64_t
-
-
 cdef extern from *:
     """
     #ifndef ENDCAP_DENSE
@@ -171,7 +168,7 @@ cdef extern from *:
     } dense_block;
 
     typedef struct {
-        Py_ssize_t dim, heads, inner, longest;
+        Py_ssize_t dim, heads, inner;
         /* [events, dim] but: parts [events, 3 * dim], wide [events, inner]; of one session
            weights [longest, whole panels], turned and values [longest or head, whole panels] */
         float *hidden, *normal, *parts, *heard, *wide, *weights, *turned, *values;
@@ -357,7 +354,7 @@ cdef extern from *:
         const float *narrow_bias
 
     ctypedef struct dense_room:
-        Py_ssize_t dim, heads, inner, longest
+        Py_ssize_t dim, heads, inner
         float *hidden
         float *normal
         float *parts

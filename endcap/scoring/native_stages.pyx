@@ -59,7 +59,7 @@ cdef class NativeEncoder:
 
     cdef Held held
     cdef dense_block *blocks
-    cdef Py_ssize_t layers, length, sessions_room
+    cdef Py_ssize_t layers, length
     cdef dense_room room
     cdef float *ln_weight
     cdef float *ln_bias
@@ -109,7 +109,6 @@ cdef class NativeEncoder:
         self.room.dim, self.room.heads = dim, weights.heads
         events = max(<Py_ssize_t>AT_ONCE, self.length)
         whole, head = whole_panels(self.length), whole_panels(dim // weights.heads)
-        self.room.longest = self.length
         self.room.hidden = self.held.plain(np.zeros((events, dim)))
         self.room.normal = self.held.plain(np.zeros((events, dim)))
         self.room.parts = self.held.plain(np.zeros((events, 3 * dim)))
@@ -127,8 +126,8 @@ cdef class NativeEncoder:
         """Queries [B, d] of a `Crowd`; zeros for shoppers of whom no item is known."""
         cdef const int64_t[::1] history_at = crowd.history_at, times_ms = crowd.times_ms
         cdef const int32_t[::1] history = crowd.history, types = crowd.types
-        cdef Py_ssize_t rows = history_at.shape[0] - 1, row, first, at, n, kept
-        cdef Py_ssize_t events = 0, sessions = 0, dim = self.room.dim, layer
+        cdef Py_ssize_t rows = history_at.shape[0] - 1, row, first, n
+        cdef Py_ssize_t events = 0, sessions = 0, dim = self.room.dim
         cdef Py_ssize_t most = max(<Py_ssize_t>AT_ONCE, self.length)
         cdef int32_t n_items = crowd.n_items
         found = np.zeros((rows, dim), np.float32)
@@ -150,18 +149,18 @@ cdef class NativeEncoder:
                 if not n:
                     continue
                 if events + n > most:
-                    self.flush(&lengths[0], sessions, events, &packed[0, 0])
-                    for at in range(sessions):
-                        memcpy(&queries[order[at], 0], &packed[at, 0], dim * sizeof(float))
+                    self.flush(
+                        &lengths[0], &order[0], sessions, events, &packed[0, 0], &queries[0, 0]
+                    )
                     events = sessions = 0
                 self.place(history, types, times_ms, first, history_at[row + 1], n_items, events)
                 order[sessions], lengths[sessions] = row, n
                 events += n
                 sessions += 1
             if sessions:
-                self.flush(&lengths[0], sessions, events, &packed[0, 0])
-                for at in range(sessions):
-                    memcpy(&queries[order[at], 0], &packed[at, 0], dim * sizeof(float))
+                self.flush(
+                    &lengths[0], &order[0], sessions, events, &packed[0, 0], &queries[0, 0]
+                )
         return found
 
     cdef void place(
@@ -196,15 +195,19 @@ cdef class NativeEncoder:
             place += 1
 
     cdef void flush(
-        self, const Py_ssize_t *lengths, Py_ssize_t sessions, Py_ssize_t events, float *queries
+        self, const Py_ssize_t *lengths, const int64_t *order, Py_ssize_t sessions,
+        Py_ssize_t events, float *packed, float *queries,
     ) noexcept nogil:
-        cdef Py_ssize_t layer
+        """Session `at` of those placed is row `order[at]` of the queries."""
+        cdef Py_ssize_t layer, at, dim = self.room.dim
         for layer in range(self.layers):
             dense_transform(&self.room, &self.blocks[layer], lengths, sessions, events)
         dense_ask(
             &self.room, self.ln_weight, self.ln_bias, self.ask, self.add, self.scaled, lengths,
-            sessions, events, queries,
+            sessions, events, packed,
         )
+        for at in range(sessions):
+            memcpy(queries + order[at] * dim, packed + at * dim, dim * sizeof(float))
 
 
 cdef class NativeBlend:
