@@ -1,35 +1,21 @@
 """Products of small matrices and what stands between them, in C: float32, row by row.
 
 A right-hand matrix is packed once in panels of `PANEL_OF` columns, one row of them after the other,
-with room for whole panels; what is added to a product stands in panels likewise. Exponentials are
-by polynomials, to seven digits.
+with room for whole panels; what is added to a product stands in panels likewise.
 """
+
+from endcap.scoring.across cimport ACROSS  # brings its C along
+
 
 cdef extern from *:
     """
     #ifndef ENDCAP_DENSE
     #define ENDCAP_DENSE
-    #include <math.h>
-    #include <stdint.h>
-    #include <string.h>
-
-    /* The same C for each width of registers that a processor may have. */
-    #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-    #define DENSE_FOR_EACH_WIDTH __attribute__((target_clones("avx512f", "fma", "default")))
-    #define DENSE_WITHIN static inline __attribute__((always_inline))
-    #pragma GCC diagnostic ignored "-Wpsabi"
-    #else
-    #define DENSE_FOR_EACH_WIDTH
-    #define DENSE_WITHIN static inline
-    #endif
-    #define ACROSS 16
     #define PANEL_OF 32
-    typedef float across __attribute__((vector_size(4 * ACROSS), aligned(4)));
-    typedef int32_t across_bits __attribute__((vector_size(4 * ACROSS), aligned(4)));
 
     /* ROWS rows of one panel: 2 * ROWS sums stay in registers. */
     #define DENSE_ROWS(ROWS)                                                                       \\
-        DENSE_WITHIN void dense_rows_##ROWS(                                                       \\
+        WITHIN void dense_rows_##ROWS(                                                             \\
             const float *a, Py_ssize_t a_stride, Py_ssize_t depth, const float *panel,             \\
             const float *added, float *c, Py_ssize_t c_stride                                      \\
         ) {                                                                                        \\
@@ -56,7 +42,7 @@ cdef extern from *:
     DENSE_ROWS(12)
 
     /* c [n, whole panels] = a [n, depth] times the panels, plus `added` where it is given. */
-    DENSE_WITHIN void dense_product(
+    WITHIN void dense_product(
         const float *a, Py_ssize_t a_stride, Py_ssize_t n, Py_ssize_t depth,
         const float *panels, Py_ssize_t count, const float *added, float *c, Py_ssize_t c_stride
     ) {
@@ -80,48 +66,20 @@ cdef extern from *:
         }
     }
 
-    /* After Cephes' expf: a polynomial of the fifth degree on [-ln 2 / 2, ln 2 / 2] and the bits of
-       the exponent; from e^-87 to e^88. */
-    DENSE_WITHIN across dense_exp(across x) {
-        across low = {0}, high = {0};
-        low -= 87.0f;
-        high += 88.0f;
-        across_bits below = x < low, above = x > high;
-        x = (across)(((across_bits)low & below) | ((across_bits)x & ~below));
-        x = (across)(((across_bits)high & above) | ((across_bits)x & ~above));
-        across shifted = x * 1.44269504f + 12582912.0f;
-        across whole = shifted - 12582912.0f;
-        across rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-        across power = rest * 1.9875691500e-4f + 1.3981999507e-3f;
-        power = power * rest + 8.3334519073e-3f;
-        power = power * rest + 4.1665795894e-2f;
-        power = power * rest + 1.6666665459e-1f;
-        power = power * rest + 5.0000001201e-1f;
-        power = power * rest * rest + rest + 1.0f;
-        across_bits scale = (__builtin_convertvector(whole, across_bits) + 127) << 23;
-        return power * (across)scale;
-    }
-
-    DENSE_WITHIN float dense_sum(across x) {
-        float sum = 0;
-        for (int lane = 0; lane < ACROSS; lane++) sum += x[lane];
-        return sum;
-    }
-
     /* Rows of `dim`, a multiple of ACROSS, to a mean of 0 and a variance of 1, then scaled. */
-    DENSE_WITHIN void dense_normalise(
+    WITHIN void dense_normalise(
         const float *x, Py_ssize_t n, Py_ssize_t dim, const float *weight, const float *bias,
         float *y
     ) {
         for (Py_ssize_t row = 0; row < n; row++, x += dim, y += dim) {
             across sum = {0}, squares = {0};
             for (Py_ssize_t at = 0; at < dim; at += ACROSS) sum += *(const across *)(x + at);
-            float mean = dense_sum(sum) / dim;
+            float mean = across_sum(sum) / dim;
             for (Py_ssize_t at = 0; at < dim; at += ACROSS) {
                 across away = *(const across *)(x + at) - mean;
                 squares += away * away;
             }
-            float scale = 1.0f / sqrtf(dense_sum(squares) / dim + 1e-5f);
+            float scale = 1.0f / sqrtf(across_sum(squares) / dim + 1e-5f);
             for (Py_ssize_t at = 0; at < dim; at += ACROSS)
                 *(across *)(y + at) = (*(const across *)(x + at) - mean) * scale
                     * *(const across *)(weight + at) + *(const across *)(bias + at);
@@ -129,22 +87,22 @@ cdef extern from *:
     }
 
     /* GELU by tanh (Hendrycks and Gimpel, 2016), as GPT-2 has it; `n` a multiple of ACROSS. */
-    DENSE_WITHIN void dense_gelu(float *x, Py_ssize_t n) {
+    WITHIN void dense_gelu(float *x, Py_ssize_t n) {
         for (Py_ssize_t at = 0; at < n; at += ACROSS) {
             across held = *(across *)(x + at);
             across twice = held * (held * held * 0.044715f + 1.0f) * -1.5957691216f;
-            *(across *)(x + at) = held / (dense_exp(twice) + 1.0f);
+            *(across *)(x + at) = held / (across_exp(twice) + 1.0f);
         }
     }
 
-    DENSE_WITHIN void dense_add(float *x, const float *more, Py_ssize_t n) {
+    WITHIN void dense_add(float *x, const float *more, Py_ssize_t n) {
         for (Py_ssize_t at = 0; at < n; at += ACROSS)
             *(across *)(x + at) += *(const across *)(more + at);
     }
 
     /* The softmax of the first `heard` of `width` weights times `scale`; 0 for the others. `width`
        is a multiple of ACROSS. */
-    DENSE_WITHIN void dense_softmax(
+    WITHIN void dense_softmax(
         float *x, Py_ssize_t heard, Py_ssize_t width, float scale
     ) {
         float top = x[0];
@@ -153,12 +111,12 @@ cdef extern from *:
         across sum = {0};
         for (Py_ssize_t at = heard; at < end; at++) x[at] = -INFINITY;
         for (Py_ssize_t at = 0; at < end; at += ACROSS) {
-            across power = dense_exp((*(across *)(x + at) - top) * scale);
+            across power = across_exp((*(across *)(x + at) - top) * scale);
             *(across *)(x + at) = power;
         }
         for (Py_ssize_t at = heard; at < width; at++) x[at] = 0;
         for (Py_ssize_t at = 0; at < end; at += ACROSS) sum += *(across *)(x + at);
-        float share = 1.0f / dense_sum(sum);
+        float share = 1.0f / across_sum(sum);
         for (Py_ssize_t at = 0; at < end; at += ACROSS) *(across *)(x + at) *= share;
     }
 
@@ -177,7 +135,7 @@ cdef extern from *:
     #define WHOLE(n) (((n) + PANEL_OF - 1) / PANEL_OF)
 
     /* What each event of one session hears of those up to it. */
-    DENSE_WITHIN void dense_attend(
+    WITHIN void dense_attend(
         const dense_room *room, const float *parts, Py_ssize_t length, float *heard
     ) {
         Py_ssize_t dim = room->dim, head = dim / room->heads, stride = 3 * dim;
@@ -222,7 +180,7 @@ cdef extern from *:
     }
 
     /* One block over all events of some sessions, in room->hidden. */
-    DENSE_FOR_EACH_WIDTH
+    FOR_EACH_WIDTH
     static void dense_transform(
         const dense_room *room, const dense_block *block, const Py_ssize_t *lengths,
         Py_ssize_t sessions, Py_ssize_t events
@@ -263,7 +221,7 @@ cdef extern from *:
 
     /* The query of each session: a mixture of its items, by what its newest event asks for, and
        what that adds; of length 1. `scaled` [events, dim]: the items as they came in. */
-    DENSE_FOR_EACH_WIDTH
+    FOR_EACH_WIDTH
     static void dense_ask(
         const dense_room *room, const float *weight, const float *bias, const float *ask,
         const float *add, const float *scaled, const Py_ssize_t *lengths, Py_ssize_t sessions,
@@ -282,7 +240,7 @@ cdef extern from *:
                 for (Py_ssize_t k = 0; k < dim; k += ACROSS)
                     sum += *(const across *)(normal + (first + at) * dim + k)
                         * *(const across *)(room->heard + k);
-                weights[at] = dense_sum(sum);
+                weights[at] = across_sum(sum);
             }
             dense_softmax(
                 weights, length, WHOLE(length) * PANEL_OF, 1.0f / sqrtf((float)dim)
@@ -294,7 +252,7 @@ cdef extern from *:
             across squares = {0};
             for (Py_ssize_t k = 0; k < dim; k += ACROSS)
                 squares += *(across *)(queries + k) * *(across *)(queries + k);
-            float norm = sqrtf(dense_sum(squares));
+            float norm = sqrtf(across_sum(squares));
             float scale = 1.0f / (norm > 1e-12f ? norm : 1e-12f);
             for (Py_ssize_t k = 0; k < dim; k += ACROSS) *(across *)(queries + k) *= scale;
             first += length;
@@ -304,7 +262,7 @@ cdef extern from *:
     /* Scores of rows of `known` numbers: two layers of `width` with ReLU, then one number. What is no
        number stays none. */
     #define TOGETHER 96
-    DENSE_FOR_EACH_WIDTH
+    FOR_EACH_WIDTH
     static void dense_weigh(
         const float *rows, Py_ssize_t n, Py_ssize_t known, Py_ssize_t width,
         const float *first, const float *first_bias, const float *second,
@@ -330,7 +288,7 @@ cdef extern from *:
                     sum += (across)((across_bits)held & ~(held < zero))
                         * *(const across *)(last + at);
                 }
-                scores[from + row] = dense_sum(sum) + last_bias;
+                scores[from + row] = across_sum(sum) + last_bias;
             }
         }
     }

@@ -16,26 +16,18 @@ import numpy as np
 
 from endcap.candidates.features import BY_MODEL, CONTEXT, FACTS, INPUTS
 from endcap.candidates.order cimport falling, lowest_first
+from endcap.scoring.across cimport ACROSS  # brings its C along
 from endcap.scoring.catalogue import LEAST
 
 cdef extern from *:
     """
-    /* The same C for each width of registers that a processor may have. */
-    #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-    #define FOR_EACH_WIDTH \\
-        __attribute__((target_clones("avx512f", "fma", "default")))
-    #pragma GCC diagnostic ignored "-Wpsabi"
-    #else
-    #define FOR_EACH_WIDTH
-    #endif
-    #define LANES 16
+    #define LANES ACROSS
     #define ABREAST 4
     #define PANEL (LANES * ABREAST)
     #define DEPTH 32
     #define CHUNK (LANES * DEPTH)
-    typedef float lanes __attribute__((vector_size(4 * LANES), aligned(4)));
-
-    typedef int32_t masks __attribute__((vector_size(4 * LANES), aligned(4)));
+    typedef across lanes;
+    typedef across_bits masks;
 
     static inline lanes higher(lanes one, lanes other) {
         masks is_one = one > other;
@@ -84,34 +76,15 @@ cdef extern from *:
         }
     }
 
-    /* Of exp((cosine - top) * temperature), by a polynomial of the fifth degree on [-ln 2 / 2,
-       ln 2 / 2] (after Cephes' expf) and the exponent's bits; below e^-87 it is nothing. */
+    /* Of exp((cosine - top) * temperature). */
     FOR_EACH_WIDTH
     static float sum_of_exponentials(
         const float *cosines, Py_ssize_t n, float temperature, float top
     ) {
-        float sums[LANES] = {0};
+        lanes sums = {0};
         for (Py_ssize_t from = 0; from < n; from += LANES)
-            for (int lane = 0; lane < LANES; lane++) {
-                float x = (cosines[from + lane] - top) * temperature;
-                x = x > -87.0f ? x : -87.0f;
-                float shifted = x * 1.44269504f + 12582912.0f;
-                float whole = shifted - 12582912.0f;
-                float rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-                float power = 1.9875691500e-4f;
-                power = power * rest + 1.3981999507e-3f;
-                power = power * rest + 8.3334519073e-3f;
-                power = power * rest + 4.1665795894e-2f;
-                power = power * rest + 1.6666665459e-1f;
-                power = power * rest + 5.0000001201e-1f;
-                power = power * rest * rest + rest + 1.0f;
-                union { int32_t bits; float value; } scale;
-                scale.bits = ((int32_t)whole + 127) << 23;
-                sums[lane] += power * scale.value;
-            }
-        float sum = 0;
-        for (int lane = 0; lane < LANES; lane++) sum += sums[lane];
-        return sum;
+            sums += across_exp((*(const lanes *)(cosines + from) - top) * temperature);
+        return across_sum(sums);
     }
 
     static inline int reaches(lanes one, float least) {

@@ -1,0 +1,53 @@
+"""Sixteen numbers side by side, in C, for whatever width of registers a processor has."""
+
+cdef extern from *:
+    """
+    #ifndef ENDCAP_ACROSS
+    #define ENDCAP_ACROSS
+    #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
+
+    /* The same C for each width of registers that a processor may have. */
+    #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+    #define FOR_EACH_WIDTH __attribute__((target_clones("avx512f", "fma", "default")))
+    #define WITHIN static inline __attribute__((always_inline))
+    #pragma GCC diagnostic ignored "-Wpsabi"
+    #else
+    #define FOR_EACH_WIDTH
+    #define WITHIN static inline
+    #endif
+    #define ACROSS 16
+    typedef float across __attribute__((vector_size(4 * ACROSS), aligned(4)));
+    typedef int32_t across_bits __attribute__((vector_size(4 * ACROSS), aligned(4)));
+
+    /* After Cephes' expf: a polynomial of the fifth degree on [-ln 2 / 2, ln 2 / 2] and the bits of
+       the exponent; from e^-87 to e^88. */
+    WITHIN across across_exp(across x) {
+        across low = {0}, high = {0};
+        low -= 87.0f;
+        high += 88.0f;
+        across_bits below = x < low, above = x > high;
+        x = (across)(((across_bits)low & below) | ((across_bits)x & ~below));
+        x = (across)(((across_bits)high & above) | ((across_bits)x & ~above));
+        across shifted = x * 1.44269504f + 12582912.0f;
+        across whole = shifted - 12582912.0f;
+        across rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+        across power = rest * 1.9875691500e-4f + 1.3981999507e-3f;
+        power = power * rest + 8.3334519073e-3f;
+        power = power * rest + 4.1665795894e-2f;
+        power = power * rest + 1.6666665459e-1f;
+        power = power * rest + 5.0000001201e-1f;
+        power = power * rest * rest + rest + 1.0f;
+        across_bits scale = (__builtin_convertvector(whole, across_bits) + 127) << 23;
+        return power * (across)scale;
+    }
+
+    WITHIN float across_sum(across x) {
+        float sum = 0;
+        for (int lane = 0; lane < ACROSS; lane++) sum += x[lane];
+        return sum;
+    }
+    #endif
+    """
+    enum: ACROSS
