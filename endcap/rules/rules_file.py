@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,6 +24,8 @@ from endcap.rules.rule import (
 from endcap.yaml_lines import FileMistakesError, Mistake, Node, open_yaml
 
 MAX_RULES = 1000
+MAX_NAME = 100
+"""In characters: a name stands in logs and tables."""
 MAX_FACTOR, MAX_POINTS, MAX_DAYS = 1e6, 100.0, 3650
 _TOP = ("timezone", "diversity", "per_category", "placements", "already_bought", "rules")
 _MIX = ("diversity", "per_category")
@@ -160,7 +162,7 @@ def _wait_ms(node: Node) -> int:
 
 def _rule(node: Node, zone: tzinfo) -> Rule | None:
     fields = node.fields(_RULE)
-    if not fields:
+    if not node.is_mapping:
         return None
     said = [action for action in _ACTIONS if action in fields]
     if len(said) != 1:
@@ -172,7 +174,7 @@ def _rule(node: Node, zone: tzinfo) -> Rule | None:
         node.wrong("A rule needs a name, by which `explain` and the log speak of it.")
     if "where" not in fields:
         node.wrong("A rule needs where: which items it is about, as in where: {category: Coats}.")
-    name = fields["name"].text() if "name" in fields else ""
+    name = _name(fields["name"]) if "name" in fields else ""
     where = _where(fields["where"]) if "where" in fields else Where()
     window = _window(node, fields, zone)
     placements = fields["placements"].values() if "placements" in fields else []
@@ -203,18 +205,29 @@ def _rule(node: Node, zone: tzinfo) -> Rule | None:
     )
 
 
+def _name(node: Node) -> str:
+    name = node.text()
+    if len(name) > MAX_NAME or not name.isprintable():
+        node.wrong(f"A rule's name is one line of at most {MAX_NAME} characters.")
+    return name
+
+
 def _points(node: Node) -> float:
     """Scores are logarithms of odds: to double the odds is to add the logarithm of 2."""
     if not node.is_mapping:
-        factor = node.number(1, MAX_FACTOR)
-        return 0.0 if factor is None else math.log(factor)
+        return _log_of(node)
     fields = node.fields(("factor", "points"))
     if len(fields) != 1:
         node.wrong(f"{node.path} takes a factor or points, one of the two.")
         return 0.0
     if "factor" in fields:
-        return _points(fields["factor"])
+        return _log_of(fields["factor"])
     return fields["points"].number(0, MAX_POINTS) or 0.0
+
+
+def _log_of(factor: Node) -> float:
+    value = factor.number(1, MAX_FACTOR)
+    return 0.0 if value is None else math.log(value)
 
 
 def _where(node: Node) -> Where:
@@ -273,6 +286,8 @@ def _moment(node: Node, zone: tzinfo, is_end: bool) -> int:
             node.wrong(f"{node.path} is {said}; write a day or a time: 2026-11-27T08:00.")
         return FOR_GOOD if is_end else 0
     if is_end and len(said.strip()) <= len("2026-11-27"):
+        if when.date() == date.max:
+            return FOR_GOOD
         when += timedelta(days=1)
     local = when if when.tzinfo else when.replace(tzinfo=zone)
     return int(local.timestamp() * 1000)

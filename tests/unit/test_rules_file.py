@@ -71,11 +71,21 @@ def test_a_day_without_a_time_is_the_shops_own_and_lasts_until_it_is_over() -> N
     assert coats.until_ms == 1_803_855_600_000  # 2027-03-01T00:00+01:00
 
 
+def test_until_the_last_day_that_there_is_means_for_good() -> None:
+    text = "rules:\n- {name: a, block: true, where: {item: x}, until: 9999-12-31}"
+    (rule,) = parse_rules(text).rules
+    assert rule.window.until_ms == FOR_GOOD
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
         ("rules:\n- name: a\n  boots: 2\n  where: {item: x}", 3, "Did you mean boost?"),
         ("rules:\n- name: a\n  where: {item: x}", 2, "none of them"),
+        ("rules:\n- {}", 2, "needs a name"),
+        ('rules:\n- {name: "a\\nb", block: true, where: {item: x}}', 2, "one line"),
+        ("rules:\n- {name: a, boost: {factor: {factor: 2}}, where: {item: x}}", 2, "a number"),
+        ("rules:\n- {name: a, boost: &f {factor: *f}, where: {item: x}}", 2, "a number"),
         ("rules:\n- name: a\n  pin: 1\n  block: true\n  where: {item: x}", 2, "block and pin"),
         ("rules:\n- {name: a, pin: 0, where: {item: x}}", 2, "from 1 to 100"),
         ("rules:\n- {name: a, pin: 1.5, where: {item: x}}", 2, "whole number"),
