@@ -137,7 +137,7 @@ def _with_store(settings: Settings, ask: "Callable[[RulesStore], Awaitable[_T]]"
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

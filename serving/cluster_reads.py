@@ -1,4 +1,4 @@
-"""A Redis Cluster behind the faces that one server has: opened by its URL, and read."""
+"""One server or a Redis Cluster, as the URL says: opened; and a cluster read as one server is."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from endcap.serving.shared_reads import unavailable
 
 AWAY = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError)
-"""What redis-py raises where a cluster, or one of its nodes, does not answer."""
+"""What redis-py raises where a server, a cluster or one of its nodes does not answer."""
 
 
 def is_cluster(url: str) -> bool:
@@ -25,15 +25,17 @@ def is_cluster(url: str) -> bool:
     return dict(parse_qsl(urlsplit(url).query)).get("cluster") == "true"
 
 
-def open_cluster(url: str, timeout_s: float, retry: Retry) -> Any:
-    """An async client of the cluster that this node belongs to."""
-    parts = urlsplit(url)
-    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "cluster"]
-    return redis.RedisCluster.from_url(
-        urlunsplit(parts._replace(query=urlencode(query))),
+def open_redis(url: str, timeout_s: float, retry: Retry) -> Any:
+    """An async client: of the cluster that this node belongs to where the URL says so, else of the
+    one server. It raises those of `AWAY` when it does not answer, retries included."""
+    if is_cluster(url):
+        return _open_cluster(url, timeout_s, retry)
+    return redis.Redis.from_url(
+        url,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=retry,
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
 
 
@@ -66,6 +68,17 @@ class ClusterReads:
 
     def close(self) -> None:
         """Nothing of its own is open."""
+
+
+def _open_cluster(url: str, timeout_s: float, retry: Retry) -> Any:
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "cluster"]
+    return redis.RedisCluster.from_url(
+        urlunsplit(parts._replace(query=urlencode(query))),
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=retry,
+    )
 
 
 def _flat(answer: Any) -> Any:

@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
-import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import (
@@ -25,7 +21,7 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
-from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_cluster
+from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_redis
 from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
@@ -39,21 +35,10 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._url = url
-        self._redis: Any
         self._reads: SharedReads | ClusterReads
         retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
-        if is_cluster(url):
-            self._redis = open_cluster(url, _TIMEOUT_S, retry)
-            self._reads = ClusterReads(url, self._redis)
-        else:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-                retry=retry,
-                retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            )
-            self._reads = SharedReads(url)
+        self._redis = open_redis(url, _TIMEOUT_S, retry)
+        self._reads = ClusterReads(url, self._redis) if is_cluster(url) else SharedReads(url)
         self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:

@@ -368,6 +368,30 @@ async def test_a_process_that_starts_takes_the_newest_rules_that_can_be_used(
     valkey.stop()
 
 
+async def test_a_process_that_met_no_redis_at_its_start_takes_them_from_the_history_later(
+    tmp_path: Path,
+) -> None:
+    valkey = OwnValkey(tmp_path)
+    rules, started = RulesStore(valkey.url), ShopRules()
+    watch = RulesWatch(RulesInRedis(RulesStore(valkey.url)), started, look_s=0.02)
+    valkey.stop()
+    await watch.start()
+    assert started.rules.says_nothing
+    valkey.start()
+    await rules.apply(GOOD, "ann")
+    await rules.apply(BAD, "bob")
+    running = asyncio.create_task(watch.run())
+
+    async def is_in_force() -> bool:
+        return [rule.name for rule in started.rules.rules] == ["a"]
+
+    await until(is_in_force, timeout_s=20)
+    watch.stop()
+    await running
+    await rules.close()
+    valkey.stop()
+
+
 async def test_a_file_on_the_machine_is_followed_too_and_must_be_good_at_the_start(
     tmp_path: Path,
 ) -> None:

@@ -12,6 +12,7 @@ from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList, Shelf
 from endcap.serving.facts import NOTHING
 from endcap.serving.redis_store import RedisStore
+from endcap.serving.rules_store import RulesStore
 
 pytestmark = pytest.mark.integration
 MILK = CatalogueItem("milk", "Whole milk", "Dairy", "Grocery", 1.19)
@@ -70,7 +71,23 @@ async def test_shelves_items_and_trending_are_written_and_read(store: RedisStore
     assert "valkey" in await store.server()
 
 
+async def test_rules_are_applied_and_read(
+    store: RedisStore, valkey_cluster: ValkeyCluster
+) -> None:
+    rules = RulesStore(as_user(valkey_cluster.urls[2], WRITER) + "?cluster=true")
+    assert await rules.newest() is None
+    await rules.apply("rules: []", "ann")
+    newest = await rules.apply("", "bob")
+    assert await rules.newest() == newest
+    assert [each.who for each in await rules.history(9)] == ["bob", "ann"]
+    await rules.close()
+
+
 async def test_a_cluster_that_is_away_is_named() -> None:
+    rules = RulesStore("redis://127.0.0.1:1?cluster=true")
+    with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1"):
+        await rules.newest()
+    await rules.close()
     store = RedisStore("redis://127.0.0.1:1?cluster=true")
     with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1"):
         await store.read("u")
