@@ -12,7 +12,7 @@ from endcap.client.errors import ListsUnavailableError, RequestError
 from endcap.client.foreign import FOREIGN, as_ours, without_password
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
-from endcap.client.urls import checked_urls, other_nodes
+from endcap.client.urls import checked_url, checked_urls, other_nodes
 
 Command = tuple[str, ...]
 _Node: Any = redis.cluster.ClusterNode
@@ -34,7 +34,7 @@ class OneServer:
     """One pipeline over a pool of connections."""
 
     def __init__(self, url: str, options: Options) -> None:
-        (url,) = checked_urls([url])
+        url = checked_url(url)
         self._where = without_password(url)
         try:
             self._pool: Any = redis.BlockingConnectionPool.from_url(

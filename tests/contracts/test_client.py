@@ -306,10 +306,27 @@ async def test_a_wrong_password_is_refused_at_once(
     await shop.close()
 
 
-@pytest.mark.parametrize("url", ["", "http://store:80", "store:6379", "redis://store:many/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "http://store:80", "store:6379", "redis://store:many/0", "redis://[::1"),
+        *("redis://store/shop", "redis://store:6379/0?cluster=true", "redis://store?retry=3"),
+        *("redis://store?socket_timeout=soon", "redis://store?ssl_cert_reqs=none"),
+    ],
+)
 def test_a_url_that_is_none_is_said_before_anything_connects(kind: str, url: str) -> None:
     with pytest.raises(RequestError):
         connected(kind, url, Options())
+    of_cluster = Client if kind == "sync" else AsyncClient
+    with pytest.raises(RequestError):
+        of_cluster.connect_to_cluster("redis://store:6379", url)
+
+
+@pytest.mark.parametrize("url", ["redis://store:6379/3", "unix:///run/redis.sock"])
+def test_what_is_no_node_of_a_cluster_is_said_before_anything_connects(kind: str, url: str) -> None:
+    of_cluster = Client if kind == "sync" else AsyncClient
+    with pytest.raises(RequestError, match="no node of a cluster"):
+        of_cluster.connect_to_cluster(url)
 
 
 @pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"tries": 0}, {"deadline_s": -1}])
