@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from endcap.client.errors import ListsUnavailableError, RequestError
-from endcap.client.foreign import FOREIGN, as_ours, without_password
+from endcap.client.foreign import FOREIGN, all_in_use, as_ours, ours, still_opening, without_password
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
 from endcap.client.urls import checked_url, checked_urls, other_nodes
@@ -55,7 +55,7 @@ class AsyncOneServer:
             answers = await _pipelined(self._redis, commands)
         except FOREIGN as error:
             return [as_ours(error, self._where)] * len(commands)
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     async def close(self) -> None:
         """See `AsyncReads`."""
@@ -74,6 +74,7 @@ class AsyncClusterNodes:
         self._where = ", ".join(map(without_password, self._urls))
         self._options = options
         self._free = asyncio.Semaphore(options.max_connections)
+        self._opening = asyncio.Lock()
         self._cluster: Any = redis.RedisCluster.from_url(
             self._urls[0],
             startup_nodes=[ClusterNode(*at) for at in other_nodes(self._urls)],
@@ -85,22 +86,22 @@ class AsyncClusterNodes:
         try:
             await asyncio.wait_for(self._free.acquire(), self._options.timeout_s)
         except TimeoutError:
-            full = ListsUnavailableError(
-                f"All {self._options.max_connections} connections to {self._where} are in use. "
-                "Raise max_connections."
-            )
-            return [full] * len(commands)
+            return [all_in_use(self._where, self._options)] * len(commands)
         try:
             answers = await self._ask(commands)
         finally:
             self._free.release()
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     async def close(self) -> None:
         """See `AsyncReads`."""
         await self._cluster.aclose()
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            await self._open()
+        except (*FOREIGN, ListsUnavailableError) as error:
+            return [error] * len(commands)
         try:
             return await _pipelined(self._cluster, commands)
         except FOREIGN:
@@ -109,9 +110,9 @@ class AsyncClusterNodes:
     async def _ask_each_node(self, commands: Sequence[Command]) -> list[Any]:
         answers: list[Any] = [None] * len(commands)
         try:
-            await self._cluster.initialize()
+            await self._open()
             places = places_by_node(self._cluster, commands)
-        except FOREIGN as error:
+        except (*FOREIGN, ListsUnavailableError) as error:
             return [error] * len(commands)
 
         async def ask(at: list[int]) -> None:
@@ -124,6 +125,19 @@ class AsyncClusterNodes:
 
         await asyncio.gather(*map(ask, places))
         return answers
+
+
+    async def _open(self) -> None:
+        """Meet the nodes, where they are not known yet or were lost."""
+        # One reader for all: where none of them answers, the others would each wait for all before.
+        try:
+            await asyncio.wait_for(self._opening.acquire(), self._options.timeout_s)
+        except TimeoutError:
+            raise still_opening(self._where) from None
+        try:
+            await self._cluster.initialize()
+        finally:
+            self._opening.release()
 
 
 async def _pipelined(client: Any, commands: Sequence[Command]) -> list[Any]:
