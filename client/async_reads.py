@@ -84,7 +84,8 @@ class AsyncClusterNodes:
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """See `AsyncReads`."""
         try:
-            await asyncio.wait_for(self._free.acquire(), self._options.timeout_s)
+            async with asyncio.timeout(self._options.timeout_s):
+                await self._free.acquire()
         except TimeoutError:
             return [all_in_use(self._where, self._options)] * len(commands)
         try:
@@ -131,7 +132,8 @@ class AsyncClusterNodes:
         """Meet the nodes, where they are not known yet or were lost."""
         # One reader for all: where none of them answers, the others would each wait for all before.
         try:
-            await asyncio.wait_for(self._opening.acquire(), self._options.timeout_s)
+            async with asyncio.timeout(self._options.timeout_s):
+                await self._opening.acquire()
         except TimeoutError:
             raise still_opening(self._where) from None
         try:
