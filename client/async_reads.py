@@ -10,7 +10,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from endcap.client.errors import ListsUnavailableError, RequestError
-from endcap.client.foreign import FOREIGN, all_in_use, as_ours, ours, still_opening, without_password
+from endcap.client.foreign import (
+    FOREIGN,
+    all_in_use,
+    as_ours,
+    ours,
+    still_opening,
+    without_password,
+)
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
 from endcap.client.urls import checked_url, checked_urls, other_nodes
@@ -126,7 +133,6 @@ class AsyncClusterNodes:
 
         await asyncio.gather(*map(ask, places))
         return answers
-
 
     async def _open(self) -> None:
         """Meet the nodes, where they are not known yet or were lost."""

@@ -9,7 +9,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from endcap.client.errors import ListsUnavailableError, RequestError
-from endcap.client.foreign import FOREIGN, all_in_use, as_ours, ours, still_opening, without_password
+from endcap.client.foreign import (
+    FOREIGN,
+    all_in_use,
+    as_ours,
+    ours,
+    still_opening,
+    without_password,
+)
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
 from endcap.client.urls import checked_url, checked_urls, other_nodes

@@ -71,9 +71,7 @@ async def test_shelves_items_and_trending_are_written_and_read(store: RedisStore
     assert "valkey" in await store.server()
 
 
-async def test_rules_are_applied_and_read(
-    store: RedisStore, valkey_cluster: ValkeyCluster
-) -> None:
+async def test_rules_are_applied_and_read(store: RedisStore, valkey_cluster: ValkeyCluster) -> None:
     rules = RulesStore(as_user(valkey_cluster.urls[2], WRITER) + "?cluster=true")
     assert await rules.newest() is None
     await rules.apply("rules: []", "ann")
