@@ -11,10 +11,11 @@ import numpy as np
 
 from endcap.candidates import FEATURES, GENERATED, Candidates
 from endcap.catalogue import CatalogueItem
-from endcap.lists import ListItem, RecommendationList
+from endcap.experiments import Explore, explored
+from endcap.lists import ListItem, RecommendationList, list_version
 from endcap.policy import Policy
 from endcap.repeats import away_of
-from endcap.rules import NO_RULES, Asked, Gate, Ruling, make_ruled_slate
+from endcap.rules import NO_RULES, Asked, Gate, Ruling, make_ruled_slate, pins_of
 from endcap.serving.list_making import Catalogue, Items
 from endcap.serving.model_slot import Model
 from endcap.serving.shop_rules import ShopRules
@@ -41,8 +42,8 @@ class Considered(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """`considered`: best first, by the scores that decide; `pinned`: places of the slate that a pin
-    gives, by item id, with its rule."""
+    """`considered`: best first, by the scores that decide; `pinned`: what a pin put into the slate,
+    by item id, with its rule. `slate` has its chance taken."""
 
     considered: tuple[Considered, ...]
     slate: tuple[ListItem, ...]
@@ -52,9 +53,16 @@ class Explanation(NamedTuple):
 
 
 def explain_list(
-    session: Session, model: Model, policy: Policy, catalogue: Catalogue | None, shop: ShopRules
+    session: Session,
+    model: Model,
+    policy: Policy,
+    catalogue: Catalogue | None,
+    shop: ShopRules,
+    explore: Explore | None = None,
+    generation: int = 1,
 ) -> Explanation:
-    """What the rescorer would give this session now."""
+    """What the rescorer would give this session now. `model`, `policy` and `explore`: those of the
+    shopper's variants."""
     bundle = model.bundle
     crowd = bundle.crowd([session])
     gathered = bundle.gatherer.gather(crowd)
@@ -75,12 +83,16 @@ def explain_list(
         away_of(crowd, bundle.waits_ms)[0],
     )
     slate = make_ruled_slate(asked, policy, ruling, shop.messages)
+    if explore is not None:
+        version = list_version(generation, session.events_folded)
+        ready = RecommendationList(version, bundle.manifest.name, now_ms, slate)
+        slate = explored(ready, explore, session.user_id).items
     places = {item.id: place for place, item in enumerate(slate, start=1)}
     considered = _considered(asked, policy, ruling, places)
     return Explanation(
         considered,
         slate,
-        _pinned(ruling, places, asked),
+        pins_of(asked, policy, ruling) if ruling.pins else {},
         tuple(rule.name for rule in ruling.rules),
         ruling.diversity,
     )
@@ -155,17 +167,9 @@ def _sources(candidates: Candidates, at: int, features: dict[str, float]) -> dic
     return found or {_POPULAR: 1.0}
 
 
-def _pinned(ruling: Ruling, places: dict[str, int], asked: Asked) -> dict[str, str]:
-    """Items that stand where a pin wants them."""
-    found: dict[str, str] = {}
-    for rule in ruling.pins:
-        for item_id, place in places.items():
-            item = asked.named(item_id)
-            if item is not None and place >= rule.position and rule.where.holds(item):
-                found.setdefault(item_id, rule.name)
-                if not rule.where.items:
-                    break
-    return found
+def explain_held_out(trending: RecommendationList, size: int) -> Explanation:
+    """The list of a shopper whom an experiment holds out: nothing is scored for them."""
+    return Explanation((), trending.items[:size], {}, (), 0.0)
 
 
 class Difference(NamedTuple):
@@ -178,16 +182,27 @@ class Difference(NamedTuple):
     why: tuple[str, ...]
 
 
-def difference(ready: RecommendationList, now: Explanation, version: int, model: str) -> Difference:
-    """What changed since the ready list was made, and what is known of why. `version`: that which a
-    list of this session has."""
+class Made(NamedTuple):
+    """By what a list is made: the session's version, the model, the variants."""
+
+    version: int
+    model: str
+    variant: str
+
+
+def difference(ready: RecommendationList, now: Explanation, made: Made) -> Difference:
+    """What changed since the ready list was made, and what is known of why. `made`: of a list of
+    this session now."""
     was = {item.id: place for place, item in enumerate(ready.items, start=1)}
     new = {item.id: place for place, item in enumerate(now.slate, start=1)}
     why = []
-    if ready.version != version:
-        why.append(f"the list is of version {ready.version}, the session of {version}")
-    if ready.model != model:
-        why.append(f"the list is of model {ready.model}, now {model} scores")
+    if ready.version != made.version:
+        why.append(f"the list is of version {ready.version}, the session of {made.version}")
+    if ready.variant != made.variant:
+        was_in, is_in = ready.variant or "none", made.variant or "none"
+        why.append(f"the list is of variant {was_in}, the shopper now of {is_in}")
+    if ready.model != made.model:
+        why.append(f"the list is of model {ready.model}, now {made.model} makes it")
     return Difference(
         list(was) == list(new),
         tuple(item for item in new if item not in was),
@@ -209,6 +224,7 @@ def told(explanation: Explanation) -> dict[str, Any]:
                 "id": item.id,
                 "score": item.score,
                 "reason": item.reason,
+                "propensity": item.propensity,
                 "title": considered[item.id].title if item.id in considered else "",
                 "moved_by": [
                     *(considered[item.id].rules if item.id in considered else ()),

@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from click.testing import Result
 from command_line import Ended, endcap, settings_for
 from other_bundle import other_bundle
 from stream_topics import send_events
+from typer.testing import CliRunner
 
 from endcap.bundle import load_bundle, read_manifest
+from endcap.deploy.cli import app
 from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.rescorer_process import opened_rescorer
@@ -29,6 +33,7 @@ from endcap.lists import RecommendationList
 from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.redis_store import RedisStore
+from endcap.serving.rescorer import popular_list
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.sessions import Session
 from endcap.streams.clients import create_topics, started_admin
@@ -81,7 +86,11 @@ class TryingShop:
         self.file = folder / "experiments.yaml"
         prefix = f"t{uuid4().hex[:8]}"
         self.environment = settings_for(stack, prefix) | {"ENDCAP_DATA_DIR": str(folder)}
+        self.rules_file = folder / "rules.yaml"  # of its own: the store is everybody's
+        self.rules_file.write_text("")
+        self.environment["ENDCAP_RULES_FILE"] = str(self.rules_file)
         self.settings = Settings(
+            rules_file=self.rules_file,
             kafka_bootstrap_servers=stack.bootstrap_servers,
             redis_url=stack.redis_url,
             topic_prefix=prefix,
@@ -123,6 +132,14 @@ class TryingShop:
         for each in impressions:
             await self._producer.send(topic, encode_impression(each), each.user_id.encode())
         await self._producer.flush()
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, words, env=self.environment)
+
+    def explained(self, user: str) -> Any:
+        ended = self.run("explain", user, "--json")
+        assert ended.exit_code == 0, ended.output
+        return json.loads(ended.stdout)
 
     async def command(self, *words: object) -> Ended:
         return await asyncio.to_thread(
@@ -178,11 +195,13 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     shop.file.write_text(EXPERIMENTS)
     summer, slate = read_experiments(shop.file).experiments
     users = [f"tried-{number}" for number in range(60)]
+    trending = popular_list(load_bundle(DEMO_BUNDLE))
+    await shop.store.write_trending(trending)
+    recalled = trending.items[0].id
+    shop.rules_file.write_text(f"rules:\n- {{name: r, block: true, where: {{item: {recalled}}}}}")
     async with shop.rescoring():
         lists = await shop.lists_of(users, 11)
         again = await shop.lists_of(users[:1], 12)
-    trending = await shop.store.trending()
-    assert trending is not None
 
     of = {name: [u for u in users if variant_of(summer, u) == name] for name in summer.shares}
     assert all(of.values())
@@ -194,7 +213,7 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     assert {lists[user].model for user in of["other-model"]} == {"spring"}
     for user in of[HOLDOUT]:
         assert lists[user].variant == "summer=holdout"
-        assert lists[user].items == trending.items
+        assert lists[user].items == trending.items[1:]
     # Chance is recorded where it was at work, and only there.
     for user in of["other-model"]:
         chances = [item.propensity for item in lists[user].items]
@@ -203,6 +222,20 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
         assert 0 < chances[4] < 1
     assert {i.propensity for user in of["control"] for i in lists[user].items} == {1.0}
     assert [ready.version for ready in again.values()] == [12]
+
+    # The path of a list is that of the shopper's variants.
+    for name, those in of.items():
+        user = those[-1]
+        path = await asyncio.to_thread(shop.explained, user)
+        assert path["in_redis"]["differs"]["same"], name
+        assert path["in_redis"]["differs"]["why"] == []
+        assert (path["variant"], path["is_held_out"]) == (lists[user].variant, name == HOLDOUT)
+        assert path["model"]["name"] == lists[user].model
+        chances = [item["propensity"] for item in path["slate"]]
+        assert chances == [item.propensity for item in lists[user].items]
+
+    said = await asyncio.to_thread(shop.run, "explain", of[HOLDOUT][0])
+    assert "Variant: summer=holdout, which gets what trends" in said.stderr
 
     clicking = {of["control"][0], of["other-model"][0], of["other-model"][1]}
     buying = {of["control"][0], of["other-model"][2]}

@@ -9,6 +9,7 @@ from made_up_shelf import NOW_MS, asked_of, ids, ruled
 
 from endcap.catalogue import CatalogueItem
 from endcap.policy import Policy, make_slate
+from endcap.rules import Ruling, parse_rules, pins_of
 from endcap.sessions import Carted, Purchased, Session
 
 DAY_MS = 86_400_000
@@ -70,6 +71,18 @@ def test_a_pin_shows_what_the_model_did_not_name_and_says_so_of_no_rule() -> Non
     slate = ruled(rule("pin: 1, where: {item: pan}"), asked)
     assert ids(slate) == ["pan", "milk", "brie", "tea"]
     assert (slate[0].score, slate[0].reason) == (0.0, "chosen by the shop")
+
+
+def test_a_pin_that_takes_another_place_is_told_with_its_rule_and_no_other() -> None:
+    text = (
+        "rules:\n- {name: last, pin: 9, where: {item: milk}}\n"
+        "- {name: first, pin: 1, where: {category: Drinks}}\n"
+        "- {name: too, pin: 1, where: {item: pan}}\n"
+        "- {name: far, pin: 90, where: {item: brie}}"
+    )
+    assert ids(ruled(text, ASKED)) == ["tea", "pan", "brie", "cola", "milk"]
+    ruling = Ruling(parse_rules(text), "default", NOW_MS, len(SHELF))
+    assert pins_of(ASKED, Policy(), ruling) == {"tea": "first", "pan": "too", "milk": "last"}
 
 
 def test_a_rule_holds_at_its_placements_and_in_its_window() -> None:
