@@ -17,7 +17,7 @@ from endcap.experiments.definition import (
 from endcap.experiments.exploration import explored
 from endcap.experiments.impression import (
     Impression,
-    ShownItem,
+    ShownAt,
     decode_impression,
     encode_impression,
 )
@@ -36,7 +36,7 @@ __all__ = [
     "Refusal",
     "Report",
     "Shoppers",
-    "ShownItem",
+    "ShownAt",
     "Variant",
     "decode_impression",
     "encode_impression",

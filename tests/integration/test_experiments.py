@@ -27,7 +27,7 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.events import Event, EventItem, EventType
-from endcap.experiments import HOLDOUT, Found, Impression, ShownItem, encode_impression, variant_of
+from endcap.experiments import HOLDOUT, Found, Impression, ShownAt, encode_impression, variant_of
 from endcap.export.measures.impressions import read_impressions
 from endcap.lists import RecommendationList
 from endcap.serving import metrics
@@ -166,7 +166,7 @@ def shown(user: str, ready: RecommendationList, kind: str = "shown", number: int
             "user_id": user,
             "kind": kind,
             "placement": "home",
-            "items": [ShownItem(item.id, at) for at, item in enumerate(first, 1)],
+            "items": [ShownAt(item.id, at) for at, item in enumerate(first, 1)],
             "list_version": ready.version,
             "model": ready.model,
             "variant": ready.variant or None,
