@@ -15,6 +15,7 @@ from redis.exceptions import ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.errors import SettingsError
+from endcap.serving.cluster_reads import AWAY, is_cluster, open_cluster
 from endcap.serving.shared_reads import unavailable
 
 RULES_KEY = "endcap:rules"
@@ -41,14 +42,20 @@ class RulesStore:
     """Reads and adds entries."""
 
     def __init__(self, url: str) -> None:
+        """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._url = url
-        self._redis: Any = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
-            retry_on_error=[RedisConnectionError, RedisTimeoutError],
-        )
+        self._redis: Any
+        retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 2)
+        if is_cluster(url):
+            self._redis = open_cluster(url, _TIMEOUT_S, retry)
+        else:
+            self._redis = redis.Redis.from_url(
+                url,
+                socket_timeout=_TIMEOUT_S,
+                socket_connect_timeout=_TIMEOUT_S,
+                retry=retry,
+                retry_on_error=[RedisConnectionError, RedisTimeoutError],
+            )
 
     async def newest(self) -> Applied | None:
         """What is in force; None where nobody has applied rules.
@@ -82,7 +89,7 @@ class RulesStore:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (RedisConnectionError, RedisTimeoutError, ReadOnlyError) as error:
+        except (*AWAY, ReadOnlyError) as error:
             raise unavailable(self._url, error) from error
         except ResponseError as error:
             raise SettingsError(
