@@ -10,6 +10,7 @@ from pathlib import Path
 from endcap.bundle import Bundle, load_bundle
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.models_file import read_models
+from endcap.deploy.rules_watch import LOOK_S
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import cancelled
 from endcap.deploy.text_index import open_text_index
@@ -18,6 +19,7 @@ from endcap.serving.guard import Access
 from endcap.serving.list_changes import ListChanges
 from endcap.serving.rescore_queue import LateQueue
 from endcap.serving.shop_routes import Shop
+from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shop_shelves import ShopShelves
 from endcap.streams.topic_view import TopicView, catalogue_view
 from endcap.text import TextIndex, Understood, find_items
@@ -28,7 +30,7 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
 
 @asynccontextmanager
 async def opened_shop(
-    settings: Settings, access: Access, queue: LateQueue | None
+    settings: Settings, access: Access, queue: LateQueue | None, rules: ShopRules
 ) -> AsyncIterator[Shop | None]:
     """The shop; None where it is switched off, or keys are on, which no page could keep."""
     if not settings.http_shop or access.keys is not None:
@@ -38,7 +40,7 @@ async def opened_shop(
         view = catalogue_view(settings.broker, settings.topics)
         changes = ListChanges(settings.store)
         closing.push_async_callback(view.stop)
-        for task in (_started(view), changes.run()):
+        for task in (_started(view), changes.run(), _told(changes, rules)):
             closing.push_async_callback(cancelled, asyncio.create_task(task))
         words = None if queue is None else BundleWords(queue, settings)
         yield Shop(ShopShelves(PublishedOrTrained(view, settings)), changes, queue, words)
@@ -108,6 +110,16 @@ def bundle_folder(settings: Settings) -> Path:
     """
     current = read_models(settings.models_path).current
     return settings.bundle if current is None else Path(current.bundle)
+
+
+async def _told(changes: ListChanges, rules: ShopRules) -> None:
+    """Pages that listen hear of new rules too."""
+    told = rules.rules
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if rules.rules is not told:
+            told = rules.rules
+            changes.wake_all()
 
 
 async def _started(view: TopicView[CatalogueItem]) -> None:

@@ -79,7 +79,7 @@ def run_serve(settings: Settings) -> None:
             async with (
                 running(rules_watch),
                 _queue(settings, rules) as queue,
-                opened_shop(settings, access, queue) as shop,
+                opened_shop(settings, access, queue, rules) as shop,
             ):
                 await producer.start()
                 await sessions.start()

@@ -1,64 +1,40 @@
 """Who waits for a shopper's list hears when it is written: Redis tells, nobody asks in a loop.
 
-One connection reads all lists that somebody waits for, and everybody's for who has none, with
-`CLIENT TRACKING ON` (RESP3, Redis 6 and later): Redis remembers which keys it has read, and pushes
-the name of one that was written or deleted; then it is read again, and is tracked anew
-(docs/decisions/0031).
+What is heard is that there is something new, for the shopper or, for who has no list, for
+everybody. What of it may be shown is read as any other list is: through the rules in force.
 """
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
-import hiredis
 from prometheus_client import Counter, Gauge
 
 from endcap.errors import EndcapError
 from endcap.lists import TRENDING_KEY, rec_key
-from endcap.serving.shared_reads import Connection, connect
-
-log = logging.getLogger(__name__)
+from endcap.serving.followed_keys import FollowedKeys
 
 MAX_LISTENERS = 1000
-PING_S = 5.0
-"""So long a connection that died without a word may go unnoticed."""
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.05, 2.0
-_INVALIDATE = b"invalidate"
 _EVERYBODYS = TRENDING_KEY.encode()
 
 LISTENERS = Gauge("endcap_list_listeners", "Pages that wait for a shopper's next list")
 REFUSED = Counter("endcap_list_listeners_refused_total", "Pages sent away: too many listen already")
 CHANGES = Counter("endcap_list_changes_total", "Lists read again because Redis said they changed")
-RECONNECTS = Counter(
-    "endcap_list_tracking_reconnects_total", "Attempts to track lists in Redis again after a loss"
-)
 
 
 class TooManyListenersError(EndcapError):
     """As many pages listen as one process serves."""
 
 
-class Change(NamedTuple):
-    """`raw`: the shopper's own list as it lies in Redis, None where there is none. Not `is_live`:
-    Redis cannot be followed now, and `raw` is what it last said."""
-
-    raw: bytes | None
-    is_live: bool
-
-
 class ListChanges:
     """Shared by all pages of a process. `run()` reads and listens until it is cancelled."""
 
     def __init__(self, url: str, most: int = MAX_LISTENERS) -> None:
-        self._url = url
+        """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._most = most
         self._listeners = 0
         self._watched: dict[bytes, _Watched] = {_EVERYBODYS: _Watched()}
-        self._connection: _TrackingConnection | None = None
-        self._is_away = False
-        self._reading: set[asyncio.Task[None]] = set()
+        self._keys = FollowedKeys(url, self._heard, self._live_changed)
+        self._keys.follow(_EVERYBODYS)
         self._is_closed = False
 
     def listen(self, user_id: str) -> "Listener":
@@ -78,34 +54,19 @@ class ListChanges:
         watched = self._watched.get(key)
         if watched is None:
             watched = self._watched[key] = _Watched()
-            self._read([key])
+            self._keys.follow(key)
+            watched.is_live = self._is_live(key, watched)
         listener = Listener(self, key, watched)
         watched.listeners.add(listener)
-        if watched.is_known or self._is_away:
+        if watched.is_known or not watched.is_live:
             listener.wake()
         if self._is_closed:
             listener.end()
         return listener
 
     async def run(self) -> None:
-        """Hold the connection, and bring it back with everybody's lists when it was lost."""
-        retry_s = _FIRST_RETRY_S
-        while True:
-            try:
-                connection = await self._opened()
-                retry_s = _FIRST_RETRY_S
-                await self._until_lost(connection)
-            except (OSError, hiredis.ReplyError) as error:
-                self._say_away()
-                if retry_s == _FIRST_RETRY_S:
-                    log.warning(
-                        "Lists in Redis are not followed (%s). It is tried again; it needs Redis "
-                        "6 or later, and a user who may HELLO and CLIENT TRACKING.",
-                        error,
-                    )
-            RECONNECTS.inc()
-            await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, _LAST_RETRY_S)
+        """Follow Redis, and again after it was away."""
+        await self._keys.run()
 
     def close(self) -> None:
         """Every listener ends, those that come later at once: the process stops."""
@@ -113,6 +74,11 @@ class ListChanges:
         for watched in self._watched.values():
             for listener in watched.listeners:
                 listener.end()
+
+    def wake_all(self) -> None:
+        """Everybody looks again: what of a list may be shown has changed."""
+        for watched in self._watched.values():
+            watched.wake()
 
     def leave(self, key: bytes, listener: "Listener") -> None:
         """What nobody waits for any more is not read again."""
@@ -124,76 +90,36 @@ class ListChanges:
         LISTENERS.dec()
         if not watched.listeners:
             del self._watched[key]
+            self._keys.forget(key)
 
-    def now(self, watched: "_Watched") -> Change:
-        """As of the last word from Redis."""
-        return Change(watched.raw, not self._is_away)
-
-    async def _opened(self) -> "_TrackingConnection":
-        connection = await connect(self._url, lambda: _TrackingConnection(self._changed))
-        try:
-            await connection.ask([("HELLO", 3), ("CLIENT", "TRACKING", "ON")])
-        except BaseException:
-            connection.hang_up()
-            raise
-        return connection
-
-    async def _until_lost(self, connection: "_TrackingConnection") -> None:
-        try:
-            if self._is_away:
-                log.warning("Redis answers again: lists are followed.")
-            self._is_away = False
-            self._connection = connection
-            for watched in self._watched.values():
-                watched.is_known = False  # whatever is read now is news
-            self._read(list(self._watched))
-            while True:
-                await connection.ask([("PING",)])
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(connection.lost.wait(), PING_S)
-        finally:
-            self._connection = None
-            connection.hang_up()
-
-    def _say_away(self) -> None:
-        if not self._is_away:
-            self._is_away = True
-            for watched in self._watched.values():
-                watched.wake()
-
-    def _changed(self, keys: Sequence[bytes] | None) -> None:
-        """None: everything was flushed."""
-        self._read(
-            [key for key in (self._watched if keys is None else keys) if key in self._watched]
-        )
-
-    def _read(self, keys: Sequence[bytes]) -> None:
-        if keys and self._connection is not None:
-            reading = asyncio.create_task(self._read_with(self._connection, keys))
-            self._reading.add(reading)
-            reading.add_done_callback(self._reading.discard)
-
-    async def _read_with(self, connection: "_TrackingConnection", keys: Sequence[bytes]) -> None:
-        try:
-            found = await connection.ask([("GET", key) for key in keys])
-        except (OSError, hiredis.ReplyError):
-            connection.hang_up()  # `run` begins anew, with all keys
+    def _heard(self, key: bytes, raw: bytes | None) -> None:
+        watched = self._watched.get(key)
+        if watched is None or (watched.is_known and raw == watched.raw):
             return
-        for key, raw in zip(keys, found, strict=True):
-            watched = self._watched.get(key)
-            if watched is not None and watched.take(raw):
-                CHANGES.inc()
-                if key == _EVERYBODYS:
-                    self._wake_who_has_none()
+        watched.is_known, watched.raw = True, raw
+        watched.is_live = self._is_live(key, watched)
+        watched.wake()
+        CHANGES.inc()
+        if key == _EVERYBODYS:
+            for each in self._watched.values():
+                if each.is_known and each.raw is None:
+                    each.wake()
 
-    def _wake_who_has_none(self) -> None:
-        for watched in self._watched.values():
-            if watched.is_known and watched.raw is None:
+    def _live_changed(self) -> None:
+        for key, watched in self._watched.items():
+            is_live = self._is_live(key, watched)
+            if is_live != watched.is_live:
+                watched.is_live = is_live
                 watched.wake()
+
+    def _is_live(self, key: bytes, watched: "_Watched") -> bool:
+        """Of who has no list of their own, everybody's must be heard of too."""
+        heard = self._keys.is_live
+        return heard(key) and (watched.raw is not None or heard(_EVERYBODYS))
 
 
 class Listener:
-    """One page's ear. It hears the newest list; those that came between are not kept for it."""
+    """One page's ear. Of several changes it hears once: whoever is woken reads what there is."""
 
     def __init__(self, changes: ListChanges, key: bytes, watched: "_Watched") -> None:
         self._changes = changes
@@ -202,14 +128,20 @@ class Listener:
         self._woken = asyncio.Event()
         self.is_ended = False
 
-    async def next(self, timeout_s: float) -> Change | None:
-        """What has changed since it was asked last; None: nothing, for so long, or it has ended."""
+    @property
+    def is_live(self) -> bool:
+        """False while Redis cannot be followed."""
+        return self._watched.is_live
+
+    async def next(self, timeout_s: float) -> bool:
+        """Whether the list, everybody's for who has none, or `is_live` may have changed; False:
+        nothing did for so long, or it has ended."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), timeout_s)
         if self.is_ended or not self._woken.is_set():
-            return None
+            return False
         self._woken.clear()
-        return self._changes.now(self._watched)
+        return True
 
     def wake(self) -> None:
         """There is something new."""
@@ -231,50 +163,9 @@ class _Watched:
     def __init__(self) -> None:
         self.listeners: set[Listener] = set()
         self.is_known = False
+        self.is_live = True
         self.raw: bytes | None = None
-
-    def take(self, raw: bytes | None) -> bool:
-        """Whether it is another list than before."""
-        if self.is_known and raw == self.raw:
-            return False
-        self.is_known, self.raw = True, raw
-        self.wake()
-        return True
 
     def wake(self) -> None:
         for listener in self.listeners:
             listener.wake()
-
-
-class _TrackingConnection(Connection):
-    """Hands the keys of an invalidation to `changed`; all else are answers."""
-
-    def __init__(self, changed: Callable[[Sequence[bytes] | None], None]) -> None:
-        super().__init__()
-        self._reader = _WithoutPushes(changed)
-        self.lost = asyncio.Event()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # Where no answer is waited for, whatever came is pushes.
-        if not self._asked:
-            self._reader.gets()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self.lost.set()
-
-
-class _WithoutPushes(hiredis.Reader):
-    """A reader that gives answers alone."""
-
-    def __init__(self, changed: Callable[[Sequence[bytes] | None], None]) -> None:
-        super().__init__()
-        self._changed = changed
-
-    def gets(self, *how: Any) -> Any:
-        """The next answer; False: not there yet."""
-        while isinstance(reply := super().gets(*how), hiredis.PushNotification):
-            if reply[0] == _INVALIDATE:
-                self._changed(reply[1])
-        return reply

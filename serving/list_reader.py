@@ -1,4 +1,4 @@
-"""Where what is shown is read: `RedisStore`, or `MemoryStore`."""
+"""Where what is shown is read: `RedisStore` or `MemoryStore`, by rules through `RuledLists`."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -10,6 +10,10 @@ from endcap.serving.facts import Facts
 
 class ListReader(Protocol):
     """Where finished lists and items are read."""
+
+    def at(self, placement: str) -> "ListReader":
+        """The same lists, as they may be shown in this place of the shop."""
+        ...
 
     async def raw_list(self, user_id: str) -> bytes | None:
         """A user's own list, as `encode_list` wrote it."""

@@ -52,6 +52,10 @@ class MemoryStore:
         for item_id in ids:
             self._items.pop(item_id, None)
 
+    def at(self, _placement: str) -> "MemoryStore":
+        """Itself: no rules are known here."""
+        return self
+
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
         return self._lists.get(user_id)

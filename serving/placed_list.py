@@ -42,25 +42,31 @@ class Visit(NamedTuple):
 
 
 class PlacedLists:
-    """Makes them from what the store has."""
+    """Makes them from what the store has, by the rules of each placement."""
 
     def __init__(self, lists: ListReader, kept: KeptList) -> None:
         self._lists = lists
         self._kept = kept
+        self._at: dict[str, ListReader] = {}
+        """By placement: what a reader has found out about items is kept with it."""
 
     async def of(
         self, name: str, placement: Placement, visit: Visit, session: Session | None
     ) -> PlacedList | None:
-        """The list; None where no source has a list.
+        """The list; None where no source has a list. `name`: of a placement of the shop.
 
-        Where the store does not answer, what was kept is filtered in the same way.
+        Where the store does not answer, what was kept is filtered in the same way; of rules those
+        of the default placement hold for it.
         """
+        lists = self._at.get(name)
+        if lists is None:
+            lists = self._at[name] = self._lists.at(name)
         filling = _Filling(name, placement, _excluded(placement, visit, session))
         try:
             for source in placement.sources:
-                ready = await self._from(source, visit, session)
+                ready = await _from(lists, source, visit, session)
                 if ready is not None:
-                    known = await self._lists.items([item.id for item in ready.items])
+                    known = await lists.items([item.id for item in ready.items])
                     filling.take(source, ready, known)
                 if filling.is_full:
                     return filling.made()
@@ -70,30 +76,6 @@ class PlacedLists:
         if not filling.rows and self._kept.now is not None:
             filling.take("kept", _as_ready(self._kept.now.ready), self._kept.now.items)
         return filling.made()
-
-    async def _from(
-        self, source: Source, visit: Visit, session: Session | None
-    ) -> ReadyList | None:
-        match source:
-            case "own":
-                raw = await self._lists.raw_list(visit.user)
-                return read_ready(raw) if raw else None
-            case "trending":
-                ready = await self._lists.trending()
-                return _as_ready(ready) if ready else None
-            case "now":
-                ready = await self._lists.shelf(Shelf("now"))
-                return _as_ready(ready) if ready else None
-            case "similar":
-                return await self._shelf(Shelf("similar", _last_item(visit, session)))
-            case "category":
-                return await self._shelf(Shelf("category", visit.where.category))
-            case "store":
-                return await self._shelf(Shelf("store", visit.where.store))
-
-    async def _shelf(self, shelf: Shelf) -> ReadyList | None:
-        ready = await self._lists.shelf(shelf) if shelf.of and shelf.has_key else None
-        return _as_ready(ready) if ready else None
 
 
 class _Filling:
@@ -139,6 +121,31 @@ class _Filling:
             self.rows,
             first.variant,
         )
+
+
+async def _from(
+    lists: ListReader, source: Source, visit: Visit, session: Session | None
+) -> ReadyList | None:
+    match source:
+        case "own":
+            raw = await lists.raw_list(visit.user)
+            return read_ready(raw) if raw else None
+        case "trending":
+            ready = await lists.trending()
+            return _as_ready(ready) if ready else None
+        case "now":
+            return await _shelf(lists, Shelf("now"))
+        case "similar":
+            last = _last_item(visit, session)
+            return await _shelf(lists, Shelf("similar", last)) if last else None
+        case "category" | "store":
+            of = visit.where.category if source == "category" else visit.where.store
+            return await _shelf(lists, Shelf(source, of)) if of else None
+
+
+async def _shelf(lists: ListReader, shelf: Shelf) -> ReadyList | None:
+    ready = await lists.shelf(shelf) if shelf.has_key else None
+    return _as_ready(ready) if ready else None
 
 
 def _as_ready(ready: RecommendationList) -> ReadyList:

@@ -110,6 +110,10 @@ class RedisStore:
                     pipeline.delete(item_key(item_id))
                 await pipeline.execute()
 
+    def at(self, _placement: str) -> "RedisStore":
+        """Itself: no rules are known here."""
+        return self
+
     async def read(self, user_id: str) -> RecommendationList | None:
         """A user's own list."""
         raw = await self.raw_list(user_id)

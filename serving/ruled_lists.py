@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList, Shelf, encode_list
+from endcap.lists import RecommendationList, Shelf, decode_list, encode_list
 from endcap.rules import DEFAULT_PLACEMENT, RuleSet
 from endcap.rules.effects import Effects
 from endcap.rules.windows import in_force
@@ -19,6 +19,7 @@ from endcap.serving import rules_metrics as metrics
 from endcap.serving.facts import Facts
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
+from endcap.serving.shown_list import row_ids
 
 MAX_AGE_S = 5.0
 """What is known of an item's price, category and stock may be so old; a change of rules holds at
@@ -27,16 +28,6 @@ WINDOWS_S = 1.0
 MAX_ITEMS = 100_000
 
 
-class _Row(msgspec.Struct, gc=False):
-    id: str
-
-
-class _Rows(msgspec.Struct, gc=False):
-    items: list[_Row]
-
-
-_rows = msgspec.json.Decoder(_Rows)
-_whole = msgspec.json.Decoder(RecommendationList)
 
 
 class RuledLists:
@@ -58,7 +49,8 @@ class RuledLists:
         self._effects = Effects(())
         self._open: tuple[str, ...] = ()
         self._looked_s = self._since_s = 0.0
-        self._why_out: dict[str, str] = {}
+        self._may: set[str] = set()
+        self._out: dict[str, str] = {}
 
     def at(self, placement: str) -> "RuledLists":
         """The same lists at another placement."""
@@ -69,10 +61,13 @@ class RuledLists:
         raw = await self._lists.raw_list(user_id)
         if raw is None:
             return None
-        why = await self._why_out_of([row.id for row in _rows.decode(raw).items])
+        ids = row_ids(raw)
+        if ids is None:
+            ids = [item.id for item in decode_list(raw).items]
+        why = await self._why_out_of(ids)
         if why is None:
             return raw
-        left = _without(_whole.decode(raw), why)
+        left = _without(decode_list(raw), why)
         return encode_list(left) if left.items else None
 
     async def trending(self) -> RecommendationList | None:
@@ -106,18 +101,20 @@ class RuledLists:
         return ready if why is None else _without(ready, why)
 
     async def _why_out_of(self, ids: Sequence[str]) -> dict[str, str] | None:
-        """By item, why it must not be shown, "" where it may; None where all may."""
+        """By item, why it must not be shown, at least of these; None where all may."""
         self._refresh()
-        known = self._why_out
-        missing = [item_id for item_id in ids if item_id not in known]
-        if missing:
-            found = await self._lists.items(missing)
-            for item_id in missing:
-                known[item_id] = self._why(found.get(item_id) or CatalogueItem(item_id, item_id))
-        for item_id in ids:
-            if known[item_id]:
-                return known
-        return None
+        may, out = self._may, self._out
+        if may.issuperset(ids):
+            return None
+        unseen = [item_id for item_id in ids if item_id not in may and item_id not in out]
+        found = await self._lists.items(unseen) if unseen else {}
+        for item_id in unseen:
+            why = self._why(found.get(item_id) or CatalogueItem(item_id, item_id))
+            if why:
+                out[item_id] = why
+            else:
+                may.add(item_id)
+        return None if may.issuperset(ids) else out
 
     def _why(self, item: CatalogueItem) -> str:
         if item.is_sold_out:
@@ -131,15 +128,16 @@ class RuledLists:
             names = tuple(rule.name for rule in open_now)
             if rules is not self._rules or names != self._open:
                 self._effects = Effects(rule for rule in open_now if rule.action == "block")
-                self._why_out = {}
+                self._may, self._out = set(), {}
             self._rules, self._open, self._looked_s = rules, names, now_s
-        if not 0 <= now_s - self._since_s < MAX_AGE_S or len(self._why_out) > MAX_ITEMS:
-            self._why_out, self._since_s = {}, now_s
+        is_full = len(self._may) + len(self._out) > MAX_ITEMS
+        if is_full or not 0 <= now_s - self._since_s < MAX_AGE_S:
+            self._may, self._out, self._since_s = set(), {}, now_s
 
 
 def _without(ready: RecommendationList, why: dict[str, str]) -> RecommendationList:
     for item in ready.items:
-        if why[item.id]:
+        if item.id in why:
             metrics.TAKEN_OUT.labels(why[item.id]).inc()
-    kept = tuple(item for item in ready.items if not why[item.id])
+    kept = tuple(item for item in ready.items if item.id not in why)
     return msgspec.structs.replace(ready, items=kept)

@@ -5,7 +5,7 @@ Whoever reaches these routes is every shopper: a real shop puts its login before
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -16,14 +16,15 @@ from endcap.errors import ConnectionFailedError, EndcapError
 from endcap.events import MAX_ID_LENGTH
 from endcap.lists import GENERATION, decode_list
 from endcap.serving.answers import answer, json_body
-from endcap.serving.list_changes import ListChanges, Listener, TooManyListenersError
+from endcap.serving.list_changes import ListChanges, TooManyListenersError
 from endcap.serving.list_reader import ListReader
 from endcap.serving.problems import problem
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.sessions_port import SessionReader
-from endcap.serving.shop_list import ProductFacts, ProductShown, strip
+from endcap.serving.shop_list import ProductFacts, ProductShown
 from endcap.serving.shop_page import add_page
 from endcap.serving.shop_shelves import DepartmentShown, Page, Shelves, ShopShelves, page_of
+from endcap.serving.shop_strip import Strips
 from endcap.serving.shop_window import ShopWindow
 from endcap.serving.shop_words import (
     MAX_LETTERS,
@@ -35,9 +36,6 @@ from endcap.serving.shop_words import (
     unscored,
 )
 
-HEARTBEAT_S = 10.0
-"""A proxy that hears nothing for longer than this may take the stream for dead."""
-RETRY_MS = 1000
 MAX_IDS = 100
 SHOPPERS = 40
 
@@ -104,6 +102,7 @@ def add_shop(
 ) -> None:
     """The page, and the routes that it asks."""
     facts = ProductFacts(lists)
+    strips = Strips(lists, window, facts, shop.shelves)
     add_page(app)
 
     @app.get("/shop/departments", include_in_schema=False)
@@ -167,8 +166,7 @@ def add_shop(
 
     @app.get("/shop/list/{user}", include_in_schema=False)
     async def shopper_list(user: _User) -> Response:
-        raw, answers = await _raw_list(lists, user)
-        return json_body(await strip(raw, answers, window, facts, await shop.shelves.now()))
+        return json_body(await strips.now(user))
 
     @app.get("/shop/updates/{user}", include_in_schema=False)
     async def updates(user: _User) -> Response:
@@ -177,33 +175,8 @@ def add_shop(
             listener = shop.changes.listen(user)
         except TooManyListenersError as error:
             return problem(503, "Too many listeners", str(error), {"Retry-After": "30"})
-
-        async def spoken() -> AsyncIterator[bytes]:
-            try:
-                yield b"retry: %d\n\n" % RETRY_MS
-                while not listener.is_ended:
-                    yield await _next(listener, window, facts, shop.shelves)
-            finally:
-                listener.close()
-
-        return StreamingResponse(spoken(), headers=_STREAM, media_type="text/event-stream")
-
-
-async def _next(
-    listener: Listener, window: ShopWindow, facts: ProductFacts, shelves: ShopShelves
-) -> bytes:
-    change = await listener.next(HEARTBEAT_S)
-    if change is None:
-        return b": still here\n\n"
-    body = await strip(change.raw, change.is_live, window, facts, await shelves.now())
-    return b"event: list\ndata: %b\n\n" % body
-
-
-async def _raw_list(lists: ListReader, user: str) -> tuple[bytes | None, bool]:
-    try:
-        return await lists.raw_list(user), True
-    except ConnectionFailedError:
-        return None, False
+        spoken = strips.pushed(user, listener)
+        return StreamingResponse(spoken, headers=_STREAM, media_type="text/event-stream")
 
 
 async def _page(found: Page, facts: ProductFacts, shelves: Shelves) -> PageShown:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from click.testing import Result
 from command_line import settings_for
+from event_stream import listening
 from own_valkey import OwnValkey
 from serve_process import ServeProcess
 from stream_topics import send_events
@@ -219,6 +220,31 @@ async def test_what_is_blocked_or_sold_out_leaves_ready_lists_where_http_reads_t
     held = await lists.read(user)
     assert held is not None
     assert len(held.items) == 3
+    await lists.close()
+
+
+async def test_a_page_that_listens_is_pushed_what_the_rules_of_now_allow(shop: Shop) -> None:
+    lists, user = RedisStore(shop.valkey.url), uuid4().hex
+
+    def of(version: int, *items: str) -> RecommendationList:
+        return RecommendationList(version, "m", 1, tuple(ListItem(i, 1.0, "why") for i in items))
+
+    await lists.write_trending(of(0, "soap"))
+    await lists.write_lists({user: of(1, "tea", "milk")})
+    async with (
+        httpx.AsyncClient(base_url=shop.server.url) as client,
+        listening(client, user) as page,
+    ):
+        await page.until_shown("tea", "milk")
+        no_tea = "rules:\n- {name: no tea, block: true, where: {item: tea}}"
+        await asyncio.to_thread(shop.apply, no_tea)
+        await page.until_shown("milk")
+        await lists.write_lists({user: of(2, "bread", "tea")})
+        await page.until_shown("bread")
+        await lists.write_lists({user: of(3, "tea")})
+        assert (await page.until_shown("soap"))["source"] == "trending"
+        await asyncio.to_thread(shop.apply, "")
+        assert (await page.until_shown("tea"))["version"] == 3
     await lists.close()
 
 

@@ -10,13 +10,22 @@ from endcap.catalogue import CatalogueItem
 from endcap.errors import SettingsError, StoreUnavailableError
 from endcap.events import Event
 from endcap.lists import ListItem, RecommendationList, Shelf
+from endcap.rules import parse_rules
 from endcap.serving.http import Options, create_app
 from endcap.serving.kept_list import KeptList
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.placements import DEFAULTS, parse_placements
+from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Carted, Purchased, Session
 
 PRICES = {"milk": 1.0, "brie": 6.0, "bread": 2.0, "cake": 9.0, "tea": 4.0, "soap": 3.0}
+BY_PLACE = """
+rules:
+  - {name: no cheese in the basket, block: true, where: {item: brie}, placements: [basket]}
+  - {name: no cake at home, block: true, where: {item: [cake, bread]}, placements: [home]}
+  - {name: no soap, block: true, where: {item: soap}}
+"""
 CATEGORIES = {"milk": "Dairy", "brie": "Dairy", "bread": "Bakery", "cake": "Bakery"}
 
 
@@ -58,7 +67,9 @@ class AwayStore(MemoryStore):
             raise StoreUnavailableError("away")
 
 
-async def a_shop(**placements: Mapping[str, Any]) -> tuple[AwayStore, KeptList, httpx.AsyncClient]:
+async def a_shop(
+    rules: ShopRules | None = None, **placements: Mapping[str, Any]
+) -> tuple[AwayStore, KeptList, httpx.AsyncClient]:
     store = AwayStore()
     await store.write_items(
         [
@@ -70,9 +81,10 @@ async def a_shop(**placements: Mapping[str, Any]) -> tuple[AwayStore, KeptList, 
     await store.write_lists({"ann": a_list("fish", "tea", "brie", "bread", "unheard of")})
     await store.write_trending(a_list("milk", "brie", "bread", "cake", "soap", "tea"))
     await store.write_shelves({Shelf("similar", "milk"): a_list("cake", "milk", "bread")})
-    kept = KeptList(store)
+    lists = store if rules is None else RuledLists(store, rules)
+    kept = KeptList(lists)
     options = Options(kept=kept, placements=parse_placements(placements))
-    app = create_app(store, NoEvents(), OneSession(), options)
+    app = create_app(lists, NoEvents(), OneSession(), options)
     transport = httpx.ASGITransport(app=app)
     return store, kept, httpx.AsyncClient(transport=transport, base_url="http://shop")
 
@@ -91,6 +103,21 @@ async def test_sold_out_carted_and_named_items_leave_and_trending_fills_the_rest
     assert items == ["brie", "bread", "unheard of", "cake"]
     assert (said["source"], said["filled_from"]) == ("own", ["trending"])
     assert (said["placement"], said["version"], said["items"][0]["price"]) == ("basket", 7, 6.0)
+
+
+async def test_rules_of_a_placement_hold_for_ready_lists_there_and_nowhere_else() -> None:
+    rules = ShopRules()
+    _, _, client = await a_shop(rules)
+    before = await shown(client, "basket")
+    rules.replace(parse_rules(BY_PLACE))
+    assert (await shown(client, "basket"))[1] == ["bread", "unheard of", "milk", "cake"]
+    assert (await shown(client, "home"))[1] == ["brie", "unheard of", "milk"]
+    _, similar = await shown(client, "product", item="milk", user="nobody")
+    assert similar == ["cake", "bread", "brie", "tea"]
+    anywhere = (await client.get("/v1/recommendations/ann")).json()
+    assert [row["id"] for row in anywhere["items"]] == ["tea", "brie", "bread", "unheard of"]
+    rules.replace(parse_rules(""))
+    assert await shown(client, "basket") == before
 
 
 async def test_the_item_on_the_page_brings_what_is_similar_and_is_not_shown_itself() -> None:
