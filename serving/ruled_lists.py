@@ -28,8 +28,6 @@ WINDOWS_S = 1.0
 MAX_ITEMS = 100_000
 
 
-
-
 class RuledLists:
     """A reader of lists in the place of the one that it wraps, at one placement."""
 

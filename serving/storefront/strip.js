@@ -109,4 +109,5 @@ function report() {
 const record = (kind, items) => ({
   impression_id: impression, user_id: shopper(), kind, placement: "home", items,
   list_version: list.version, model: list.model, timestamp_ms: Date.now(),
+  variant: list.variant || null, propensity: items.map(({ position }) => list.propensities[position - 1]),
 });
