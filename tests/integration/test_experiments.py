@@ -3,8 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from awaited import until
 from click.testing import Result
 from command_line import Ended, endcap, settings_for
 from other_bundle import other_bundle
+from rescoring import rescoring
 from stream_topics import send_events
 from typer.testing import CliRunner
 
@@ -24,7 +26,6 @@ from endcap.bundle import load_bundle, read_manifest
 from endcap.deploy.cli import app
 from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.local_stack import LocalStack
-from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.events import Event, EventItem, EventType
 from endcap.experiments import HOLDOUT, Found, Impression, ShownAt, encode_impression, variant_of
@@ -34,7 +35,6 @@ from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import popular_list
-from endcap.serving.waiting_room import WaitingRoom
 from endcap.sessions import Session
 from endcap.streams.clients import create_topics, started_admin
 from endcap.streams.experiment_records import count_experiment
@@ -64,15 +64,6 @@ experiments:
 """
 
 
-async def until(look: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if await look():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
-
-
 @cache
 def a_session() -> Session:
     return warm_up_sessions(load_bundle(DEMO_BUNDLE))[4]
@@ -99,16 +90,8 @@ class TryingShop:
         self.store = RedisStore(stack.redis_url)
         self._producer = producer
 
-    @asynccontextmanager
-    async def rescoring(self) -> AsyncIterator[None]:
-        async with opened_rescorer(self.settings, WaitingRoom()) as parts:
-            running = [asyncio.create_task(part.run()) for part in parts]
-            try:
-                yield
-            finally:
-                for part in parts:
-                    part.stop()
-                await asyncio.gather(*running)
+    def rescoring(self) -> AbstractAsyncContextManager[None]:
+        return rescoring(self.settings)
 
     async def lists_of(self, users: list[str], version: int) -> dict[str, RecommendationList]:
         """What the shoppers have once their session has so many events."""
