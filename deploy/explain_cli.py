@@ -58,6 +58,7 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
     from endcap.lists import list_version
     from endcap.rules import parse_rules
     from endcap.serving.explanation import Made, difference, explain_held_out, explain_list, told
+    from endcap.serving.list_making import Items
     from endcap.serving.redis_store import RedisStore
     from endcap.serving.ruled_lists import RuledLists
     from endcap.serving.shop_rules import ShopRules
@@ -86,7 +87,8 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
         await store.close()
     variant, treatment, model = _treated(settings, user_id, placement)
     if treatment.is_held_out and trending is not None:
-        explanation = explain_held_out(trending, treatment.policy.size)
+        named = Items(model.bundle, catalogue).named
+        explanation = explain_held_out(trending, treatment.policy.size, named)
         made_by = {"name": trending.model}
     else:
         explanation = explain_list(

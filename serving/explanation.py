@@ -4,6 +4,7 @@ By the functions that make lists; nothing is written, and nothing is counted.
 """
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -43,13 +44,14 @@ class Considered(NamedTuple):
 
 class Explanation(NamedTuple):
     """`considered`: best first, by the scores that decide; `pinned`: what a pin put into the slate,
-    by item id, with its rule. `slate` has its chance taken."""
+    by item id, with its rule. `slate` has its chance taken; `titles` of its items, by id."""
 
     considered: tuple[Considered, ...]
     slate: tuple[ListItem, ...]
     pinned: dict[str, str]
     rules: tuple[str, ...]
     diversity: float
+    titles: Mapping[str, str]
 
 
 def explain_list(
@@ -81,6 +83,7 @@ def explain_list(
         items.named,
         session.updated_ms,
         away_of(crowd, bundle.waits_ms)[0],
+        bundle.generators.popularity_now,
     )
     slate = make_ruled_slate(asked, policy, ruling, shop.messages)
     if explore is not None:
@@ -95,7 +98,23 @@ def explain_list(
         pins_of(asked, policy, ruling) if ruling.pins else {},
         tuple(rule.name for rule in ruling.rules),
         ruling.diversity,
+        _titles(slate, items.named),
     )
+
+
+def explain_held_out(
+    trending: RecommendationList, size: int, named: Callable[[str], CatalogueItem | None]
+) -> Explanation:
+    """The list of a shopper whom an experiment holds out: nothing is scored for them. `named`: what
+    the shop sells, by id."""
+    slate = trending.items[:size]
+    return Explanation((), slate, {}, (), 0.0, _titles(slate, named))
+
+
+def _titles(
+    slate: Sequence[ListItem], named: Callable[[str], CatalogueItem | None]
+) -> dict[str, str]:
+    return {item.id: found.title for item in slate if (found := named(item.id))}
 
 
 def _considered(
@@ -167,11 +186,6 @@ def _sources(candidates: Candidates, at: int, features: dict[str, float]) -> dic
     return found or {_POPULAR: 1.0}
 
 
-def explain_held_out(trending: RecommendationList, size: int) -> Explanation:
-    """The list of a shopper whom an experiment holds out: nothing is scored for them."""
-    return Explanation((), trending.items[:size], {}, (), 0.0)
-
-
 class Difference(NamedTuple):
     """How a list differs from the one that lies ready; `moved`: by item, from and to a place."""
 
@@ -225,7 +239,7 @@ def told(explanation: Explanation) -> dict[str, Any]:
                 "score": item.score,
                 "reason": item.reason,
                 "propensity": item.propensity,
-                "title": considered[item.id].title if item.id in considered else "",
+                "title": explanation.titles.get(item.id, ""),
                 "moved_by": [
                     *(considered[item.id].rules if item.id in considered else ()),
                     *([explanation.pinned[item.id]] if item.id in explanation.pinned else []),

@@ -98,7 +98,11 @@ def _pinned(scored: _Scored, ruling: Ruling) -> dict[int, _Place]:
     taken: dict[int, _Place] = {}
     shown = set[str]()
     for rule in ruling.pins:
-        places = _named(scored, rule) if rule.where.items else _best_that_fits(scored, rule, shown)
+        places = (
+            _named(scored, rule)
+            if rule.where.items
+            else _best_that_fits(scored, rule, shown, ruling)
+        )
         for place in places:
             position = rule.position - 1
             while position in taken:
@@ -120,11 +124,25 @@ def _named(scored: _Scored, rule: Rule) -> Iterator[_Place]:
         yield _Place(at if at >= 0 and scored.values[at] > _BLOCKED else -1, item)
 
 
-def _best_that_fits(scored: _Scored, rule: Rule, shown: set[str]) -> Iterator[_Place]:
+def _best_that_fits(
+    scored: _Scored, rule: Rule, shown: set[str], ruling: Ruling
+) -> Iterator[_Place]:
+    """Of the scored items the best; where none fits, the most popular of the shop."""
+
     def fits(item: CatalogueItem) -> bool:
         return rule.where.holds(item) and item.item_id not in shown
 
-    return islice(scored.allowed(fits), 1)
+    if best := next(scored.allowed(fits), None):
+        yield best
+        return
+    asked = scored.asked
+    if asked.popularity is None:
+        return
+    for index in ruling.popular_of(rule, asked.popularity, asked.item_at):
+        item = asked.item_at(index)
+        if fits(item) and not scored.gate.why_not(index, item):
+            yield _Place(-1, item)
+            return
 
 
 def _others(

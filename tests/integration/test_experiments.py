@@ -214,6 +214,7 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
         assert path["in_redis"]["differs"]["why"] == []
         assert (path["variant"], path["is_held_out"]) == (lists[user].variant, name == HOLDOUT)
         assert path["model"]["name"] == lists[user].model
+        assert all(item["title"] for item in path["slate"])
         chances = [item["propensity"] for item in path["slate"]]
         assert chances == [item.propensity for item in lists[user].items]
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -71,6 +72,21 @@ def test_a_pin_shows_what_the_model_did_not_name_and_says_so_of_no_rule() -> Non
     slate = ruled(rule("pin: 1, where: {item: pan}"), asked)
     assert ids(slate) == ["pan", "milk", "brie", "tea"]
     assert (slate[0].score, slate[0].reason) == (0.0, "chosen by the shop")
+
+
+def test_a_pin_of_a_category_that_no_candidate_has_shows_its_most_popular_item() -> None:
+    popularity = np.array([0, 0.1, 0.1, 0.2, 0.3, 0.4, 0.9, 0.9], np.float32)
+    asked = asked_of(SHELF, SCORES, NOBODY, candidates=2)._replace(popularity=popularity)
+    text = rule("pin: 1, where: {category: Drinks}")
+    slate = ruled(text, asked)
+    assert ids(slate) == ["cola", "milk", "brie"]
+    assert (slate[0].score, slate[0].reason) == (0.0, "chosen by the shop")
+    in_cart = asked._replace(session=Session("u", carted=(Carted("cola", NOW_MS),)))
+    assert ids(ruled(text, in_cart)) == ["tea", "milk", "brie"]
+    sold_out = rule("pin: 1, where: {stock: {max: 0}}")
+    assert ids(ruled(sold_out, asked)) == ["milk", "brie"]
+    none = rule("pin: 1, where: {brand: Unheard}")
+    assert ids(ruled(none, asked)) == ["milk", "brie"]
 
 
 def test_a_pin_that_takes_another_place_is_told_with_its_rule_and_no_other() -> None:
