@@ -4,7 +4,7 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
-COMPILED := streams/plain_events.pyx $(wildcard endcap/*/native_*.pyx)
+COMPILED := streams/plain_events.pyx serving/native_rows.pyx $(wildcard endcap/*/native_*.pyx)
 SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -26,7 +26,7 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@rm -rf build/tree && mkdir -p build/tree/endcap
 	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
-	@for room in client streams serving export deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
+	@for room in client streams serving export pricing assistant marketing deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 
@@ -39,7 +39,7 @@ train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)
 
 clean: ## Remove what was built, and .venv; runs/ stays
-	@rm -rf build dist *.egg-info streams/*.so endcap/*/*.so $(COMPILED:.pyx=.c) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf build dist *.egg-info streams/*.so serving/*.so endcap/*/*.so $(COMPILED:.pyx=.c) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 
 venv: $(VENV)/bin/python ## Make the virtual environment, empty

@@ -31,6 +31,7 @@ from endcap.serving.problems import answer_with_problems
 from endcap.serving.request_count import CountRequests
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.sessions_port import SessionReader
 from endcap.serving.shop_page import add_no_page
 from endcap.serving.shop_routes import Shop, add_shop
@@ -63,7 +64,7 @@ _PLAIN = Options()
 
 
 def create_app(
-    lists: ListReader,
+    lists: RuledLists,
     events: EventSink,
     sessions: SessionReader,
     options: Options = _PLAIN,

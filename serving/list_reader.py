@@ -5,7 +5,6 @@ from typing import Protocol
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf
-from endcap.serving.facts import Facts
 
 
 class ListReader(Protocol):
@@ -25,10 +24,6 @@ class ListReader(Protocol):
 
     async def shelf(self, shelf: Shelf) -> RecommendationList | None:
         """One of the lists that are nobody's own."""
-        ...
-
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order."""
         ...
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf, encode_list
-from endcap.serving.facts import NOTHING, Facts
 
 
 class MemoryStore:
@@ -80,11 +79,6 @@ class MemoryStore:
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items; unknown ids are left out."""
         return {item_id: self._items[item_id] for item_id in ids if item_id in self._items}
-
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order."""
-        held = (self._items.get(item_id) for item_id in ids)
-        return [Facts(item.title, item.category, item.price) if item else NOTHING for item in held]
 
     async def some_users(self, n: int) -> list[str]:
         """Up to `n` users that have a list."""

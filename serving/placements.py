@@ -21,8 +21,9 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `sources` in the order in which they fill the strip, until it has `items`. `categories`: the
     only ones wanted; prices are bounds, in the catalogue's currency. An item whose category or
-    price is not known passes no filter of it. `in_stock`: what is known to be sold out is left out.
-    `exclude`: what lies in the cart, the item on the page, what the shopper ever bought.
+    price is not known passes no filter of it.
+    `exclude`: what lies in the cart, the item on the page, what the shopper ever bought. What is
+    sold out is never admitted.
     """
 
     items: Annotated[int, Meta(ge=1, le=100)] = 10
@@ -38,14 +39,13 @@ class Placement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_categories: tuple[str, ...] = ()
     min_price: _Price | None = None
     max_price: _Price | None = None
-    in_stock: bool = True
     exclude: tuple[Exclusion, ...] = ("cart", "item")
 
     def admits(self, item: CatalogueItem | None) -> bool:
         """Whether the filters let an item through; None: nothing is known of it."""
         if item is None:
             return not (self.categories or self.min_price is not None or self.max_price is not None)
-        if self.in_stock and not item.in_stock:
+        if item.is_sold_out:
             return False
         if self.categories and item.category not in self.categories:
             return False

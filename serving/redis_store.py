@@ -22,7 +22,6 @@ from endcap.lists import (
     shelf_key,
 )
 from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_redis
-from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
 
@@ -149,13 +148,6 @@ class RedisStore:
         rows = await self._reads.ask_all([("HGETALL", item_key(item_id)) for item_id in ids])
         return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
 
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order, in one round trip."""
-        rows = await self._reads.ask_all(
-            [("HMGET", item_key(item_id), "title", "category", "price") for item_id in ids]
-        )
-        return [_shown(*row) for row in rows]
-
     async def some_users(self, n: int) -> list[str]:
         """Up to `n` users that have a list."""
         users: list[str] = []
@@ -197,12 +189,6 @@ class RedisStore:
         # A master that has become a replica refuses writes until the client is led to the new one.
         except (*AWAY, ReadOnlyError) as error:
             raise unavailable(self._url, error) from error
-
-
-def _shown(title: bytes | None, category: bytes | None, price: bytes | None) -> Facts:
-    if title is None:
-        return NOTHING
-    return Facts(title.decode(), (category or b"").decode(), float(price) if price else None)
 
 
 def _item(row: Sequence[bytes]) -> CatalogueItem:

@@ -6,26 +6,18 @@ through as they are.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf, decode_list, encode_list
-from endcap.rules import DEFAULT_PLACEMENT, RuleSet
-from endcap.rules.effects import Effects
-from endcap.rules.windows import in_force
+from endcap.rules import DEFAULT_PLACEMENT
 from endcap.serving import rules_metrics as metrics
-from endcap.serving.facts import Facts
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
-from endcap.serving.shown_list import row_ids
-
-MAX_AGE_S = 5.0
-"""What is known of an item's price, category and stock may be so old; a change of rules holds at
-once."""
-WINDOWS_S = 1.0
-MAX_ITEMS = 100_000
+from endcap.serving.shown_items import ShownItems
+from endcap.serving.shown_list import row_ids, shown, shown_where_known
 
 
 class RuledLists:
@@ -34,39 +26,35 @@ class RuledLists:
     def __init__(
         self,
         lists: ListReader,
-        shop: ShopRules,
+        shop: ShopRules | None = None,
         placement: str = DEFAULT_PLACEMENT,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`clock`: seconds since 1970, for the windows of rules."""
+        """Without a `shop` only what is sold out is taken out. `clock`: seconds since 1970, for the
+        windows of rules."""
         self._lists = lists
-        self._shop = shop
-        self._placement = placement
+        self._shop = shop or ShopRules()
         self._clock = clock
-        self._rules: RuleSet | None = None
-        self._effects = Effects(())
-        self._open: tuple[str, ...] = ()
-        self._looked_s = self._since_s = 0.0
-        self._may: set[str] = set()
-        self._out: dict[str, str] = {}
+        self._items = ShownItems(lists, self._shop, placement, clock)
 
     def at(self, placement: str) -> "RuledLists":
         """The same lists at another placement."""
         return RuledLists(self._lists, self._shop, placement, self._clock)
 
-    async def raw_list(self, user_id: str) -> bytes | None:
-        """A user's own list; None where there is none, or nothing of it may be shown."""
+    async def shown_list(self, user_id: str) -> bytes | None:
+        """A user's own list as an answer, with the facts of its items; None as in `raw_list`."""
         raw = await self._lists.raw_list(user_id)
         if raw is None:
             return None
-        ids = row_ids(raw)
-        if ids is None:
-            ids = [item.id for item in decode_list(raw).items]
-        why = await self._why_out_of(ids)
-        if why is None:
-            return raw
-        left = _without(decode_list(raw), why)
-        return encode_list(left) if left.items else None
+        body = shown_where_known("own", raw, self._items.tails())
+        if body is None and (left := await self._ruled(raw)) is not None:
+            body = shown("own", left, await self._items.tails_of(row_ids(left)))
+        return body
+
+    async def raw_list(self, user_id: str) -> bytes | None:
+        """A user's own list; None where there is none, or nothing of it may be shown."""
+        raw = await self._lists.raw_list(user_id)
+        return None if raw is None else await self._ruled(raw)
 
     async def trending(self) -> RecommendationList | None:
         """The fallback for everybody."""
@@ -75,10 +63,6 @@ class RuledLists:
     async def shelf(self, shelf: Shelf) -> RecommendationList | None:
         """One of the lists that are nobody's own."""
         return await self._allowed(await self._lists.shelf(shelf))
-
-    async def facts(self, ids: Sequence[str]) -> list[Facts]:
-        """What is shown of several items, in their order."""
-        return await self._lists.facts(ids)
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
         """Facts of several items."""
@@ -92,50 +76,28 @@ class RuledLists:
         """Whether the store answers."""
         return await self._lists.ping()
 
+    async def with_facts(self, source: str, ready: RecommendationList) -> bytes:
+        """Any list as an answer; nothing is taken out."""
+        tails = await self._items.tails_of([item.id for item in ready.items])
+        return shown(source, encode_list(ready), tails)
+
+    async def _ruled(self, raw: bytes) -> bytes | None:
+        out = await self._items.out_of(row_ids(raw))
+        if not out:
+            return raw
+        left = _without(decode_list(raw), out)
+        return encode_list(left) if left.items else None
+
     async def _allowed(self, ready: RecommendationList | None) -> RecommendationList | None:
         if ready is None:
             return None
-        why = await self._why_out_of([item.id for item in ready.items])
-        return ready if why is None else _without(ready, why)
-
-    async def _why_out_of(self, ids: Sequence[str]) -> dict[str, str] | None:
-        """By item, why it must not be shown, at least of these; None where all may."""
-        self._refresh()
-        may, out = self._may, self._out
-        if may.issuperset(ids):
-            return None
-        unseen = [item_id for item_id in ids if item_id not in may and item_id not in out]
-        found = await self._lists.items(unseen) if unseen else {}
-        for item_id in unseen:
-            why = self._why(found.get(item_id) or CatalogueItem(item_id, item_id))
-            if why:
-                out[item_id] = why
-            else:
-                may.add(item_id)
-        return None if may.issuperset(ids) else out
-
-    def _why(self, item: CatalogueItem) -> str:
-        if item.is_sold_out:
-            return "sold_out"
-        return "blocked" if self._effects.of(item).blocked else ""
-
-    def _refresh(self) -> None:
-        now_s, rules = self._clock(), self._shop.rules
-        if rules is not self._rules or not 0 <= now_s - self._looked_s < WINDOWS_S:
-            open_now = in_force(rules.rules, self._placement, int(now_s * 1000), rules.zone)
-            names = tuple(rule.name for rule in open_now)
-            if rules is not self._rules or names != self._open:
-                self._effects = Effects(rule for rule in open_now if rule.action == "block")
-                self._may, self._out = set(), {}
-            self._rules, self._open, self._looked_s = rules, names, now_s
-        is_full = len(self._may) + len(self._out) > MAX_ITEMS
-        if is_full or not 0 <= now_s - self._since_s < MAX_AGE_S:
-            self._may, self._out, self._since_s = set(), {}, now_s
+        out = await self._items.out_of([item.id for item in ready.items])
+        return _without(ready, out) if out else ready
 
 
-def _without(ready: RecommendationList, why: dict[str, str]) -> RecommendationList:
+def _without(ready: RecommendationList, out: Mapping[str, str]) -> RecommendationList:
     for item in ready.items:
-        if item.id in why:
-            metrics.TAKEN_OUT.labels(why[item.id]).inc()
-    kept = tuple(item for item in ready.items if item.id not in why)
+        if item.id in out:
+            metrics.TAKEN_OUT.labels(out[item.id]).inc()
+    kept = tuple(item for item in ready.items if item.id not in out)
     return msgspec.structs.replace(ready, items=kept)

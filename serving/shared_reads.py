@@ -107,7 +107,6 @@ class Connection(asyncio.Protocol):
         self._asked: deque[tuple[_Answers, int]] = deque()
         self._replies: list[Any] = []
         """To the oldest question, as far as they are there."""
-        self._unsent: list[bytes] = []
         self._transport: asyncio.Transport | None = None
         self._watch: asyncio.TimerHandle | None = None
         self._why: Exception | None = None
@@ -118,12 +117,12 @@ class Connection(asyncio.Protocol):
         if self.is_lost:
             answers.set_exception(ConnectionResetError("Redis hung up."))
             return answers
-        if not self._unsent:
-            self._loop.call_soon(self._send)
         if self._watch is None:
             self._watch = self._loop.call_later(TIMEOUT_S, self._check, answers)
-        self._unsent += [pack(command) for command in commands]
         self._asked.append((answers, len(commands)))
+        if self._transport is not None:
+            for command in commands:  # uvloop sends what a turn of its loop wrote as one packet
+                self._transport.write(pack(command))
         return answers
 
     def hang_up(self, why: Exception | None = None) -> None:
@@ -163,11 +162,6 @@ class Connection(asyncio.Protocol):
             if not answers.done():
                 answers.set_exception(self._why or ConnectionResetError("Redis hung up."))
         self._asked.clear()
-
-    def _send(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._unsent))
-        self._unsent.clear()
 
     def _check(self, watched: _Answers) -> None:
         """One timer for all: it looks at one question, and then at the oldest that is open."""

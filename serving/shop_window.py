@@ -6,16 +6,15 @@ from typing import NamedTuple
 import msgspec
 from prometheus_client import Counter
 
-from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError
 from endcap.lists import RecommendationList, Shelf, encode_list
-from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.fallback import Where, what_trends
 from endcap.serving.kept_list import Kept, KeptList
-from endcap.serving.list_reader import ListReader
 from endcap.serving.placed_list import PlacedLists, Visit
 from endcap.serving.placements import Placement
-from endcap.serving.shown_list import ItemFacts, show, shown, without_item
+from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.shown_items import tail_of
+from endcap.serving.shown_list import shown, without_item
 from endcap.sessions import Session
 
 FALLBACKS = Counter(
@@ -35,9 +34,8 @@ class Everybodys(NamedTuple):
 class ShopWindow:
     """Lists from the store, joined with the facts of their items."""
 
-    def __init__(self, lists: ListReader, kept: KeptList | None = None) -> None:
+    def __init__(self, lists: RuledLists, kept: KeptList | None = None) -> None:
         self._lists = lists
-        self._facts = ItemFacts(lists)
         self._kept = kept or KeptList(lists)
         self._placed = PlacedLists(lists, self._kept)
 
@@ -47,8 +45,7 @@ class ShopWindow:
         Raises:
             ConnectionFailedError: the store does not answer.
         """
-        raw = await self._lists.raw_list(user)
-        return None if raw is None else await show("own", raw, self._facts)
+        return await self._lists.shown_list(user)
 
     async def for_shopper(self, user: str, where: Where) -> bytes | None:
         """Their own list, else what trends where they are; None where nothing was ever seen.
@@ -124,11 +121,10 @@ class ShopWindow:
 
     async def show(self, source: str, ready: RecommendationList) -> bytes:
         """Any list; without titles and prices while the store is away."""
-        raw = encode_list(ready)
         try:
-            return await show(source, raw, self._facts)
+            return await self._lists.with_facts(source, ready)
         except ConnectionFailedError:
-            return shown(source, raw, {row.id: NOTHING for row in ready.items})
+            return shown(source, encode_list(ready), {item.id: b"" for item in ready.items})
 
     def _kept_instead(self, error: ConnectionFailedError | None) -> bytes | None:
         kept = self._kept.now
@@ -137,12 +133,8 @@ class ShopWindow:
                 raise error
             return None
         FALLBACKS.labels("kept").inc()
-        return shown("kept", encode_list(kept.ready), _facts_of(kept))
+        return shown("kept", encode_list(kept.ready), _tails_of(kept))
 
 
-def _facts_of(kept: Kept) -> Mapping[str, Facts]:
-    return {row.id: _facts(kept.items.get(row.id)) for row in kept.ready.items}
-
-
-def _facts(item: CatalogueItem | None) -> Facts:
-    return Facts(item.title, item.category, item.price) if item else NOTHING
+def _tails_of(kept: Kept) -> Mapping[str, bytes]:
+    return {item.id: tail_of(kept.items.get(item.id)) for item in kept.ready.items}

@@ -20,7 +20,6 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
-from endcap.serving.facts import NOTHING, Facts
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.redis_store import RedisStore
 
@@ -97,17 +96,6 @@ async def test_an_item_that_was_deleted_is_unknown(store: Store) -> None:
     await store.delete_items([gone.item_id, "nobody"])
     await store.delete_items([])
     assert await store.items([kept.item_id, gone.item_id]) == {kept.item_id: kept}
-
-
-async def test_what_is_shown_of_items_comes_in_their_order(store: Store) -> None:
-    full, bare = uuid4().hex, uuid4().hex
-    await store.write_items([CatalogueItem(full, "Milk", "Dairy", price=1.25)])
-    await store.write_items([CatalogueItem(bare, "Bread")])
-    assert await store.facts([bare, "nobody", full]) == [
-        Facts("Bread", "", None),
-        NOTHING,
-        Facts("Milk", "Dairy", 1.25),
-    ]
 
 
 async def test_a_list_as_it_lies_there_is_its_json(store: Store) -> None:

@@ -10,6 +10,7 @@ from endcap.deploy.local_stack import LocalStack
 from endcap.lists import ListItem, RecommendationList, Shelf
 from endcap.serving.http import MAX_BODY_BYTES, MAX_EVENTS, create_app
 from endcap.serving.redis_store import RedisStore
+from endcap.serving.ruled_lists import RuledLists
 from endcap.streams.clients import create_topics, started_consumer, started_producer
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.session_view import SessionView
@@ -34,7 +35,7 @@ async def client(stack: LocalStack, topics: Topics) -> AsyncIterator[httpx.Async
     producer = await started_producer(stack.bootstrap_servers)
     sessions = SessionView(stack.bootstrap_servers, topics)
     await sessions.start()
-    app = create_app(store, EventProducer(producer, topics.events.name), sessions)
+    app = create_app(RuledLists(store), EventProducer(producer, topics.events.name), sessions)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as opened:
         yield opened

@@ -25,6 +25,7 @@ from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescore_request import MAX_BODY_BYTES, parse_request, session_of
 from endcap.serving.rescorer import rescore
+from endcap.serving.ruled_lists import RuledLists
 from endcap.streams.clients import create_topics
 from endcap.topics import topics_with_prefix
 
@@ -81,7 +82,7 @@ async def test_the_short_way_and_the_applications_give_the_same_answer(
         [CatalogueItem("milk", "Milk", "Dairy", price=1.25), CatalogueItem("bread", "Bread")]
     )
     await store.write_lists({odd: a_list("milk", "bread", "nobody knows it")})
-    app: Any = create_app(store, None, None)
+    app: Any = create_app(RuledLists(store), None, None)
     behind = app.application
     path = "/v1/recommendations/" + quote(odd)
     async with httpx.AsyncClient(

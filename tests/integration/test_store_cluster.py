@@ -10,7 +10,6 @@ from valkey_cluster import ValkeyCluster
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
 from endcap.lists import ListItem, RecommendationList, Shelf
-from endcap.serving.facts import NOTHING
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rules_store import RulesStore
 
@@ -63,8 +62,6 @@ async def test_shelves_items_and_trending_are_written_and_read(store: RedisStore
     items = [CatalogueItem(f"i{n}", f"Item {n}", price=float(n)) for n in range(20)]
     await store.write_items([*items, MILK])
     assert await store.items([f"i{n}" for n in range(21)]) == {i.item_id: i for i in items}
-    facts = await store.facts(["milk", "?"])
-    assert facts == [("Whole milk", "Dairy", 1.19), NOTHING]
     await store.delete_items(["milk", "?"])
     assert await store.items(["milk"]) == {}
     assert await store.ping()

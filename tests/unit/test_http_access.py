@@ -22,6 +22,7 @@ from endcap.serving.guard import Access, Guard
 from endcap.serving.http import Options, create_app
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.rate_limits import Rate, RateLimits
+from endcap.serving.ruled_lists import RuledLists
 from endcap.sessions import Session
 
 ROLES = ("reader", "writer", "privacy", "operator")
@@ -56,7 +57,7 @@ class Taken:
 async def a_client(access: Access, host: str = "10.0.0.1") -> httpx.AsyncClient:
     store = MemoryStore()
     await store.write_trending(LIST)
-    app = create_app(store, Taken(), NoSessions(), Options(access=access))
+    app = create_app(RuledLists(store), Taken(), NoSessions(), Options(access=access))
     transport = httpx.ASGITransport(app=app, client=(host, 1234))
     return httpx.AsyncClient(transport=transport, base_url="http://shop")
 
@@ -161,7 +162,7 @@ async def test_pages_of_named_origins_may_call_and_no_others() -> None:
     _, configured = keys_of("reader")
     store = MemoryStore()
     options = Options(access=Access(parse_keys(configured)), origins=["https://shop.example"])
-    app = create_app(store, Taken(), NoSessions(), options)
+    app = create_app(RuledLists(store), Taken(), NoSessions(), options)
     wanted = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "X-API-Key"}
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
@@ -174,7 +175,7 @@ async def test_pages_of_named_origins_may_call_and_no_others() -> None:
 
 
 def test_without_keys_and_limits_there_is_no_layer_at_all() -> None:
-    assert not isinstance(create_app(MemoryStore(), Taken(), NoSessions()), Guard)
+    assert not isinstance(create_app(RuledLists(MemoryStore()), Taken(), NoSessions()), Guard)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ from endcap.catalogue import CatalogueItem
 from endcap.lists import ListItem, RecommendationList, Shelf, encode_list
 from endcap.rules import parse_rules
 from endcap.serving.memory_store import MemoryStore
-from endcap.serving.ruled_lists import MAX_AGE_S, RuledLists
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.shop_rules import ShopRules
+from endcap.serving.shown_items import MAX_AGE_S
 
 NOON_S = 1_764_072_000.0  # 2025-11-25T12:00Z
 READY = RecommendationList(

@@ -16,6 +16,7 @@ from endcap.policy import Policy
 from endcap.serving.http import Options, create_app
 from endcap.serving.list_changes import ListChanges
 from endcap.serving.memory_store import MemoryStore
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.shop_routes import Shop
 from endcap.serving.shop_shelves import MAX_AGE_S, PAGE, Shelves, ShopShelves
 from endcap.serving.shop_words import is_sentence
@@ -68,7 +69,7 @@ class NoWords:
 
 
 def a_client(shop: Shop | None, store: MemoryStore | None = None) -> httpx.AsyncClient:
-    app = create_app(store or MemoryStore(), Nobody(), Nobody(), Options(shop=shop))
+    app = create_app(RuledLists(store or MemoryStore()), Nobody(), Nobody(), Options(shop=shop))
     transport = httpx.ASGITransport(app=app)
     return httpx.AsyncClient(transport=transport, base_url="http://shop")
 
@@ -180,7 +181,7 @@ async def test_too_many_listeners_are_sent_away_and_the_list_is_there_all_the_sa
 async def test_nobody_is_said_to_be_unknown_while_sessions_cannot_be_read() -> None:
     store = MemoryStore()
     await store.write_lists({"ann": RecommendationList(7, "m", 1, ())})
-    app = create_app(store, Nobody(), Unread(), Options(shop=a_shop()))
+    app = create_app(RuledLists(store), Nobody(), Unread(), Options(shop=a_shop()))
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
         assert (await client.get("/shop/known/ann")).json() == {"known": True, "cart": []}

@@ -19,6 +19,7 @@ from endcap.serving.memory_store import MemoryStore
 from endcap.serving.model_slot import Model
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.rescorer import rescore
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.shop_window import ShopWindow
 from endcap.serving.variants import Lists, Running, VariantSlot, treatment_of
 from endcap.sessions import Session
@@ -178,7 +179,7 @@ def test_batches_of_a_variants_model_keep_to_its_bound(
 async def test_an_answer_over_http_names_the_variant_and_the_chance_of_its_items() -> None:
     """Else a page could not send them back."""
     chosen = replace(TRENDING, variant="summer=other", items=(ListItem("a", 1.0, "", 0.25),))
-    window = ShopWindow(MemoryStore())
+    window = ShopWindow(RuledLists(MemoryStore()))
     told = json.loads(await window.show("own", chosen))
     assert (told["variant"], told["items"][0]["propensity"]) == ("summer=other", 0.25)
     plain = json.loads(await window.show("trending", TRENDING))

@@ -1,0 +1,138 @@
+"""What answers say of items: how old it may be, and that it is joined without decoding or with."""
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from endcap.catalogue import CatalogueItem
+from endcap.lists import ListItem, RecommendationList, encode_list
+from endcap.serving import shown_items
+from endcap.serving.memory_store import MemoryStore
+from endcap.serving.shop_rules import ShopRules
+from endcap.serving.shown_items import MAX_AGE_S, ShownItems, tail_of
+from endcap.serving.shown_list import ReadyList, ShownList, row_ids, shown, shown_where_known
+
+native = pytest.importorskip("endcap.serving.native_rows", reason="built by a C compiler")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_764_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def items_of(store: MemoryStore, clock: Clock) -> ShownItems:
+    return ShownItems(store, ShopRules(), "default", clock)
+
+
+async def test_a_price_is_read_again_when_it_is_old() -> None:
+    store, clock = MemoryStore(), Clock()
+    items = items_of(store, clock)
+    await store.write_items([CatalogueItem("milk", "Milk", price=1.0)])
+    assert b'"price":1.0' in (await items.tails_of(["milk"]))["milk"]
+    await store.write_items([CatalogueItem("milk", "Milk", price=2.0)])
+    clock.now += MAX_AGE_S / 2
+    assert b'"price":1.0' in (await items.tails_of(["milk", "new"]))["milk"]
+    clock.now += MAX_AGE_S / 2 + 0.1
+    assert items.tails() == {}
+    assert b'"price":2.0' in (await items.tails_of(["milk"]))["milk"]
+
+
+async def test_no_more_than_about_the_bound_is_kept() -> None:
+    items = items_of(MemoryStore(), Clock())
+    for turn in range(3):
+        ids = [f"{turn}-{n}" for n in range(shown_items.MAX_ITEMS // 2 + 1)]
+        assert list(await items.tails_of(ids)) == ids
+    assert len(items.tails()) <= shown_items.MAX_ITEMS * 1.5 + 3
+    assert "0-0" not in items.tails()
+
+
+async def test_what_is_sold_out_is_known_and_not_shown() -> None:
+    store = MemoryStore()
+    items = items_of(store, Clock())
+    await store.write_items(
+        [CatalogueItem("milk", "Milk", "Dairy", stock=0), CatalogueItem("tea", "Tea")]
+    )
+    assert await items.out_of(["milk", "tea", "new"]) == {"milk": "sold_out"}
+    assert set(items.tails()) == {"tea", "new"}
+    assert b'"title":"Milk"' in (await items.tails_of(["milk"]))["milk"]
+
+
+words = st.text(max_size=12)
+rows = st.builds(
+    ListItem,
+    words,
+    st.floats(allow_nan=False, allow_infinity=False),
+    words,
+    st.sampled_from([1.0, 0.25]),
+)
+lists = st.builds(
+    RecommendationList,
+    st.integers(0, 2**53),
+    words,
+    st.integers(0, 2**53),
+    st.lists(rows, max_size=6).map(tuple),
+    words,
+)
+
+
+@given(lists, st.booleans())
+@example(RecommendationList(1, "", 2, (ListItem("a", 1.0, 'x"},{"id":"b'),)), True)
+@example(RecommendationList(1, '"items":[{', 2, (ListItem("a\\", 1.0, "\\"),), "items"), True)
+def test_rows_found_in_bytes_are_those_that_are_decoded(
+    ready: RecommendationList, has_facts: bool
+) -> None:
+    raw = encode_list(ready)
+    ids = [item.id for item in ready.items]
+    assert row_ids(raw) == ids
+    assert native.row_ids(raw) in (ids, None)
+    is_plain = all(msgspec.json.encode(item_id)[1:-1] == item_id.encode() for item_id in ids)
+    assert (native.row_ids(raw) is None) == (not is_plain)
+    item = CatalogueItem("", 'Milk "1 l"', "Dairy", price=1.19) if has_facts else None
+    tails = dict.fromkeys(ids, tail_of(item))
+    by_decoding = shown("own", raw, tails)
+    assert shown_where_known("own", raw, tails) == (by_decoding if is_plain else None)
+    answer = msgspec.json.decode(by_decoding, type=ShownList)
+    assert (answer.source, answer.version, answer.model) == ("own", ready.version, ready.model)
+    assert [(row.id, row.score, row.reason) for row in answer.items] == [
+        (row.id, row.score, row.reason) for row in ready.items
+    ]
+    assert {row.title for row in answer.items} <= ({item.title} if item else {msgspec.UNSET})
+    if ids and is_plain:
+        tails.pop(ids[-1])
+        assert shown_where_known("own", raw, tails) is None
+
+
+@given(lists, st.data())
+def test_a_value_that_was_cut_or_changed_is_left_to_the_decoder(
+    ready: RecommendationList, data: st.DataObject
+) -> None:
+    raw = encode_list(ready)
+    assert native.row_ids(raw[: data.draw(st.integers(0, len(raw) - 1))]) is None
+    at, byte = data.draw(st.integers(0, len(raw) - 1)), data.draw(st.integers(0, 255))
+    changed = raw[:at] + bytes([byte]) + raw[at + 1 :]
+    ids = native.row_ids(changed)  # whatever it says, it reads nothing beyond the end
+    assert ids is None or len(ids) <= len(ready.items) + 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b"{}",
+        b"[]",
+        b'{"items":[]',
+        b'{"items":[}',
+        b'{"items":[{"id":"a"}',
+        b'{"items": []}',
+    ],
+)
+def test_what_is_no_list_of_ours_is_found_by_nobody(raw: bytes) -> None:
+    assert not native.row_ids(raw)
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(raw, type=ReadyList)
+    assert native.with_tails(b"{", raw, {"a": b""}) is None or raw == b"{}"
