@@ -1,5 +1,6 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,8 @@ from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
 
 _TIMEOUT_S = 5.0
+_PAGE_WAITS_S = 2.0
+"""For what a page or a probe asks: not for several tries at a server that stands still."""
 
 
 class RedisStore:
@@ -172,24 +175,27 @@ class RedisStore:
         return [_shown(*row) for row in rows]
 
     async def some_users(self, n: int) -> list[str]:
-        """Up to `n` users that have a list."""
-        users: list[str] = []
-        with self._answering():
-            async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
-                users.append(key.decode()[len("endcap:rec:{") : -1])
-                if len(users) >= n:
-                    break
-        return users
+        """Up to `n` users that have a list.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer soon.
+        """
+        try:
+            async with asyncio.timeout(_PAGE_WAITS_S):
+                return await self._users(n)
+        except TimeoutError as error:
+            raise unavailable(self._url, error) from error
 
     async def count_users(self) -> int:
         """How many users have a list. Walks the keys: for reports, not for pages."""
-        return len(await self.some_users(1 << 31))
+        return len(await self._users(1 << 31))
 
     async def ping(self) -> bool:
-        """Whether Redis answers."""
+        """Whether Redis answers, soon."""
         try:
-            return bool(await self._redis.ping())
-        except AWAY:
+            async with asyncio.timeout(_PAGE_WAITS_S):
+                return bool(await self._redis.ping())
+        except (*AWAY, TimeoutError):
             return False
 
     async def server(self) -> str:
@@ -203,6 +209,15 @@ class RedisStore:
         """Give the connections back."""
         self._reads.close()
         await self._redis.aclose()
+
+    async def _users(self, most: int) -> list[str]:
+        users: list[str] = []
+        with self._answering():
+            async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
+                users.append(key.decode()[len("endcap:rec:{") : -1])
+                if len(users) >= most:
+                    break
+        return users
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
