@@ -47,7 +47,7 @@ class RedisStore:
         retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
         if is_cluster(url):
             self._redis = open_cluster(url, _TIMEOUT_S, retry)
-            self._reads = ClusterReads(url, self._redis)
+            self._reads = ClusterReads(url)
         else:
             self._redis = redis.Redis.from_url(
                 url,
