@@ -392,6 +392,7 @@ def test_without_a_model_words_are_told_so_until_it_is_there(
         server.child.stop()
 
 
+@pytest.mark.timeout(300)  # a broker is started
 def test_without_kafka_what_is_done_is_kept_and_sent_when_it_is_back(
     browser: Browser, shop: ShopStack, stack: LocalStack
 ) -> None:
