@@ -13,6 +13,10 @@ export const whenLate = (hear) => { onLate = hear; };
 /** A click was made now. */
 export function clicked(at = performance.now()) {
   waiting.push(at);
+}
+
+/** The shop has it: a list is to be expected. */
+export function taken() {
   clearTimeout(late);
   late = setTimeout(() => waiting.length && onLate(), LATE_MS);
 }

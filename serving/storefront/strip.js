@@ -14,9 +14,11 @@ const NOTES = {
   none: "There is nothing to recommend yet: the shop has just opened.",
 };
 const LOST = "Live updates are interrupted; this is the last list. They come back by themselves.";
+export const HELD = "The shop takes nothing in right now. What you do is kept in this page, and sent as soon as it does.";
 const LATE = "Your click is noted, but no new list has come: the recommender may be stopped.";
 
 let list = null;
+let isHeld = false;
 let impression = "";
 let reporting = 0;
 const rows = new Map();
@@ -37,9 +39,20 @@ export function show(next) {
   const isNews = before != null && (events !== 0 || next.source !== before.source || order(next) !== order(before));
   if (!before || isNews) place(next.items, before != null);
   const took = before && events > 0 ? arrived(events) : null;
-  note(next.is_live ? NOTES[next.source] ?? NOTES.trending : LOST, next);
+  note(saidOf(next), next);
   if (took != null) say(`Your picks changed ${Math.round(took)} ms after your click.`);
   if (!before || isNews) report();
+}
+
+/** What the shopper does is not taken in, or is again. */
+export function hold(is) {
+  isHeld = is;
+  if (list) note(saidOf(list), list);
+}
+
+function saidOf(shown) {
+  if (isHeld) return HELD;
+  return shown.is_live ? NOTES[shown.source] ?? NOTES.trending : LOST;
 }
 
 export const lost = () => note(LOST, list);

@@ -253,7 +253,7 @@ async def test_a_shadow_is_compared_and_writes_nothing(shop: SwappingShop) -> No
     are_each_wholly_of_their_model(shop.came, lists, {DEMO: DEMO_BUNDLE})
 
 
-async def test_requests_are_answered_by_either_model_while_it_is_swapped(
+async def test_requests_are_answered_by_either_model_while_it_is_swapped_and_tried_unseen(
     shop: SwappingShop,
 ) -> None:
     spring = other_bundle(shop.folder / "spring", "spring")
@@ -292,5 +292,21 @@ async def test_requests_are_answered_by_either_model_while_it_is_swapped(
 
             await until(is_the_first, "an answer of the first model")
             assert seen == {first, second}
+            await shop.change("shadow", spring, "--share", 1)
+
+            async def said() -> str:
+                return (await client.get("/metrics")).text
+
+            async def is_cast() -> bool:
+                return "endcap_shadow_share 1.0" in await said()
+
+            await until(is_cast, "the shadow")
+            assert [await answer() for _ in range(5)] == [first] * 5
+
+            async def all_compared() -> bool:
+                return 'endcap_shadow_lists_total{outcome="compared"} 5.0' in await said()
+
+            await until(all_compared, "every comparison")
+            await shop.change("shadow", "--off")
     finally:
         await asyncio.to_thread(server.child.stop)
