@@ -324,6 +324,8 @@ async def test_kafka_is_gone(shop: Shop, client: httpx.AsyncClient, tmp_path: Pa
     try:
         async with shop.client(late) as new:
             await until_told(new, USUAL | STARTED_WITHOUT_KAFKA)
+            # Whether anything is held of somebody without a list cannot be said.
+            assert (await new.get("/v1/users/nobody")).status_code == 503
             refused = await new.post("/v1/events", json=an_event("ann"))
             assert "Kafka" in refused.json()["detail"]
             await asyncio.to_thread(shop.stack.revive_kafka)
