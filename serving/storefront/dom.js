@@ -41,5 +41,8 @@ export function say(text, isError = false) {
   said.classList.toggle("error", isError);
   said.classList.add("shown");
   clearTimeout(fading);
-  fading = setTimeout(() => said.classList.remove("shown"), isError ? 8000 : 3500);
+  fading = setTimeout(hush, isError ? 8000 : 3500);
 }
+
+/** What was said goes away: something opens where it stands. */
+export const hush = () => $("said").classList.remove("shown");
