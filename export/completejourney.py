@@ -23,7 +23,6 @@ _NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP",
 _MIN_BASKETS = 20
 """An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
 
-_BRANDS = {"Private": "Store brand", "National": "National brand"}
 _CASE = re.compile(r"[\d-]+ ct|(1[1-9]|[2-9]\d) lb")
 
 
@@ -90,11 +89,10 @@ def load_purchases() -> Purchases:
 
 
 def brands() -> Mapping[str, str]:
-    """By item, whose brand it is: the tables say no more than that."""
+    """By item that is the shop's own: the tables name no other brand."""
     products = pl.read_parquet(data_folder() / "products.parquet")
-    known = products.filter(pl.col("brand").is_in(list(_BRANDS)))
-    named = known["brand"].replace_strict(_BRANDS, return_dtype=pl.String)
-    return dict(zip(known["product_id"].cast(pl.String), named, strict=True))
+    own = products.filter(pl.col("brand") == "Private")["product_id"].cast(pl.String)
+    return dict.fromkeys(own, "Store brand")
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -272,6 +272,6 @@ def shelf_title(item: CatalogueItem) -> str:
 def _in_full(found: re.Match[str]) -> str:
     short = found.group()
     full = _SHORT[short.lower()]
-    if short.istitle() and " " in short:
+    if short.istitle() and not short.isalpha():
         return full.title()
     return full[0].upper() + full[1:] if short[0].isupper() else full

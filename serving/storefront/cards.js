@@ -1,5 +1,5 @@
 /* A product on a card. */
-import { icon, make, money, sentence, soft } from "./dom.js";
+import { icon, make, money, sentence, soft, unbroken } from "./dom.js";
 import { put } from "./basket.js";
 
 const PICTURES = [
@@ -56,20 +56,18 @@ export function reduction(product) {
   return make("span", { class: "badge" }, `−${Math.round(100 * (1 - now / was))} %`);
 }
 
-const label = (product) => `${product.title}|${product.brand}`;
-
-/** Ids of those that stand beside another of the same name and brand: their number tells them apart. */
+/** Ids of those that stand beside another of the same name: their number tells them apart. */
 export function twins(products) {
   const counts = new Map();
-  for (const product of products) counts.set(label(product), (counts.get(label(product)) ?? 0) + 1);
-  return new Set(products.filter((product) => counts.get(label(product)) > 1).map(({ id }) => id));
+  for (const { title } of products) counts.set(title, (counts.get(title) ?? 0) + 1);
+  return new Set(products.filter(({ title }) => counts.get(title) > 1).map(({ id }) => id));
 }
 
-export const about = (product, isTwin) => [product.brand, isTwin ? `No. ${product.id}` : ""].filter(Boolean).join(" · ");
+export const about = (product, isTwin) => [product.brand, isTwin ? `No.\u00a0${product.id}` : ""].filter(Boolean).join(" · ");
 
 /** `heading`: its level on the page. `isTwin`: its number is shown. `onOpen` hears of a click on the product itself. */
 export function card(product, { heading = "h3", isTwin = false, onOpen = null } = {}) {
-  const link = make("a", { href: `#/item/${encodeURIComponent(product.id)}`, class: "title" }, product.title || product.id,
+  const link = make("a", { href: `#/item/${encodeURIComponent(product.id)}`, class: "title" }, unbroken(product.title || product.id),
     isTwin ? make("span", { class: "unseen" }, `, number ${product.id}`) : null);
   if (onOpen) link.addEventListener("click", onOpen);
   const add = product.in_stock === false

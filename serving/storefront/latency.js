@@ -31,8 +31,8 @@ export function arrived(events, isOther) {
   const middle = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
   $("latency-what").textContent = `${FROM[answered.at(-1).name]} to the new list:`;
   $("latency").textContent = `${Math.round(values.at(-1))} ms`;
-  const usual = values.length > 1 ? `Half of ${values.length} came within ${Math.round(middle)} ms.` : "";
-  $("latency-note").textContent = [isOther ? "" : "It holds the same picks as before.", usual].filter(Boolean).join(" ");
+  const usual = values.length > 2 ? `Half of ${values.length} came within ${Math.round(middle)} ms.` : "";
+  $("latency-note").textContent = [isOther ? "" : "The same picks as before.", usual].filter(Boolean).join(" ");
   draw();
 }
 
@@ -51,5 +51,5 @@ function draw() {
   dot.setAttribute("r", 2.5);
   dot.setAttribute("cx", points.at(-1)[0]);
   dot.setAttribute("cy", points.at(-1)[1]);
-  $("sparkline").toggleAttribute("hidden", values.length < 2);
+  $("sparkline").toggleAttribute("hidden", values.length < 3);
 }

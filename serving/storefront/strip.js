@@ -40,7 +40,7 @@ export function show(next) {
   const events = version(next) - version(before);
   const isOther = before != null && (next.source !== before.source || order(next) !== order(before));
   const isNews = isOther || (before != null && events !== 0);
-  if (!before || isNews) place(next.items, before != null);
+  if (!before || isNews) place(next.items, isOther);
   if (before && events > 0) arrived(events, isOther);
   note(next.is_live ? NOTES[next.source] ?? NOTES.trending : LOST, next);
   if (!before || isNews) report();
@@ -55,7 +55,7 @@ const order = (of) => of.items.map((item) => item.id + item.reason).join();
 function note(text, of = null) {
   $("picks-note").textContent = text;
   const events = of?.version % GENERATION;
-  $("made-of").textContent = of?.source === "own" ? `Made from ${events} ${events === 1 ? "event" : "events"} of yours, by the model “${of.model}”.` : "";
+  $("made-of").textContent = of?.source === "own" ? `Made from ${events} ${events === 1 ? "event" : "events"} by the model “${of.model}”.` : "";
   const section = $("strip").closest("section");
   section.dataset.source = of?.source ?? "";
   section.dataset.version = of?.version ?? "";
@@ -77,10 +77,10 @@ function place(items, isMoved) {
   strip.replaceChildren(...kept.values());
   rows.clear();
   for (const [id, row] of kept) rows.set(id, row);
+  if (isMoved) strip.scrollTo({ left: 0, behavior: "instant" });
   showTurn();
   if (focused && focused !== document.activeElement && strip.contains(focused)) focused.focus({ preventScroll: true });
   if (!isMoved || still()) return;
-  strip.scrollTo({ left: 0 });
   for (const [at, [id, row]] of [...rows].entries()) move(row, from.get(id), at);
 }
 

@@ -5,8 +5,10 @@ const cards = () => [...$("strip").querySelectorAll("li[data-item]")];
 
 /** Places, from 0, of the first and the last card that is seen as a whole. */
 function seen() {
-  const { left, right } = $("strip").getBoundingClientRect();
-  const whole = cards().map((card) => card.getBoundingClientRect()).map((box) => box.left > left - 2 && box.right < right + 2);
+  const strip = $("strip");
+  // Where they come to stand: on their way they are anywhere.
+  const left = strip.offsetLeft + strip.scrollLeft;
+  const whole = cards().map((card) => card.offsetLeft > left - 2 && card.offsetLeft + card.offsetWidth < left + strip.clientWidth + 2);
   return [whole.indexOf(true), whole.lastIndexOf(true)];
 }
 
@@ -24,7 +26,7 @@ function turn(windows) {
   const [first, last] = seen();
   const to = Math.min(Math.max(first + windows * (last - first + 1), 0), cards().length - 1);
   const strip = $("strip");
-  const at = cards()[to].getBoundingClientRect().left - cards()[0].getBoundingClientRect().left;
+  const at = cards()[to].offsetLeft - cards()[0].offsetLeft;
   strip.scrollTo({ left: at, behavior: still() ? "instant" : "smooth" });
 }
 

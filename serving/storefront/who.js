@@ -28,13 +28,13 @@ function become(id) {
   for (const hear of listeners) hear(id);
 }
 
-const named = (id) => (/^\d+$/.test(id) ? `Household ${id}` : id.replace(/^visitor-/, "Visitor "));
+const named = (id) => (/^\d+$/.test(id) ? `Household ${id}` : id.startsWith("visitor-") ? `New visitor ${id.slice(-4)}` : id);
 
 export async function openSwitcher() {
   const select = $("shopper");
   const households = make("optgroup", { label: "Households that shop here" });
   const visitors = make("optgroup", { label: "Visitors", id: "visitors" });
-  visitors.append(make("option", { value: NEW }, "New visitor"));
+  visitors.append(make("option", { value: NEW }, "Another new visitor"));
   select.replaceChildren(visitors);
   select.addEventListener("change", () => (select.value === NEW ? newVisitor() : become(select.value)));
   let before = null;
