@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -114,7 +114,7 @@ class Demo:
             self._start_child(stack, "trends")
             self._say("Reading Complete Journey")
             shop = await asyncio.to_thread(load_shop)
-            await self._publish_catalogue(bundle, shop.earlier_prices, raw_producer, topics)
+            await self._publish_catalogue(bundle, shop, raw_producer, topics)
             self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
             await self._until(self._served_everything, "the first lists")
@@ -196,15 +196,19 @@ class Demo:
             raise EndcapError(f"{', '.join(fallen)} died; the logs are in {stack.log_dir}.")
 
     async def _publish_catalogue(
-        self, bundle: Bundle, earlier: Mapping[str, float], producer: Any, topics: Topics
+        self, bundle: Bundle, shop: Shop, producer: Any, topics: Topics
     ) -> None:
         """Reduced items at their earlier price first: the change is seen as a shop's would be."""
-        before = [
-            msgspec.structs.replace(item, price=earlier[item.item_id])
+        sold = [
+            msgspec.structs.replace(item, brand=shop.brands.get(item.item_id, ""))
             for item in bundle.items
-            if is_reduced(item, earlier)
         ]
-        for items in (before, bundle.items):
+        before = [
+            msgspec.structs.replace(item, price=shop.earlier_prices[item.item_id])
+            for item in sold
+            if is_reduced(item, shop.earlier_prices)
+        ]
+        for items in (before, sold):
             waiting = [
                 await producer.send(
                     topics.catalogue.name, encode_item(item), key=item.item_id.encode()

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from endcap.deploy.earlier_prices import earlier_prices
 from endcap.events import Event
 from endcap.export.basket_events import Basket, baskets, cart_event, purchase_event
-from endcap.export.completejourney import HELD_OUT_START, epoch_ms, load_purchases
+from endcap.export.completejourney import HELD_OUT_START, brands, epoch_ms, load_purchases
 from endcap.lists import RecommendationList
 from endcap.sessions import Session, fold_all
 from endcap.streams.event_producer import EventProducer
@@ -19,12 +19,13 @@ _WEEK_MS = 7 * 86_400_000
 
 
 class Shop(NamedTuple):
-    """The baskets before the held-out weeks and those within, each in time order; and what items
-    cost before."""
+    """The baskets before the held-out weeks and those within, each in time order; by item what it
+    cost before, and its brand."""
 
     history: list[Basket]
     held_out: list[Basket]
     earlier_prices: Mapping[str, float] = {}
+    brands: Mapping[str, str] = {}
 
 
 class Progress:
@@ -61,7 +62,7 @@ def load_shop() -> Shop:
     for basket in every:
         moved = basket._replace(timestamp_ms=basket.timestamp_ms + weeks * _WEEK_MS)
         (history if basket.timestamp_ms < cut else held_out).append(moved)
-    return Shop(history, held_out, earlier_prices(lines))
+    return Shop(history, held_out, earlier_prices(lines), brands())
 
 
 def events_of(basket: Basket) -> list[Event]:

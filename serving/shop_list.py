@@ -8,18 +8,21 @@ from endcap.catalogue import CatalogueItem
 from endcap.errors import ConnectionFailedError
 from endcap.lists import ListItem, RecommendationList, decode_list
 from endcap.serving.list_reader import ListReader
+from endcap.serving.shop_names import shelf_title, written_out
 from endcap.serving.shop_shelves import Shelves
 from endcap.serving.shop_window import ShopWindow
 
 
 class ProductShown(msgspec.Struct, frozen=True):
-    """A product as its card shows it. `previous_price`: before the last change of price; `reason`:
-    why it is recommended, empty where it is not."""
+    """A product as its card shows it. `shelf`: its category's name in full; `previous_price`:
+    before the last change of price; `reason`: why it is recommended, empty where it is not."""
 
     id: str
     title: str
     category: str
+    shelf: str
     department: str
+    brand: str
     price: float | None
     previous_price: float | None
     in_stock: bool
@@ -102,11 +105,13 @@ async def _encoded(
 def _shown(item: CatalogueItem, reason: str = "") -> ProductShown:
     return ProductShown(
         item.item_id,
-        item.title,
+        shelf_title(item),
         item.category,
-        item.department,
+        written_out(item.category),
+        written_out(item.department),
+        item.brand,
         item.price,
         item.previous_price,
-        item.in_stock,
-        reason,
+        not item.is_sold_out,
+        written_out(reason),
     )

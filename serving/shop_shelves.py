@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from endcap.catalogue import CatalogueItem
+from endcap.serving.shop_names import shelf_title, written_out
 from endcap.text.phrases import stem
 from endcap.text.wordpiece import split_words
 
@@ -31,9 +32,10 @@ class Products(Protocol):
 
 
 class CategoryShown(msgspec.Struct, frozen=True):
-    """A category and how many products it has."""
+    """A category, its name in full, and how many products it has."""
 
     name: str
+    shelf: str
     products: int
 
 
@@ -78,17 +80,17 @@ class Shelves:
         self._ordered: list[CatalogueItem] = []
         for item in items:
             self.of_id[item.item_id] = item
-            if item.in_stock:
+            if not item.is_sold_out:
                 self._put(item)
 
     def departments(self) -> list[DepartmentShown]:
         """The largest first."""
         shown = [
             DepartmentShown(
-                name,
+                written_out(name),
                 sum(counts.values()),
                 [
-                    CategoryShown(category, count)
+                    CategoryShown(category, written_out(category), count)
                     for category, count in sorted(counts.items(), key=lambda each: -each[1])
                 ],
             )
@@ -101,7 +103,8 @@ class Shelves:
         return self._of_category.get(name, ())
 
     def titled(self, words: str) -> list[CatalogueItem]:
-        """Products whose title or category has all these words; in a title counts more.
+        """Products whose title or category has all these words, as written or in full; in a title
+        counts more.
 
         >>> shelves = Shelves([CatalogueItem("1", "Oat milk"), CatalogueItem("2", "Milk, 1 l")])
         >>> [item.item_id for item in shelves.titled("milks oat")]
@@ -122,7 +125,8 @@ class Shelves:
             counts[item.category] = counts.get(item.category, 0) + 1
         at = len(self._ordered)
         self._ordered.append(item)
-        for word in {stem(word) for word in split_words(f"{item.title} {item.category}")}:
+        written = f"{item.title} {item.category}"
+        for word in {stem(word) for word in split_words(f"{written} {_in_full(item)}")}:
             if word.isalnum():
                 self._with_word.setdefault(word, []).append(at)
 
@@ -139,10 +143,15 @@ class Shelves:
         }
 
     def _rank(self, at: int, wanted: Sequence[str]) -> tuple[int, int, int]:
-        title = [stem(word) for word in split_words(self._ordered[at].title)]
+        item = self._ordered[at]
+        title = [stem(word) for word in split_words(f"{shelf_title(item)} {item.title}")]
         missing = sum(word not in title for word in wanted)
         starts = 0 if title and title[0] in wanted else 1
         return missing, starts, at
+
+
+def _in_full(item: CatalogueItem) -> str:
+    return f"{shelf_title(item)} {written_out(item.category)}"
 
 
 class ShopShelves:

@@ -35,7 +35,8 @@ async function refresh() {
 }
 
 async function titles(person) {
-  const ids = (person?.purchased ?? []).slice().sort((a, b) => b.times - a.times).slice(0, 12).map((row) => row.id);
+  const bought = (person?.purchased ?? []).slice().sort((a, b) => b.times - a.times);
+  const ids = [...new Set([...bought.slice(0, 12), ...(person?.session?.interactions ?? []).slice(0, 12)].map((row) => row.id))];
   if (!ids.length) return new Map();
   const products = await get(`/shop/products?${ids.map((each) => `ids=${user(each)}`).join("&")}`);
   return new Map(products.map((product) => [product.id, product.title]));
@@ -57,7 +58,7 @@ function draw(id, person, names) {
       fact("products bought", bought.length), fact("in your list", person.list?.items.length ?? 0)),
     make("h3", {}, "What you did last"),
     person.sessions === "away" ? make("p", { class: "small" }, "This cannot be read right now; what you did is not lost.") : history.length ? make("ul", { class: "deeds" }, ...history.slice(0, 12).map((past) => make("li", {},
-      make("span", {}, past.title || past.id),
+      make("span", {}, names.get(past.id) ?? (past.title || past.id)),
       make("small", {}, `${DID[past.event_name] ?? past.event_name}, ${when.format(past.timestamp_ms)}`)))) : make("p", { class: "small" }, "Nothing yet."),
     make("h3", {}, "What you buy most"),
     bought.length ? make("ul", { class: "deeds" }, ...bought.slice(0, 12).map((row) => make("li", {},

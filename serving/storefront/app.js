@@ -1,11 +1,12 @@
 /* The storefront: parts that hear of one another here alone. */
 import { openAbout, refreshIfOpen } from "./about.js";
 import { load, openBasket } from "./basket.js";
-import { $, say } from "./dom.js";
+import { $, hush, say } from "./dom.js";
 import { forget, taken, whenLate } from "./latency.js";
 import { follow } from "./live.js";
 import { whenSent } from "./outbox.js";
 import { HELD, clear, hold, late, lost, show } from "./strip.js";
+import { openTurning } from "./turn.js";
 import { openAisles, route } from "./views.js";
 import { onShopper, openSwitcher, shopper } from "./who.js";
 
@@ -33,11 +34,11 @@ for (const panel of document.querySelectorAll("dialog")) {
   panel.querySelector("[data-close]").addEventListener("click", () => panel.close());
   panel.addEventListener("click", (event) => event.target === panel && panel.close());
 }
+for (const door of ["open-basket", "open-about"]) $(door).addEventListener("click", hush);
 openBasket();
 openAbout();
+openTurning();
 addEventListener("hashchange", () => route());
 openAisles();
-const switcher = openSwitcher();
-if (!shopper()) await switcher;
-await Promise.all([switcher, route(true)]);
+await Promise.all([openSwitcher(), route(true)]);
 document.documentElement.dataset.ready = shopper();

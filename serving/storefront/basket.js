@@ -1,8 +1,8 @@
 /* The basket, kept in this browser by shopper; each change is an event. */
 import { get, user } from "./api.js";
-import { price, tile } from "./cards.js";
+import { about, price, tile, twins } from "./cards.js";
 import { $, icon, make, money, say } from "./dom.js";
-import { clicked, forget } from "./latency.js";
+import { did, forget } from "./latency.js";
 import { discard, send } from "./outbox.js";
 import { shopper } from "./who.js";
 
@@ -38,7 +38,7 @@ export function put(product) {
   line.quantity += 1;
   lines.set(product.id, line);
   keep();
-  say(`${product.title} is in your basket.`);
+  if (!$("basket").open) say(`${product.title} is in your basket.`);
   tell("add_to_cart", [{ ...product, quantity: 1 }]);
 }
 
@@ -58,7 +58,7 @@ async function buy() {
   const bought = [...lines.values()].map(({ product, quantity }) => ({ ...product, quantity }));
   const id = shopper();
   $("checkout").disabled = true;
-  clicked();
+  did("purchase");
   try {
     const isTaken = await send(id, "purchase", bought, { transaction_id: crypto.randomUUID?.() ?? String(Date.now()) });
     if (id !== shopper()) return;
@@ -75,7 +75,7 @@ async function buy() {
 }
 
 function tell(name, items) {
-  clicked();
+  did(name);
   send(shopper(), name, items).catch((error) => { forget(); say(`The shop refused it. ${error.message}`, true); });
 }
 
@@ -92,9 +92,11 @@ function draw() {
   $("basket-total").textContent = money(all.reduce((sum, { product, quantity }) => sum + (product.price ?? 0) * quantity, 0));
   $("checkout").disabled = !all.length;
   $("basket-note").textContent = all.length ? "" : "Nothing in it yet. The plus on a product puts it here.";
+  const alike = twins(all.map(({ product }) => product));
   $("basket-lines").replaceChildren(...all.map(({ product, quantity }) => make("li", { class: "line", data: { line: product.id } },
     tile(product, 28),
-    make("div", { class: "line-words" }, make("a", { href: `#/item/${user(product.id)}`, onclick: () => $("basket").close() }, product.title), price(product)),
+    make("div", { class: "line-words" }, make("a", { href: `#/item/${user(product.id)}`, onclick: () => $("basket").close() }, product.title),
+      about(product, alike.has(product.id)) ? make("span", { class: "about" }, about(product, alike.has(product.id))) : null, price(product)),
     make("div", { class: "quantity" },
       make("button", { type: "button", class: "icon-button", "aria-label": `One ${product.title} less`, onclick: () => take(product.id) }, icon("minus", 18)),
       make("span", { "aria-label": `${quantity} of it` }, String(quantity)),

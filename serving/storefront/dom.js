@@ -28,6 +28,8 @@ export function icon(name, size = 20) {
 }
 
 export const money = (amount) => (amount == null ? "" : `$${amount.toFixed(2)}`);
+/** No line ends within a size: “16 oz”. */
+export const unbroken = (text) => text.replace(/([\d×]) (?=[\w×])/g, "$1\u00a0");
 /** A line may end after a slash: categories are written with many. */
 export const soft = (text) => text.replaceAll("/", "/\u200b");
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
@@ -41,5 +43,8 @@ export function say(text, isError = false) {
   said.classList.toggle("error", isError);
   said.classList.add("shown");
   clearTimeout(fading);
-  fading = setTimeout(() => said.classList.remove("shown"), isError ? 8000 : 3500);
+  fading = setTimeout(hush, isError ? 8000 : 3500);
 }
+
+/** What was said goes away: something opens where it stands. */
+export const hush = () => $("said").classList.remove("shown");

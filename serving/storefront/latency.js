@@ -1,8 +1,12 @@
-/* From a click to the list that knows of it: the last value, the median, and a sparkline. */
+/* From what a shopper did to the list that knows of it: the last value, the median, and a sparkline. */
 import { $ } from "./dom.js";
 
 const KEPT = 24;
 const LATE_MS = 4000;
+const FROM = {
+  view_item: "From your click", search: "From your search", purchase: "From your purchase",
+  add_to_cart: "From putting it into the basket", remove_from_cart: "From taking it out of the basket",
+};
 let waiting = [];
 let values = [];
 let late = 0;
@@ -10,27 +14,30 @@ let onLate = () => {};
 
 export const whenLate = (hear) => { onLate = hear; };
 
-/** A click was made now. */
-export function clicked(at = performance.now()) {
-  waiting.push(at);
+/** Something was done now. `name`: the event that tells of it. */
+export function did(name, at = performance.now()) {
+  waiting.push({ name, at });
 }
 
 /** The shop has it: a list is to be expected. */
 export function taken() {
   clearTimeout(late);
-  late = setTimeout(() => waiting.length && onLate(), LATE_MS);
+  late = setTimeout(() => waiting.length && onLate(waiting.at(-1).name), LATE_MS);
 }
 
-/** A list came that knows of so many events more. Its time, or null where nobody waited. */
-export function arrived(events) {
+/** A list came that knows of so many events more; `isOther`: other picks, or in another order. */
+export function arrived(events, isOther) {
   const answered = waiting.splice(0, Math.max(0, events));
   if (!waiting.length) clearTimeout(late);
-  if (!answered.length) return null;
+  if (!answered.length) return;
   const now = performance.now();
-  for (const at of answered) values.push(now - at);
-  values = values.slice(-KEPT);
+  values = [...values, ...answered.map(({ at }) => now - at)].slice(-KEPT);
+  const middle = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+  $("latency-what").textContent = `${FROM[answered.at(-1).name]} to the new list:`;
+  $("latency").textContent = `${Math.round(values.at(-1))} ms`;
+  const usual = values.length > 2 ? `Half of ${values.length} came within ${Math.round(middle)} ms.` : "";
+  $("latency-note").textContent = [isOther ? "" : "The same picks as before.", usual].filter(Boolean).join(" ");
   draw();
-  return values.at(-1);
 }
 
 export function forget() {
@@ -39,10 +46,6 @@ export function forget() {
 }
 
 function draw() {
-  const last = values.at(-1);
-  const middle = [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-  $("latency").textContent = `${Math.round(last)} ms`;
-  $("latency-note").textContent = values.length > 1 ? `median ${Math.round(middle)} ms of ${values.length}` : "the first click";
   const top = Math.max(...values, 1);
   const step = 92 / Math.max(1, values.length - 1);
   const points = values.map((value, at) => [2 + at * step, 25 - (22 * value) / top]);
@@ -52,4 +55,5 @@ function draw() {
   dot.setAttribute("r", 2.5);
   dot.setAttribute("cx", points.at(-1)[0]);
   dot.setAttribute("cy", points.at(-1)[1]);
+  $("sparkline").toggleAttribute("hidden", values.length < 3);
 }

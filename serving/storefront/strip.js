@@ -1,21 +1,25 @@
 /* The strip of recommendations. Cards move to where the new list has them; who stays, stays. */
 import { beacon } from "./api.js";
-import { card } from "./cards.js";
-import { $, make, say, still } from "./dom.js";
+import { card, twins } from "./cards.js";
+import { $, make, still } from "./dom.js";
 import { arrived } from "./latency.js";
+import { showTurn } from "./turn.js";
 import { shopper } from "./who.js";
 
 const SHOWN_AFTER_MS = 1000;
+/** Above it, a list's version says which model wrote it. */
+const GENERATION = 2 ** 40;
 const NOTES = {
   own: "From what you looked at and bought.",
-  trending: "What many buy right now: there is no list of your own yet.",
-  now: "What many bought in the last day: there is no list of your own yet.",
+  trending: "What many buy this week: there is no list of your own yet. Open a product, and there is.",
+  now: "What many bought in the last day: there is no list of your own yet. Open a product, and there is.",
   kept: "What many bought when lists were last kept; your own comes with your next click.",
   none: "There is nothing to recommend yet: the shop has just opened.",
 };
 const LOST = "Live updates are interrupted; this is the last list. They come back by themselves.";
 export const HELD = "The shop takes nothing in right now. What you do is kept in this page, and sent as soon as it does.";
-const LATE = "Your click is noted, but no new list has come: the recommender may be stopped.";
+const LATE = " is noted, but no new list has come: the recommender may be stopped.";
+const NOTED = { search: "Your search", purchase: "Your purchase", add_to_cart: "Your basket", remove_from_cart: "Your basket" };
 
 let list = null;
 let isHeld = false;
@@ -36,11 +40,11 @@ export function show(next) {
   if (!next.is_live && before?.source === "own" && next.source !== "own") return lost();
   list = next;
   const events = version(next) - version(before);
-  const isNews = before != null && (events !== 0 || next.source !== before.source || order(next) !== order(before));
-  if (!before || isNews) place(next.items, before != null);
-  const took = before && events > 0 ? arrived(events) : null;
+  const isOther = before != null && (next.source !== before.source || order(next) !== order(before));
+  const isNews = isOther || (before != null && events !== 0);
+  if (!before || isNews) place(next.items, isOther);
+  if (before && events > 0) arrived(events, isOther);
   note(saidOf(next), next);
-  if (took != null) say(`Your picks changed ${Math.round(took)} ms after your click.`);
   if (!before || isNews) report();
 }
 
@@ -56,13 +60,15 @@ function saidOf(shown) {
 }
 
 export const lost = () => note(LOST, list);
-export const late = () => note(`${LATE} ${list?.source === "own" ? "You see your last list." : "You see what many buy."}`, list);
+export const late = (name) => note(`${NOTED[name] ?? "Your click"}${LATE} ${list?.source === "own" ? "You see your last list." : "You see what many buy."}`, list);
 
 const version = (of) => (of?.source === "own" ? of.version : 0);
 const order = (of) => of.items.map((item) => item.id + item.reason).join();
 
 function note(text, of = null) {
-  $("picks-note").replaceChildren(text, ...(of?.source === "own" ? [" ", make("span", { class: "version" }, `List ${of.version}, ${of.model}.`)] : []));
+  $("picks-note").textContent = text;
+  const events = of?.version % GENERATION;
+  $("made-of").textContent = of?.source === "own" ? `Made from ${events} ${events === 1 ? "event" : "events"} by the model “${of.model}”.` : "";
   const section = $("strip").closest("section");
   section.dataset.source = of?.source ?? "";
   section.dataset.version = of?.version ?? "";
@@ -74,8 +80,9 @@ function place(items, isMoved) {
   const focused = document.activeElement;
   const from = new Map([...rows].map(([id, row]) => [id, row.getBoundingClientRect()]));
   const kept = new Map();
+  const alike = twins(items);
   for (const item of items) {
-    const row = make("li", { data: { item: item.id } }, card(item, { onOpen: () => open(item.id) }));
+    const row = make("li", { data: { item: item.id } }, card(item, { isTwin: alike.has(item.id), onOpen: () => open(item.id) }));
     const old = rows.get(item.id);
     // The same card where it says the same: focus and hover stay on it.
     kept.set(item.id, old?.textContent === row.textContent ? old : row);
@@ -83,9 +90,10 @@ function place(items, isMoved) {
   strip.replaceChildren(...kept.values());
   rows.clear();
   for (const [id, row] of kept) rows.set(id, row);
+  if (isMoved) strip.scrollTo({ left: 0, behavior: "instant" });
+  showTurn();
   if (focused && focused !== document.activeElement && strip.contains(focused)) focused.focus({ preventScroll: true });
   if (!isMoved || still()) return;
-  strip.scrollTo({ left: 0 });
   for (const [at, [id, row]] of [...rows].entries()) move(row, from.get(id), at);
 }
 

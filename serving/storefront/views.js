@@ -1,16 +1,21 @@
 /* What stands below the strip: the entrance, a category, a product, what a search has found. */
 import { get, user } from "./api.js";
 import { put } from "./basket.js";
-import { card, hue, picture, price, reduction, tile } from "./cards.js";
+import { about, card, hue, picture, price, reduction, tile, twins } from "./cards.js";
 import { $, icon, make, say, soft } from "./dom.js";
-import { clicked, forget } from "./latency.js";
+import { did, forget } from "./latency.js";
 import { send } from "./outbox.js";
 import { shopper } from "./who.js";
 
 const ASKED = ["I bought milk, eggs and bananas.", "Something for a birthday cake", "I bought a laptop, a mouse, and a keyboard.", "frozen pizza"];
+const POPULAR = 12;
+const CLOSE = 0.75;
+const FIRST_CATEGORIES = 12;
 let shownFor = 0;
 let departments = [];
 let opened = null;
+
+const isNarrow = () => matchMedia("(max-width: 47.99rem)").matches;
 
 export const openAisles = () => (opened ??= fillAisles());
 
@@ -22,10 +27,19 @@ async function fillAisles() {
   }
   $("aisles").replaceChildren(...departments.map((department) => make("details", { class: "department", name: "department" },
     make("summary", {}, department.name, " ", make("small", {}, String(department.products))),
-    make("ul", {}, ...department.categories.map((category) => make("li", {},
-      make("a", { href: categoryLink(category.name), data: { category: category.name } }, make("span", {}, soft(category.name)), " ", make("small", {}, String(category.products)))))))));
-  if (matchMedia("(max-width: 47.99rem)").matches) $("aisles-toggle").open = false;
+    ...shelves(department.categories))));
+  if (isNarrow()) $("aisles-toggle").open = false;
   mark();
+}
+
+/* A long department shows its largest categories, and the others when it is asked. */
+function shelves(categories) {
+  const isLong = categories.length > FIRST_CATEGORIES + 3;
+  const list = (some) => make("ul", {}, ...some.map((category) => make("li", {},
+    make("a", { href: categoryLink(category.name), data: { category: category.name } }, make("span", {}, soft(category.shelf)), " ", make("small", {}, String(category.products))))));
+  if (!isLong) return [list(categories)];
+  const rest = categories.slice(FIRST_CATEGORIES);
+  return [list(categories.slice(0, FIRST_CATEGORIES)), make("details", { class: "rest" }, make("summary", {}, `${rest.length} more categories`), list(rest))];
 }
 
 const categoryLink = (name, page = 1) => `#/category/${user(name)}${page > 1 ? `/${page}` : ""}`;
@@ -52,25 +66,42 @@ export async function route(isFirst = false) {
   document.title = where ? `${heading.textContent} – endcap market` : "endcap market";
   if (!isFirst) {
     heading.focus({ preventScroll: true });
-    window.scrollTo({ top: 0 });
+    // On a phone the picks fill the window: what was asked for would stand below it.
+    window.scrollTo({ top: isNarrow() && where ? $("main").getBoundingClientRect().top + scrollY - 16 : 0 });
   }
 }
 
 const title = (text) => make("h1", { tabindex: "-1" }, text);
-const grid = (products, heading = "h2") => make("ul", { class: "grid" }, ...products.map((each) => make("li", {}, card(each, { heading }))));
+
+function grid(products, heading = "h2") {
+  const alike = twins(products);
+  return make("ul", { class: "grid" }, ...products.map((each) => make("li", {}, card(each, { heading, isTwin: alike.has(each.id) }))));
+}
+
+const products = async (ids) => (ids.length ? get(`/shop/products?${ids.map((id) => `ids=${user(id)}`).join("&")}`) : []);
+
+async function similarTo(id) {
+  const { source, items } = await get(`/v1/similar/${user(id)}`).catch(() => ({ source: "", items: [] }));
+  return { source, items: await products(items.slice(0, POPULAR).map((item) => item.id)).catch(() => []) };
+}
+
+/* The last day's, and the week's where that is few. */
+async function popularIds() {
+  const lists = await Promise.all(["?now=true", ""].map((which) => get(`/v1/trending${which}`).catch(() => ({ items: [] }))));
+  return [...new Set(lists.flatMap((list) => list.items.map((item) => item.id)))].slice(0, POPULAR);
+}
 
 async function entrance() {
-  const [trending] = await Promise.all([get("/v1/trending?now=true").catch(() => ({ items: [] })), openAisles()]);
-  const ids = trending.items.map((item) => item.id).slice(0, 12);
-  const popular = ids.length ? await get(`/shop/products?${ids.map((id) => `ids=${user(id)}`).join("&")}`) : [];
+  const [ids] = await Promise.all([popularIds(), openAisles()]);
+  const popular = await products(ids);
   const largest = departments.flatMap((department) => department.categories.map((category) => ({ ...category, department: department.name })))
-    .sort((a, b) => b.products - a.products).slice(0, 10);
+    .sort((a, b) => b.products - a.products).slice(0, 12);
   return [
     title("What would you like?"),
     make("p", { class: "asked" }, make("span", {}, "Try a sentence: "), ...ASKED.map((words) => make("a", { href: searchLink(words) }, words))),
     make("ul", { class: "doors-in" }, ...largest.map((category) => {
-      const door = make("a", { href: categoryLink(category.name) }, icon(picture({ category: category.name, department: category.department }), 30),
-        make("span", {}, soft(category.name)), make("small", {}, `${category.products} products`));
+      const door = make("a", { href: categoryLink(category.name) }, icon(picture(category), 30),
+        make("span", {}, soft(category.shelf)), make("small", {}, `${category.products} products`));
       door.style.setProperty("--hue", hue(category.name));
       return make("li", {}, door);
     })),
@@ -81,28 +112,28 @@ async function entrance() {
 
 async function category(name, page) {
   const shown = await get(`/shop/category?name=${user(name)}&page=${page}`);
-  return [title(name), make("p", { class: "count" }, `${shown.total} products`), grid(shown.products), pager(shown, (to) => categoryLink(name, to))];
+  return [title(shown.products[0]?.shelf ?? name), make("p", { class: "count" }, `${shown.total} products`), grid(shown.products), pager(shown, (to) => categoryLink(name, to))];
 }
 
 async function product(id) {
-  clicked(clickedAt);
+  did("view_item", clickedAt);
   send(shopper(), "view_item", [{ id }]).catch((error) => { forget(); say(`The shop refused your click. ${error.message}`, true); });
-  const [[shown], similar] = await Promise.all([get(`/shop/products?ids=${user(id)}`), get(`/v1/similar/${user(id)}`).catch(() => ({ items: [], source: "" }))]);
+  const [[shown], similar] = await Promise.all([products([id]), similarTo(id)]);
   if (!shown) return [title("Not in this shop"), make("p", {}, "The shop has no such product any more.")];
-  const heading = similar.source === "similar" ? "Often bought together" : `Popular${similar.source === "category" ? ` in ${shown.category}` : ""}`;
+  const heading = similar.source === "similar" ? "Often bought together" : `Popular${similar.source === "category" ? ` in ${shown.shelf}` : ""}`;
   return [
     make("article", { class: "product" },
       tile(shown, 120),
       make("div", { class: "product-words" },
-        make("a", { class: "category", href: categoryLink(shown.category) }, shown.category),
+        make("a", { class: "category", href: categoryLink(shown.category) }, soft(shown.shelf)),
         title(shown.title),
         make("p", { class: "product-price" }, price(shown), reduction(shown)),
         shown.in_stock
           ? make("button", { type: "button", class: "solid", id: "put", onclick: () => put(shown) }, icon("basket", 20), make("span", {}, "Put into the basket"))
           : make("p", { class: "soldout" }, "Sold out"),
-        make("p", { class: "small" }, `${shown.department}, article ${shown.id}`))),
+        make("p", { class: "small" }, [shown.department, about(shown, true)].filter(Boolean).join(" · ")))),
     similar.items.length ? make("h2", { class: "part" }, heading) : null,
-    similar.items.length ? grid(similar.items.slice(0, 8).map((item) => ({ ...item, reason: "" })), "h3") : null,
+    similar.items.length ? grid(similar.items, "h3") : null,
   ];
 }
 
@@ -112,7 +143,7 @@ document.addEventListener("click", () => { clickedAt = performance.now(); setTim
 
 async function found(words, page) {
   const shown = await get(`/shop/search?q=${user(words)}&page=${page}`);
-  if (page === 1) { clicked(clickedAt); send(shopper(), "search", [], { search_term: words.slice(0, 256) }).catch(() => forget()); }
+  if (page === 1) { did("search", clickedAt); send(shopper(), "search", [], { search_term: words.slice(0, 256) }).catch(() => forget()); }
   if (shown.kind === "titles") {
     return [title(`“${words}”`), make("p", { class: "count" }, `${shown.titles.total} products`), grid(shown.titles.products), pager(shown.titles, (to) => searchLink(words, to))];
   }
@@ -126,7 +157,7 @@ async function found(words, page) {
     make("section", { class: "understood", "aria-label": "What was understood" },
       make("h2", { class: "part" }, "Understood"),
       ...shown.understood.map((each) => make("div", { class: "phrase" },
-        make("h3", {}, make("span", { class: "chip" }, each.phrase), make("small", {}, ` ${Math.round(100 * each.similarity)} % alike`)),
+        make("h3", {}, make("span", { class: "chip" }, each.phrase), make("small", {}, each.similarity >= CLOSE ? " a close match" : " the nearest that there is")),
         grid(each.products, "h4"))),
       nothing),
     make("h2", { class: "part" }, "Goes with it"),
@@ -144,6 +175,6 @@ function mark() {
   const [, where, what] = location.hash.split("/");
   for (const link of $("aisles").querySelectorAll("a[data-category]")) {
     const isHere = where === "category" && user(link.dataset.category) === what;
-    if (isHere) { link.setAttribute("aria-current", "page"); link.closest("details").open = true; } else link.removeAttribute("aria-current");
+    if (isHere) { link.setAttribute("aria-current", "page"); for (let within = link.closest("details"); within && within.id !== "aisles-toggle"; within = within.parentElement.closest("details")) within.open = true; } else link.removeAttribute("aria-current");
   }
 }

@@ -28,28 +28,28 @@ function become(id) {
   for (const hear of listeners) hear(id);
 }
 
-const named = (id) => (/^\d+$/.test(id) ? `Household ${id}` : id.replace(/^visitor-/, "Visitor "));
+const named = (id) => (/^\d+$/.test(id) ? `Household ${id}` : id.startsWith("visitor-") ? `New visitor ${id.slice(-4)}` : id);
 
 export async function openSwitcher() {
   const select = $("shopper");
-  const households = make("optgroup", { label: "Households · events" });
+  const households = make("optgroup", { label: "Households that shop here" });
   const visitors = make("optgroup", { label: "Visitors", id: "visitors" });
-  visitors.append(make("option", { value: NEW }, "New visitor"));
+  visitors.append(make("option", { value: NEW }, "Another new visitor"));
   select.replaceChildren(visitors);
   select.addEventListener("change", () => (select.value === NEW ? newVisitor() : become(select.value)));
   let before = null;
   try { before = localStorage.getItem(KEY); } catch { /* as above */ }
   const wanted = new URLSearchParams(location.search).get("shopper") || before;
-  if (wanted) become(wanted); // whose list is shown before the others are known
+  // Whose list is shown before the others are known.
+  if (wanted) become(wanted);
+  else newVisitor();
   let known = [];
   try { known = await get("/shop/shoppers"); } catch { /* Redis is away: visitors shop all the same */ }
   const numbered = known.filter(({ id }) => /^\d+$/.test(id));
   for (const { id, events } of numbered) {
     [...visitors.children].find((option) => option.value === id)?.remove();
-    households.append(make("option", { value: id }, `${named(id)} · ${events}`));
+    households.append(make("option", { value: id }, `${named(id)} · ${events} ${events === 1 ? "event" : "events"}`));
   }
   if (numbered.length) select.append(households);
-  if (wanted) select.value = current;
-  else if (numbered.length) become(numbered[0].id);
-  else newVisitor();
+  select.value = current;
 }

@@ -23,6 +23,7 @@ CHROMIUM = shutil.which("chromium")
 HOUSEHOLD = "70013"
 DESKTOP = {"width": 1360, "height": 900}
 PHONE = {"width": 390, "height": 844}
+SMALL_PHONE = {"width": 320, "height": 640}
 USUAL = ("1082185", "1029743", "995242")  # bananas and two kinds of milk
 SLOW_MS = 30_000
 RECOVERY_MS = 90_000
@@ -100,7 +101,9 @@ class Visit:
         return self.page.locator("#strip li[data-item]")
 
     def ids(self) -> list[str]:
-        return [str(row.get_attribute("data-item")) for row in self.strip.all()]
+        """At one moment: a list may be replaced at any."""
+        found: list[str] = self.strip.evaluate_all("rows => rows.map((row) => row.dataset.item)")
+        return found
 
     def expect_own_list(self, version: int, timeout_ms: int = SLOW_MS) -> None:
         expect(
@@ -129,12 +132,71 @@ def test_a_click_changes_the_strip_and_each_product_says_why(visit: Visit) -> No
     before = visit.ids()
     visit.strip.nth(2).locator("a.title").click()
     visit.expect_own_list(1)
+    expect(visit.page.locator("#latency-what")).to_have_text("From your click to the new list:")
     assert visit.page.locator("#latency").inner_text().endswith(" ms")
     assert visit.ids() != before
     reasons = visit.strip.locator(".reason").all_inner_texts()
     assert len(reasons) == len(visit.ids())
     assert all(reasons)
     expect(visit.page.locator("main h1")).to_be_focused()
+
+
+def test_who_comes_for_the_first_time_is_a_new_visitor(visit: Visit) -> None:
+    visit.page.goto(visit.shop.url)
+    expect(visit.page.locator("html[data-ready^='visitor-']")).to_be_attached()
+    expect(visit.page.locator("#shopper option:checked")).to_contain_text("New visitor")
+    expect(
+        visit.page.locator(".picks:is([data-source=trending], [data-source=now])")
+    ).to_be_visible()
+    known = visit.page.locator(f"#shopper option[value='{HOUSEHOLD}']")
+    expect(known).to_contain_text(" events")
+    shopper = visit.page.locator("html").get_attribute("data-ready")
+    visit.page.goto(visit.shop.url)  # and stays the same one
+    expect(visit.page.locator(f"html[data-ready='{shopper}']")).to_be_attached()
+
+
+def test_the_page_says_what_the_list_followed_and_whether_it_changed(visit: Visit) -> None:
+    visit.open()
+    page = visit.page
+    visit.strip.nth(0).locator(".add").click()
+    visit.expect_own_list(1)
+    what, note = page.locator("#latency-what"), page.locator("#latency-note")
+    expect(what).to_have_text("From putting it into the basket to the new list:")
+    expect(note).to_have_text("")
+    before = visit.ids()
+    page.locator("#words").fill("frozen pizza")
+    page.keyboard.press("Enter")
+    visit.expect_own_list(2)
+    expect(what).to_have_text("From your search to the new list:")
+    assert visit.ids() == before
+    expect(note).to_contain_text("The same picks as before.")
+    expect(page.locator("#made-of")).to_contain_text("Made from 2 events by the model")
+
+
+def test_the_strip_is_turned_by_whole_windows(visit: Visit) -> None:
+    visit.open(HOUSEHOLD)
+    note, on = visit.page.locator("#turn-note"), visit.page.locator("#turn-on")
+    count = len(visit.ids())
+    expect(note).to_have_text(f"1–6 of {count}")
+    expect(visit.page.locator("#turn-back")).to_be_disabled()
+    on.click()
+    expect(note).to_have_text(f"7–12 of {count}")
+    expect(visit.strip.nth(6).locator("a.title")).to_be_in_viewport(ratio=1)
+    expect(visit.strip.nth(0)).not_to_be_in_viewport()
+    visit.page.locator("#turn-back").click()
+    expect(note).to_have_text(f"1–6 of {count}")
+
+
+def test_products_of_one_name_are_told_apart(visit: Visit) -> None:
+    visit.open(hash_="#/category/Fluid%20Milk%20Products")
+    cards = visit.page.locator("main .card")
+    expect(cards).to_have_count(24)
+    expect(cards.filter(has_text="1029743")).to_contain_text("Store brand · No.")
+    links = visit.page.locator("main .card a.title").all_text_contents()
+    assert len(set(links)) == len(links)
+    buttons = visit.page.locator("main .card .add")
+    labels = [button.get_attribute("aria-label") for button in buttons.all()]
+    assert len(set(labels)) == len(labels)
 
 
 def test_a_household_is_known_by_what_it_buys(visit: Visit) -> None:
@@ -152,7 +214,7 @@ def picture(visit: Visit, path: Path) -> None:
         visit.strip.nth(place).locator("a.title").click()
         visit.expect_own_list(version)
     visit.page.locator(".brand").click()
-    expect(visit.page.locator(".doors-in a")).to_have_count(10)
+    expect(visit.page.locator(".doors-in a")).to_have_count(12)
     expect(visit.page.locator("#said.shown")).to_have_count(0)
     visit.page.screenshot(path=path, animations="disabled")
     assert path.stat().st_size < 300_000
@@ -323,6 +385,10 @@ def test_a_phone_has_one_column_and_targets_for_thumbs(browser: Browser, shop: S
     assert small == []
     cards.nth(0).locator(".add").tap()
     visit.expect_own_list(1)
+    page.set_viewport_size(SMALL_PHONE)
+    page.locator(".brand").tap()
+    expect(page.locator(".doors-in a")).to_have_count(12)
+    assert page.evaluate("document.documentElement.scrollWidth") <= SMALL_PHONE["width"]
     visit.context.close()
     assert visit.complaints == []
 

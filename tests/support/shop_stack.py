@@ -21,6 +21,7 @@ from endcap.catalogue import CatalogueItem, encode_item
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.settings import DEMO_BUNDLE
+from endcap.export.completejourney import brands
 from endcap.streams.clients import started_producer
 from endcap.topics import topics_with_prefix
 
@@ -46,7 +47,11 @@ class ShopStack:
             "ENDCAP_DATA_DIR": str(folder),
         }
         subprocess.run([*ENDCAP, "topics", "create"], env=environment, check=True)
-        self.items = load_bundle(DEMO_BUNDLE).items
+        own = brands()
+        self.items = tuple(
+            msgspec.structs.replace(item, brand=own.get(item.item_id, ""))
+            for item in load_bundle(DEMO_BUNDLE).items
+        )
         asyncio.run(_publish(stack, prefix, self.items))
         self._running = {
             name: subprocess.Popen([*ENDCAP, name], env=environment) for name in _PROCESSES

@@ -17,6 +17,7 @@ from endcap.serving.http import Options, create_app
 from endcap.serving.list_changes import ListChanges
 from endcap.serving.memory_store import MemoryStore
 from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.shop_names import written_out
 from endcap.serving.shop_routes import Shop
 from endcap.serving.shop_shelves import MAX_AGE_S, PAGE, Shelves, ShopShelves
 from endcap.serving.shop_words import is_sentence
@@ -101,6 +102,43 @@ def test_shelves_count_what_is_in_stock() -> None:
 )
 def test_titles_are_found_by_all_their_words(words: str, found: list[str]) -> None:
     assert [item.item_id for item in Shelves(ITEMS).titled(words)] == found
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("Fluid milk white only, 1 ga", "White milk, 1 gal"),
+        ("Frzn bagels, 20 oz", "Frozen bagels, 20 oz"),
+        ("Soft drinks 12 / 18&15pk can car, 12 pk/12 oz", "Soft drinks, 12 to 18 cans, 12 × 12 oz"),
+        ("Candy bars (singles)(including, 2 oz", "Candy bars (singles), 2 oz"),
+        ("Sandwiches&handhelds, l 9 oz", "Sandwiches & handhelds, 9 oz"),
+        ("Meat-Pckgd", "Packaged Meat"),
+        ("Lasagne, 1/2 lb", "Lasagne, 1/2 lb"),
+    ],
+)
+def test_names_are_written_out_without_what_was_cut_off(short: str, full: str) -> None:
+    assert written_out(short) == full
+
+
+def test_what_a_till_writes_short_is_found_and_shown_in_full() -> None:
+    short = CatalogueItem("6", "Frzn ss premium entrees / dnrs / t, 12 oz", "Frzn Meat", "Grocery")
+    shelves = Shelves([*ITEMS, short])
+    for words in ("frozen dinners", "frzn dnrs", "single-serve premium"):
+        assert [item.item_id for item in shelves.titled(words)] == ["6"]
+    names = [each for one in shelves.departments() for each in one.categories]
+    assert ("Frzn Meat", "Frozen Meat") in [(each.name, each.shelf) for each in names]
+
+
+async def test_a_card_has_brand_and_shelf_and_reasons_have_whole_names() -> None:
+    item = CatalogueItem("6", "Refrig dips, 8 oz", "Sald Drsng", brand="Store brand")
+    store = MemoryStore()
+    await store.write_items([item])
+    rows = (ListItem("6", 1.0, "often bought with Frzn french fries, 2 lb"),)
+    await store.write_lists({"me": RecommendationList(1, "model", 1, rows)})
+    (shown,) = (await a_client(a_shop(), store).get("/shop/list/me")).json()["items"]
+    assert (shown["title"], shown["brand"]) == ("Refrigerated dips, 8 oz", "Store brand")
+    assert (shown["category"], shown["shelf"]) == ("Sald Drsng", "Salad Dressing")
+    assert shown["reason"] == "often bought with Frozen French fries, 2 lb"
 
 
 def test_a_sentence_is_told_from_plain_words() -> None:
