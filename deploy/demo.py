@@ -113,7 +113,7 @@ class Demo:
             self._start_child(stack, "stream")
             self._start_child(stack, "trends")
             self._say("Reading Complete Journey")
-            shop = await asyncio.to_thread(load_shop)
+            shop = await asyncio.to_thread(load_shop, self._baskets)
             await self._publish_catalogue(bundle, shop.earlier_prices, raw_producer, topics)
             self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
@@ -123,11 +123,10 @@ class Demo:
             url = f"http://{self._settings.http_host}:{self._ports['serve']}"
             self._say(f"The storefront is at [bold]{url}[/bold]")
             self._say(f"Redis is at {stack.redis_url}, Kafka at {stack.bootstrap_servers}")
-            held_out = shop.held_out[: self._baskets]
             popular = [bundle.item(int(i)).item_id for i in bundle.generators.popular]
             replay = asyncio.create_task(
                 replay_baskets(
-                    held_out,
+                    shop.held_out,
                     producer,
                     store.read_many,
                     popular,
