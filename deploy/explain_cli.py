@@ -8,11 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from endcap.deploy.printed import Json, screen
+from endcap.deploy.rules_cli import known_placements
+from endcap.deploy.rules_words import unknown_placement
 from endcap.deploy.settings import Settings, load_settings
-from endcap.errors import EndcapError
-from endcap.rules import DEFAULT_PLACEMENT
+from endcap.errors import EndcapError, SettingsError
+from endcap.rules import DEFAULT_PLACEMENT, RuleSet
 
 _SHOWN_EVENTS = 10
+_WIDE = 120
+"""Columns of a terminal in which the sources have room, too."""
 
 
 def explain(
@@ -42,9 +46,10 @@ def explain(
 async def _explained(settings: Settings, user_id: str, placement: str) -> dict[str, Any]:
     """Read, then score.
 
-    1. The session, from its topic; the ready list, the rules; the catalogue.
-    2. The model in use.
-    3. The path of the list.
+    1. The rules, and whether the placement is one.
+    2. The session, from its topic; the ready list; the catalogue.
+    3. The model in use.
+    4. The path of the list.
 
     Raises:
         EndcapError: there is no broker, no Redis, no such shopper or no model.
@@ -61,6 +66,13 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
     from endcap.streams.person import find_session
     from endcap.streams.topic_view import catalogue_view
 
+    source = rules_source(settings)
+    try:
+        rules = await source.newest()
+    finally:
+        await source.close()
+    in_force = None if rules is None else parse_rules(rules.text, "The rules cannot be used")
+    _check_placement(placement, in_force, settings)
     session = await find_session(settings.broker, settings.topics, user_id)
     if session is None:
         raise EndcapError(
@@ -68,18 +80,17 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
             "theirs. Where events were sent, does `endcap stream` run? A device's id has none "
             "after its login."
         )
-    store, source = RedisStore(settings.store), rules_source(settings)
+    store = RedisStore(settings.store)
     catalogue = catalogue_view(settings.broker, settings.topics)
     try:
-        ready, rules = await store.read(user_id), await source.newest()
+        ready = await store.read(user_id)
         await catalogue.start()
     finally:
         await catalogue.stop()
-        await source.close()
         await store.close()
     shop = ShopRules(read_messages(settings))
-    if rules is not None:
-        shop.replace(parse_rules(rules.text, "The rules cannot be used"))
+    if in_force is not None:
+        shop.replace(in_force)
     models = read_models(settings.models_path)
     model = checked_model(models.current or named(settings.bundle), settings)
     made = model.bundle.manifest
@@ -103,6 +114,13 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
             "differs": difference(ready, explanation, version, made.name)._asdict(),
         },
     }
+
+
+def _check_placement(name: str, rules: RuleSet | None, settings: Settings) -> None:
+    """Those of rules too: `POST /v1/rescore` takes any."""
+    known = {*known_placements(settings), *(rules.placements if rules else ())}
+    if name not in known:
+        raise SettingsError(unknown_placement(name, known))
 
 
 def _session(session: Any, title: dict[str, str]) -> dict[str, Any]:
@@ -144,7 +162,9 @@ def _show(found: dict[str, Any], left_out: int) -> None:
         _say(f"  in force here now: {', '.join(found['rules_in_force'])}")
     by_id = {item["id"]: item for item in found["candidates"]}
     _say(f"Candidates: {len(by_id)}")
-    slate = Table("", "item", "id", "score", "rules", "sources", "why")
+    is_wide = screen.width >= _WIDE
+    columns = ["", "item", "id", "score", "rules", *(["sources"] if is_wide else []), "why"]
+    slate = Table(*columns)
     for item in found["slate"]:
         one = by_id.get(item["id"])
         points = f" ({one['points']:+.2f})" if one and one["points"] else ""
@@ -154,7 +174,7 @@ def _show(found: dict[str, Any], left_out: int) -> None:
             item["id"],
             f"{item['score']:.2f}",
             ", ".join(item["moved_by"]) + points,
-            ", ".join(one["sources"]) if one else "a pin alone",
+            *([", ".join(one["sources"]) if one else "a pin alone"] if is_wide else []),
             item["reason"],
         )
     screen.print(slate)

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from endcap.errors import InvalidEventError
 from endcap.events import MAX_FUTURE_MS, MAX_ID_LENGTH
+from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_IMPRESSIONS = 100
 MAX_SHOWN = 200
@@ -37,13 +38,14 @@ class Impression(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     items: Annotated[tuple[ShownAt, ...], Meta(min_length=1, max_length=MAX_SHOWN)]
     list_version: Annotated[int, Meta(ge=0)]
     model: _Label
-    timestamp_ms: Annotated[int, Meta(gt=0)]
+    timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
     variant: _Label | None = None
     propensity: (
         Annotated[tuple[Annotated[float, Meta(gt=0, le=1)], ...], Meta(max_length=MAX_SHOWN)] | None
     ) = None
 
 
+_CHOICES = {"kind": ("shown", "clicked")}
 _decoder = msgspec.json.Decoder(Impression)
 _encoder = msgspec.json.Encoder()
 
@@ -62,7 +64,8 @@ def parse_impression(raw: bytes, now_ms: int) -> Impression:
     try:
         impression = _decoder.decode(raw)
     except msgspec.ValidationError as error:
-        raise InvalidEventError("schema", f"{error}. See docs/http.md for the fields.") from error
+        said = in_words(error, _CHOICES)
+        raise InvalidEventError("schema", f"{said}. See docs/http.md for the fields.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
     if impression.timestamp_ms > now_ms + MAX_FUTURE_MS:

@@ -11,6 +11,7 @@ from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy
 from endcap.rules import DEFAULT_PLACEMENT
 from endcap.sessions import Act, Session, fold_acts
+from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
@@ -27,7 +28,7 @@ class Touched(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
 
     item_id: _Id
     event_name: EventType
-    timestamp_ms: Annotated[int, Meta(gt=0)]
+    timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
 
 
 class RescoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +41,7 @@ class RescoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placement: Annotated[str, Meta(min_length=1, max_length=64)] = DEFAULT_PLACEMENT
 
 
+_CHOICES = {"event_name": tuple(EventType)}
 _decoder = msgspec.json.Decoder(RescoreRequest)
 
 
@@ -52,7 +54,8 @@ def parse_request(body: bytes, now_ms: int) -> RescoreRequest:
     try:
         request = _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidEventError("schema", f"{error}. See /docs for the fields.") from error
+        said = in_words(error, _CHOICES)
+        raise InvalidEventError("schema", f"{said}. See /docs for the fields.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
     for number, event in enumerate(request.events):

@@ -144,7 +144,9 @@ async def test_without_its_model_rescoring_answers_what_trends_and_begins_once_i
     shop: Shop, client: httpx.AsyncClient
 ) -> None:
     body = {
-        "events": [{"item_id": "1029743", "event_name": "view_item", "timestamp_ms": 5}],
+        "events": [
+            {"item_id": "1029743", "event_name": "view_item", "timestamp_ms": 1_700_000_000_000}
+        ],
         "candidates": ["mine", "brie"],
     }
     without = await client.post("/v1/rescore", json=body)
