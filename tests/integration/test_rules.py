@@ -351,8 +351,8 @@ def test_check_tells_mistakes_and_names_that_the_bundle_does_not_have(
     (mistake, *_) = json.loads(wrong.stdout)["mistakes"]
     assert mistake["line"] == 2
     category = bundle.items[0].category
-    text = f"rules:\n- {{name: a, block: true, where: {{category: [{category}, {category}x]}}}}"
-    text += "\n  placements: [home, hom]\nplacements: {baskte: {diversity: 1}}\n"
+    text = f"rules:\n- {{name: a, block: true, where: {{category: [{category}, {category}x]}},"
+    text += " placements: [home, hom]}\nplacements:\n  baskte: {diversity: 1}\n"
     said = shop.said("rules", "check", shop.file(text))
     assert (said["ok"], said["rules"]) == (True, 1)
     hints = {hint["says"]: hint["line"] for hint in said["unknown"]}
