@@ -7,7 +7,7 @@
 own ['1082185', '981760', ...]
 
 `AsyncClient` is the same with `await`. What is read is the contract of docs/redis.md. Needs redis
-and msgspec alone: `pip install 'endcap[client]'`.
+and msgspec alone: `pip install '.[client]'` in a clone.
 """
 
 from endcap.client.answers import Answer, Observation, Source

@@ -113,7 +113,7 @@ class Demo:
             self._start_child(stack, "stream")
             self._start_child(stack, "trends")
             self._say("Reading Complete Journey")
-            shop = await asyncio.to_thread(load_shop)
+            shop = await asyncio.to_thread(load_shop, self._baskets)
             await self._publish_catalogue(bundle, shop, raw_producer, topics)
             self._history = await self._import(shop, producer)
             self._start_child(stack, "rescore")
@@ -122,12 +122,12 @@ class Demo:
             self._start_child(stack, "serve")
             url = f"http://{self._settings.http_host}:{self._ports['serve']}"
             self._say(f"The storefront is at [bold]{url}[/bold]")
-            self._say(f"Redis is at {stack.redis_url}, Kafka at {stack.bootstrap_servers}")
-            held_out = shop.held_out[: self._baskets]
+            self._say("For other terminals, which then reach this Redis and this Kafka:")
+            self._console.print(_exports(stack), highlight=False, soft_wrap=True)
             popular = [bundle.item(int(i)).item_id for i in bundle.generators.popular]
             replay = asyncio.create_task(
                 replay_baskets(
-                    held_out,
+                    shop.held_out,
                     producer,
                     store.read_many,
                     popular,
@@ -321,6 +321,14 @@ class Demo:
             "provider": _provider(rescore),
             "model": bundle.manifest.name,
         }
+
+
+def _exports(stack: LocalStack) -> str:
+    """A line for a shell: in whole, so that it can be copied."""
+    return (
+        f"export ENDCAP_REDIS_URL={stack.redis_url} "
+        f"ENDCAP_KAFKA_BOOTSTRAP_SERVERS={stack.bootstrap_servers}"
+    )
 
 
 def _table(figures: dict[str, str]) -> Table:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from endcap.deploy.printed import Json, screen
+from endcap.deploy.rules_cli import known_placements
+from endcap.deploy.rules_words import unknown_placement
 from endcap.deploy.settings import Settings, load_settings
-from endcap.errors import EndcapError
-from endcap.rules import DEFAULT_PLACEMENT
+from endcap.errors import EndcapError, SettingsError
+from endcap.rules import DEFAULT_PLACEMENT, RuleSet
 
 if TYPE_CHECKING:
     from endcap.serving.model_slot import Model
     from endcap.serving.variants import Treatment
 
 _SHOWN_EVENTS = 10
+_WIDE = 120
+"""Columns of a terminal in which the sources have room, too."""
 
 
 def explain(
@@ -47,9 +51,10 @@ def explain(
 async def _explained(settings: Settings, user_id: str, placement: str) -> dict[str, Any]:
     """Read, then score.
 
-    1. The session, from its topic; the ready list, the rules; what trends; the catalogue.
-    2. The shopper's variants, and the model and the policy that they are given.
-    3. The path of the list.
+    1. The rules, and whether the placement is one.
+    2. The session, from its topic; the ready list, what trends; the catalogue.
+    3. The shopper's variants, and the model and the policy that they are given.
+    4. The path of the list.
 
     Raises:
         EndcapError: there is no broker, no Redis, no such shopper or no model.
@@ -65,6 +70,13 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
     from endcap.streams.person import find_session
     from endcap.streams.topic_view import catalogue_view
 
+    source = rules_source(settings)
+    try:
+        rules = await source.newest()
+    finally:
+        await source.close()
+    in_force = None if rules is None else parse_rules(rules.text, "The rules cannot be used")
+    _check_placement(placement, in_force, settings)
     session = await find_session(settings.broker, settings.topics, user_id)
     if session is None:
         raise EndcapError(
@@ -72,18 +84,16 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
             "theirs. Where events were sent, does `endcap stream` run? A device's id has none "
             "after its login."
         )
-    store, source = RedisStore(settings.store), rules_source(settings)
+    store = RedisStore(settings.store)
     catalogue = catalogue_view(settings.broker, settings.topics)
     shop = ShopRules(read_messages(settings))
     try:
-        ready, rules = await store.read(user_id), await source.newest()
-        if rules is not None:
-            shop.replace(parse_rules(rules.text, "The rules cannot be used"))
-        trending = await RuledLists(store, shop).trending()
+        if in_force is not None:
+            shop.replace(in_force)
+        ready, trending = await store.read(user_id), await RuledLists(store, shop).trending()
         await catalogue.start()
     finally:
         await catalogue.stop()
-        await source.close()
         await store.close()
     variant, treatment, model = _treated(settings, user_id, placement)
     if treatment.is_held_out and trending is not None:
@@ -148,6 +158,13 @@ def _treated(settings: Settings, user_id: str, placement: str) -> "tuple[str, Tr
     return spell((each.name, name) for each, name in chosen), treatment, model
 
 
+def _check_placement(name: str, rules: RuleSet | None, settings: Settings) -> None:
+    """Those of rules too: `POST /v1/rescore` takes any."""
+    known = {*known_placements(settings), *(rules.placements if rules else ())}
+    if name not in known:
+        raise SettingsError(unknown_placement(name, known))
+
+
 def _session(session: Any, title: dict[str, str]) -> dict[str, Any]:
     from endcap.events import EventType
 
@@ -191,7 +208,9 @@ def _show(found: dict[str, Any], left_out: int) -> None:
         _say(f"  in force here now: {', '.join(found['rules_in_force'])}")
     by_id = {item["id"]: item for item in found["candidates"]}
     _say(f"Candidates: {len(by_id)}")
-    slate = Table("", "item", "id", "score", "rules", "sources", "why")
+    is_wide = screen.width >= _WIDE
+    columns = ["", "item", "id", "score", "rules", *(["sources"] if is_wide else []), "why"]
+    slate = Table(*columns)
     for item in found["slate"]:
         one = by_id.get(item["id"])
         points = f" ({one['points']:+.2f})" if one and one["points"] else ""
@@ -203,7 +222,7 @@ def _show(found: dict[str, Any], left_out: int) -> None:
             item["id"],
             f"{item['score']:.2f}",
             ", ".join(item["moved_by"]) + points + chance,
-            ", ".join(one["sources"]) if one else "what trends" if is_held_out else "a pin alone",
+            *([_sources(one, is_held_out)] if is_wide else []),
             item["reason"],
         )
     screen.print(slate)
@@ -243,3 +262,9 @@ def _utc(when_ms: int) -> str:
 
 def _say(line: str) -> None:
     screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _sources(considered: dict[str, Any] | None, is_held_out: bool) -> str:
+    if considered is not None:
+        return ", ".join(considered["sources"])
+    return "what trends" if is_held_out else "a pin alone"

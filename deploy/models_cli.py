@@ -236,7 +236,7 @@ def from_export(module: str) -> Any:
     except ImportError as error:
         raise EndcapError(
             f"Training and evaluation need the export extra ({error.name} is missing): "
-            "pip install 'endcap[export,cpu]'."
+            "pip install '.[export,cpu]' in a clone."
         ) from error
 
 

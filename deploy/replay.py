@@ -47,8 +47,9 @@ class Progress:
         return self.popularity_hits / self.judged if self.judged else 0.0
 
 
-def load_shop() -> Shop:
-    """All baskets of Complete Journey, cut where the held-out weeks start.
+def load_shop(replayed: int | None = None) -> Shop:
+    """The baskets of Complete Journey up to the last one replayed, cut where the held-out weeks
+    start; `replayed` is how many of those are wanted, all where it is None.
 
     Times are moved by whole weeks so that the last basket lies within the past week: a click on
     the storefront today then follows the replayed purchases, as it would in a shop.
@@ -56,13 +57,16 @@ def load_shop() -> Shop:
     cut = epoch_ms(HELD_OUT_START)
     lines = load_purchases().lines
     every = list(baskets(lines))
-    weeks = (int(time.time() * 1000) - every[-1].timestamp_ms) // _WEEK_MS
-    history: list[Basket] = []
-    held_out: list[Basket] = []
-    for basket in every:
-        moved = basket._replace(timestamp_ms=basket.timestamp_ms + weeks * _WEEK_MS)
-        (history if basket.timestamp_ms < cut else held_out).append(moved)
-    return Shop(history, held_out, earlier_prices(lines), brands())
+    history = [basket for basket in every if basket.timestamp_ms < cut]
+    held_out = [basket for basket in every if basket.timestamp_ms >= cut][:replayed]
+    last = (held_out or history)[-1]
+    weeks = (int(time.time() * 1000) - last.timestamp_ms) // _WEEK_MS
+    return Shop(_later(history, weeks), _later(held_out, weeks), earlier_prices(lines), brands())
+
+
+def _later(every: Sequence[Basket], weeks: int) -> list[Basket]:
+    by_ms = weeks * _WEEK_MS
+    return [basket._replace(timestamp_ms=basket.timestamp_ms + by_ms) for basket in every]
 
 
 def events_of(basket: Basket) -> list[Event]:

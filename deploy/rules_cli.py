@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from endcap.counted import counted
+from endcap.deploy import rules_words
 from endcap.deploy.printed import Json, screen
-from endcap.deploy.printed import show as show_result
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError, SettingsError
 from endcap.rules import DEFAULT_PLACEMENT, KnownNames, RuleSet, parse_rules, unknown_names
@@ -35,14 +35,21 @@ def check(file: File, as_json: Json = False) -> None:
     Example: endcap rules check winter.yaml
     """
     settings = load_settings()
+    text = _read(file)
     try:
-        rules = parse_rules(_read(file), str(file))
+        rules = parse_rules(text, str(file))
     except FileMistakesError as error:
         if as_json:
             print(json.dumps({"ok": False, "mistakes": _lines(error.mistakes)}))
         raise
     hints = _hints(rules, settings)
-    show_result({"ok": True} | _summary(rules) | {"unknown": _lines(hints)}, as_json)
+    if as_json:
+        print(json.dumps({"ok": True} | _summary(rules) | {"unknown": _lines(hints)}))
+        return
+    _say(f"{file} has no mistakes. {rules_words.summary(rules)}")
+    if rules.rules:
+        screen.print(rules_words.table(rules))
+    _say_unknown(hints)
 
 
 @app.command()
@@ -67,15 +74,14 @@ def apply(
     if not name or len(name) > 100 or not name.isprintable():
         raise SettingsError("--who takes a name of at most 100 letters.")
     applied = _with_store(settings, lambda store: store.apply(text, name))
-    show_result(_entry(applied) | _summary(rules), as_json)
-    for hint in _hints(rules, settings):
-        screen.print(f"Not known: {hint}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps(_entry(applied) | _summary(rules)))
+    else:
+        _say(f"In force within a second, as version {applied.version}, applied by {applied.who}.")
+        _say(rules_words.summary(rules))
+    _say_unknown(_hints(rules, settings))
     if settings.rules_file is not None:
-        screen.print(
-            f"Processes with ENDCAP_RULES_FILE={settings.rules_file} follow that file, not this.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        _say(f"Processes with ENDCAP_RULES_FILE={settings.rules_file} follow that file, not this.")
 
 
 @app.command()
@@ -144,23 +150,40 @@ def _read(file: Path) -> str:
         raise SettingsError(f"{file} is not UTF-8 ({error.reason}). Save it as UTF-8.") from error
 
 
+def _say(line: str) -> None:
+    screen.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_unknown(hints: list[Mistake]) -> None:
+    if hints:
+        _say("No mistakes, but not known here:")
+    for hint in hints:
+        _say(f"  {hint}")
+
+
+def known_placements(settings: Settings) -> frozenset[str]:
+    """That of the lists in Redis, and those of `endcap serve`."""
+    from endcap.serving.placements import parse_placements
+
+    return frozenset(parse_placements(settings.placements)) | {DEFAULT_PLACEMENT}
+
+
 def _hints(rules: RuleSet, settings: Settings) -> list[Mistake]:
     """What the bundle in use and the settings do not have; nothing where they cannot be read."""
     from endcap.bundle import load_bundle
     from endcap.deploy.models_file import read_models
-    from endcap.serving.placements import parse_placements
 
     try:
         models = read_models(settings.models_path)
         bundle = load_bundle(Path(models.current.bundle) if models.current else settings.bundle)
-        placements = parse_placements(settings.placements)
+        placements = known_placements(settings)
     except EndcapError:
         return []
     named = KnownNames(
         frozenset(item.item_id for item in bundle.items),
         frozenset(item.category for item in bundle.items),
         frozenset(item.brand for item in bundle.items) - {""},
-        frozenset(placements) | {DEFAULT_PLACEMENT},
+        placements,
     )
     return unknown_names(rules, named)
 

@@ -135,7 +135,7 @@ def _binary(source: SourceSettings, registries: dict[str, Any]) -> RecordDecoder
         return _of_registry(source, registries) if source.registry else _of_file(source)
     except ImportError as error:
         raise RuntimeConflictError(
-            f'format = "{source.format}" needs {error.name}: pip install "endcap[formats]".'
+            f'format = "{source.format}" needs {error.name}: pip install ".[formats]" in a clone.'
         ) from error
 
 

@@ -33,7 +33,7 @@ def words(
     except ImportError as error:
         raise EndcapError(
             f"Making words needs the export extra ({error.name} is missing): "
-            "pip install 'endcap[export]'."
+            "pip install '.[export]' in a clone."
         ) from error
 
     folder = load_settings(bundle=bundle).bundle

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from endcap.errors import InvalidEventError
+from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_FUTURE_MS = 5 * 60 * 1000
 """How far a producer's clock may run ahead of ours before its event is refused."""
@@ -72,7 +73,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     event_id: _Id
     user_id: _Id
     event_name: EventType
-    timestamp_ms: Annotated[int, Meta(gt=0)]
+    timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
     items: Annotated[tuple[EventItem, ...], Meta(max_length=MAX_ITEMS)] = ()
     transaction_id: str | None = None
     search_term: str | None = None
@@ -126,6 +127,7 @@ def parse_event(raw: bytes | None, now_ms: int) -> Event:
     return event
 
 
+_CHOICES = {"event_name": tuple(EventType)}
 _REASONS = {
     "event_id": "id",
     "user_id": "id",
@@ -145,7 +147,7 @@ def _refuse(raw: bytes | None, error: Exception) -> NoReturn:
         reason, says = "not_json", f"The value is not JSON ({error}); send UTF-8 JSON."
     else:
         reason = _reason_of(str(error))
-        says = f"{error}. See docs/events.md for the fields of an event."
+        says = f"{in_words(error, _CHOICES)}. See docs/events.md for the fields of an event."
     raise InvalidEventError(reason, says) from error
 
 

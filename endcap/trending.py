@@ -1,6 +1,7 @@
 """What sells now: weighted counts by hour, store and item, in windows of event time.
 
-An hour is old by the newest event, not by the clock on the wall: replayed events trend as well.
+An hour is old by the events, not by the clock on the wall: replayed events trend as well. One event
+of another time than the others moves no window out from under them.
 """
 
 import heapq
@@ -38,6 +39,25 @@ WEEK = Window(168)
 DAY = Window(24)
 
 
+class Evidence(NamedTuple):
+    """What it takes to move the window: the newest acts that weigh so much together.
+
+    The larger of the two counts. 400 are a hundred bought items; a hundredth of an even week is an
+    hour and 40 minutes, and so far the window of a busy shop lies behind its newest event.
+    """
+
+    weight: int = 400
+    share: float = 0.01
+    """Of all weight that is held."""
+
+
+class Span(NamedTuple):
+    """The first hours of the window and of "now"."""
+
+    first: int
+    now_first: int
+
+
 class Bucket(NamedTuple):
     """An item's weight in one hour, and the last offset counted of each source partition.
 
@@ -72,9 +92,13 @@ class Trends:
     """The buckets of one window, with running totals for it and for a shorter one, "now": an act
     costs the same however much is held. Changed in place by the one loop that owns it.
 
-    A quiet shop keeps older hours as long as it takes to name `at_least` items: a first click after
-    a week's holiday must not empty the list for everybody. A busy one that would hold more than
-    `max_buckets` gives up its oldest hours early; a store beyond `max_stores` has no list.
+    The window ends at the newest hour from which on there is `evidence` enough; what is newer
+    counts, too. So neither the first click after a holiday, nor a live one while a history is
+    imported, nor a producer whose clock is ahead empties the list for everybody. "Now" has nothing
+    to lose: it ends with the newest act.
+
+    Older hours stay as long as it takes to name `at_least` items. A busy shop that would hold more
+    than `max_buckets` gives up its oldest hours early; a store beyond `max_stores` has no list.
     """
 
     def __init__(
@@ -84,26 +108,31 @@ class Trends:
         at_least: int = 20,
         max_buckets: int = 500_000,
         max_stores: int = 1000,
+        evidence: Evidence = Evidence(),  # noqa: B008
     ) -> None:
+        self._evidence = evidence
         self._window = window
         self._now_window = now
         self._at_least = at_least
         self._max_buckets = max_buckets
         self._max_stores = max_stores
         self._hours: dict[int, dict[Slot, Bucket]] = {}
+        self._weights: Counter[int] = Counter()
+        """Of everybody, by hour."""
         self._totals: dict[str, Counter[str]] = {EVERYBODY: Counter()}
         self._now: dict[str, Counter[str]] = {EVERYBODY: Counter()}
         self._held = 0
+        self._held_weight = 0
         self._newest = -1
         self._oldest = _FAR
-        self._now_from = 0
+        self._span = Span(0, 0)
         self.given_up = 0
         """Buckets dropped early, and acts refused, because a bound was reached."""
 
     @property
-    def newest_hour(self) -> int:
-        """The newest hour in which anything happened; -1 before anything did."""
-        return self._newest
+    def span(self) -> Span:
+        """Where the windows lie since they were last let follow."""
+        return self._span
 
     @property
     def stores(self) -> Mapping[str, Mapping[str, int]]:
@@ -115,7 +144,7 @@ class Trends:
 
     def takes(self, hour: int) -> bool:
         """Whether an act of this hour still counts."""
-        return hour >= self._oldest or hour >= self._window.first_hour(self._newest)
+        return hour >= min(self._oldest, self._span.first)
 
     def get(self, slot: Slot) -> Bucket:
         """The bucket at this slot; an empty one where nothing happened."""
@@ -136,22 +165,21 @@ class Trends:
             self._held += 1
         self._newest = max(self._newest, hour)
         self._oldest = min(self._oldest, hour)
-        self._totals[store][item_id] += bucket.weight - held.weight
-        if hour >= self._now_from:
-            self._now[store][item_id] += bucket.weight - held.weight
+        more = bucket.weight - held.weight
+        if store == EVERYBODY:
+            self._weights[hour] += more
+            self._held_weight += more
+        self._totals[store][item_id] += more
+        if hour >= self._span.now_first:
+            self._now[store][item_id] += more
         self._hours.setdefault(hour, {})[slot] = bucket
         return True
 
     def expire(self) -> list[Slot]:
-        """Let the windows follow the newest hour; returns the slots that are no longer held."""
-        now_from = self._now_window.first_hour(self._newest)
-        for hour in [h for h in self._hours if self._now_from <= h < now_from]:
-            for slot, bucket in self._hours[hour].items():
-                _take(self._now[slot.store], slot.item_id, bucket.weight)
-        self._now_from = max(self._now_from, now_from)
+        """Let the windows follow the acts; returns the slots that are no longer held."""
+        self._follow()
         gone: list[Slot] = []
-        first = self._window.first_hour(self._newest)
-        for hour in sorted(h for h in self._hours if h < first):
+        for hour in sorted(h for h in self._hours if h < self._span.first):
             if self._items_without(hour) < self._at_least:
                 break
             gone += self._drop(hour)
@@ -185,6 +213,25 @@ class Trends:
         recent = self._now.get(store, _NOBODY)[item_id]
         return 2 * recent >= self._totals[store][item_id]
 
+    def _follow(self) -> None:
+        """Where the windows lie is a function of what is held: after a crash it is the same."""
+        was = self._span.now_first
+        now_first = max(was, self._now_window.first_hour(self._newest))
+        for hour in [h for h in self._hours if was <= h < now_first]:
+            for slot, bucket in self._hours[hour].items():
+                _take(self._now[slot.store], slot.item_id, bucket.weight)
+        self._span = Span(self._window.first_hour(self._end()), now_first)
+
+    def _end(self) -> int:
+        """The newest hour from which on there is evidence enough; else the oldest."""
+        needed = max(self._evidence.weight, self._evidence.share * self._held_weight)
+        hour = self._newest
+        for hour in sorted(self._hours, reverse=True):
+            needed -= self._weights[hour]
+            if needed <= 0:
+                break
+        return hour
+
     def _items_without(self, hour: int) -> int:
         totals = self._totals[EVERYBODY]
         leaving = sum(
@@ -197,9 +244,10 @@ class Trends:
         buckets = self._hours.pop(hour)
         self._oldest = min(self._hours, default=_FAR)
         self._held -= len(buckets)
+        self._held_weight -= self._weights.pop(hour, 0)
         for slot, bucket in buckets.items():
             _take(self._totals[slot.store], slot.item_id, bucket.weight)
-            if hour >= self._now_from:
+            if hour >= self._span.now_first:
                 _take(self._now[slot.store], slot.item_id, bucket.weight)
         for store in {slot.store for slot in buckets} - {EVERYBODY}:
             if not self._totals[store]:

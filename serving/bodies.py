@@ -1,5 +1,6 @@
 """Bodies of requests: read up to a limit, and as what they should be or refused in words."""
 
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -7,6 +8,7 @@ from fastapi import Request
 
 from endcap.errors import InvalidEventError
 from endcap.events import MAX_FUTURE_MS
+from endcap.wrong_fields import in_words
 
 _T = TypeVar("_T")
 
@@ -35,8 +37,14 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def decoded(decoder: msgspec.json.Decoder[_T], body: bytes, fields: str) -> _T:
-    """The body as the decoder's type. `fields`: where a reader finds which there are.
+def decoded(
+    decoder: msgspec.json.Decoder[_T],
+    body: bytes,
+    fields: str,
+    choices: Mapping[str, Iterable[str]],
+) -> _T:
+    """The body as the decoder's type. `fields`: where a reader finds which there are; `choices`:
+    what one of them may be, by its name.
 
     Raises:
         InvalidEventError: with a sentence that says what is wrong.
@@ -44,7 +52,8 @@ def decoded(decoder: msgspec.json.Decoder[_T], body: bytes, fields: str) -> _T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise InvalidEventError("schema", f"{error}. See {fields} for the fields.") from error
+        said = in_words(error, choices)
+        raise InvalidEventError("schema", f"{said}. See {fields} for the fields.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
 

@@ -162,8 +162,15 @@ def _of_one(
         round(effect.points, 4),
         effect.moved,
         place,
-        "" if place else gate.why_not(index, item),
+        "" if place else _why_not(index, item, gate, asked),
     )
+
+
+def _why_not(index: int, item: CatalogueItem, gate: Gate, asked: Asked) -> str:
+    """What the catalogue does not have counts as sold out: here the two are told apart."""
+    if item.is_sold_out and asked.named(item.item_id) is None:
+        return "not in the catalogue"
+    return gate.why_not(index, item)
 
 
 def _features(candidates: Candidates, at: int) -> dict[str, float]:

@@ -16,7 +16,6 @@ LIST_ROUTE = "/v1/recommendations/{user}"
 HEALTH_ROUTE = "/healthz"
 HEALTHY = b'{"status":"ok"}'
 _PREFIX = LIST_ROUTE.removesuffix("{user}")
-_PLACED = b"placement="
 
 
 class Front:
@@ -40,7 +39,7 @@ class Front:
             self._health.since(started)
             return
         user = path.removeprefix(_PREFIX)
-        if user == path or not user or "/" in user or _PLACED in scope["query_string"]:
+        if user == path or not user or "/" in user or scope["query_string"]:
             await self.application(scope, receive, send)
             return
         try:

@@ -6,7 +6,7 @@ Errors are problem+json (RFC 9457) and say what to do. Each group of routes has 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, NamedTuple
 
-from fastapi import FastAPI, Query, Response
+from fastapi import Depends, FastAPI, Query, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -15,6 +15,7 @@ from endcap.serving.answers import Healthy, Ready, answer, json_body
 from endcap.serving.front import HEALTH_ROUTE, HEALTHY, Front
 from endcap.serving.guard import Access, Guard
 from endcap.serving.kept_list import KeptList
+from endcap.serving.known_parameters import refuse_unknown_parameters
 from endcap.serving.list_reader import ListReader
 from endcap.serving.list_routes import add_lists
 from endcap.serving.openapi import DescribedApp, answered, ref
@@ -71,7 +72,12 @@ def create_app(
 ) -> ASGIApp:
     """The application over its ports."""
     app = DescribedApp(
-        title="endcap", version="1", description=_SAYS, docs_url="/docs", redoc_url=None
+        title="endcap",
+        version="1",
+        description=_SAYS,
+        docs_url="/docs",
+        redoc_url=None,
+        dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.has_keys = options.access.keys is not None
     kept = options.kept or KeptList(lists)

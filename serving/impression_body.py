@@ -8,6 +8,7 @@ from msgspec import Meta
 from endcap.errors import InvalidEventError
 from endcap.experiments.impression import MAX_SHOWN, Impression, ShownAt
 from endcap.serving.bodies import decoded, refuse_the_future
+from endcap.wrong_fields import EARLIEST_MS
 
 MAX_IMPRESSIONS = 100
 
@@ -27,8 +28,10 @@ class PostedImpression(
     """
 
     items: Annotated[tuple[PostedItem, ...], Meta(min_length=1, max_length=MAX_SHOWN)]
+    timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
 
 
+_CHOICES = {"kind": ("shown", "clicked")}
 _decoder = msgspec.json.Decoder(PostedImpression)
 
 
@@ -38,7 +41,7 @@ def parse_impression(raw: bytes, now_ms: int) -> PostedImpression:
     Raises:
         InvalidEventError: with a sentence that says what is wrong.
     """
-    impression = decoded(_decoder, raw, "docs/http.md")
+    impression = decoded(_decoder, raw, "docs/http.md", _CHOICES)
     refuse_the_future(impression.timestamp_ms, now_ms)
     shown = impression.propensity
     if shown is not None and len(shown) != len(impression.items):

@@ -32,8 +32,8 @@ _LIST = {
             "score": 4.2,
             "reason": "you bought this 7 times",
             "title": "Bananas",
-            "category": "TROPICAL FRUIT",
-            "price": 0.59,
+            "category": "Tropical Fruit",
+            "price": 0.93,
         }
     ],
 }

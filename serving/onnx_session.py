@@ -33,12 +33,12 @@ def check_runtimes(installed: list[str]) -> None:
     if len(installed) > 1:
         raise RuntimeConflictError(
             "Both onnxruntime and onnxruntime-gpu are installed; they overwrite each other. Keep "
-            "one: pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'endcap[cpu]' "
-            "or 'endcap[gpu]'."
+            "one: pip uninstall -y onnxruntime onnxruntime-gpu, then pip install '.[cpu]' "
+            "or '.[gpu]' in a clone."
         )
     if not installed:
         raise RuntimeConflictError(
-            "ONNX Runtime is not installed: pip install 'endcap[cpu]' or 'endcap[gpu]'."
+            "ONNX Runtime is not installed: pip install '.[cpu]' or '.[gpu]' in a clone."
         )
 
 

@@ -28,7 +28,8 @@ class OnnxTextEncoder:
             from tokenizers import Tokenizer
         except ImportError as error:
             raise RuntimeConflictError(
-                "A transformer that encodes texts needs its tokenizer: pip install 'endcap[words]'."
+                "A transformer that encodes texts needs its tokenizer: pip install '.[words]' "
+                "in a clone."
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

@@ -11,6 +11,7 @@ from endcap.policy import Policy
 from endcap.rules import DEFAULT_PLACEMENT
 from endcap.serving.bodies import decoded, refuse_the_future
 from endcap.sessions import Act, Session, fold_acts
+from endcap.wrong_fields import EARLIEST_MS
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
@@ -27,7 +28,7 @@ class Touched(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False)
 
     item_id: _Id
     event_name: EventType
-    timestamp_ms: Annotated[int, Meta(gt=0)]
+    timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
 
 
 class RescoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +41,7 @@ class RescoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placement: Annotated[str, Meta(min_length=1, max_length=64)] = DEFAULT_PLACEMENT
 
 
+_CHOICES = {"event_name": tuple(EventType)}
 _decoder = msgspec.json.Decoder(RescoreRequest)
 
 
@@ -49,7 +51,7 @@ def parse_request(body: bytes, now_ms: int) -> RescoreRequest:
     Raises:
         InvalidEventError: with a sentence that says what is wrong.
     """
-    request = decoded(_decoder, body, "/docs")
+    request = decoded(_decoder, body, "/docs", _CHOICES)
     for number, event in enumerate(request.events):
         refuse_the_future(event.timestamp_ms, now_ms, f" of event {number}")
     return request

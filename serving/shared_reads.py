@@ -93,7 +93,8 @@ def unavailable(url: str, error: BaseException) -> StoreUnavailableError:
     where = url.rsplit("@", 1)[-1]
     return StoreUnavailableError(
         f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start it, or "
-        "name another by ENDCAP_REDIS_URL=redis://host:port/0; `endcap demo` brings its own."
+        "name another by ENDCAP_REDIS_URL=redis://host:port/0. `endcap demo` "
+        "prints the line to export for its own."
     )
 
 

@@ -31,7 +31,8 @@ def unavailable(bootstrap_servers: str, error: BaseException) -> BrokerUnavailab
     """The one message for a broker that does not answer."""
     return BrokerUnavailableError(
         f"No Kafka broker answers at {bootstrap_servers} ({type(error).__name__}). Start it, or "
-        "name another by ENDCAP_KAFKA_BOOTSTRAP_SERVERS=host:port; `endcap demo` brings its own."
+        "name another by ENDCAP_KAFKA_BOOTSTRAP_SERVERS=host:port. `endcap demo` "
+        "prints the line to export for its own."
     )
 
 

@@ -60,9 +60,8 @@ class Demand:
         self._unkept_slots.clear()
         self._unkept_items.clear()
         self._moved = Moved(set(), set(), aged=True)
-        # The oldest first: hours that a quiet shop keeps are refused once newer ones are there.
-        for slot, value in sorted((_decode_slot(key), value) for key, value in buckets.items()):
-            self.trends.put(slot, _decode_bucket(value))
+        for key, value in buckets.items():
+            self.trends.put(_decode_slot(key), _decode_bucket(value))
         for key, value in companions.items():
             self.bought.put(key.decode(), _decode_companions(value))
         self._moved.companions.update(key.decode() for key in companions)
@@ -70,7 +69,7 @@ class Demand:
 
     def count(self, deltas: Iterable[ItemDelta]) -> None:
         """Count each delta once."""
-        newest = self.trends.newest_hour
+        span = self.trends.span
         for delta in deltas:
             counted = self._trend(delta)
             if delta.kind == "purchase":
@@ -81,9 +80,9 @@ class Demand:
                 self._moved.companions.update(changed)
                 counted = counted or bool(changed)
             ITEM_RECORDS.labels("counted" if counted else "already_counted").inc()
-        if self.trends.newest_hour != newest:
-            self._moved = self._moved._replace(aged=True)
         self._expire()
+        if self.trends.span != span:
+            self._moved = self._moved._replace(aged=True)
 
     def take_unkept(self) -> tuple[Rows, Rows]:
         """Records of buckets and of companions that changed since the last call.

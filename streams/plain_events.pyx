@@ -27,6 +27,7 @@ from xxhash import xxh3_64_digest
 from endcap.events import MAX_FUTURE_MS, MAX_ID_LENGTH, MAX_ITEMS, EventType
 from endcap.streams.item_deltas import COUNTED, LINES_A_RECORD, ItemDelta
 from endcap.timeline import REMEMBERED_IDS, SEAL_AT
+from endcap.wrong_fields import EARLIEST_MS
 
 cdef enum:
     DIGEST = 8
@@ -417,7 +418,7 @@ cdef class PlainEvents:
         if _types[code].needs_items and event.items == 0:
             return False
         event.when_ms, event.code = when_ms, code
-        return 0 < when_ms <= event.arrived_ms + FUTURE_MS
+        return EARLIEST <= when_ms <= event.arrived_ms + FUTURE_MS
 
     cdef bint _take_items(self, Cursor *cursor, PlainEvent *event) except -1:
         if not take(cursor, c"["):
@@ -959,6 +960,7 @@ cdef inline int compared(PlainEvent *event, Act *act) noexcept:
 cdef Py_ssize_t LONGEST_ID = MAX_ID_LENGTH
 cdef Py_ssize_t MOST_ITEMS = MAX_ITEMS
 cdef int64_t FUTURE_MS = MAX_FUTURE_MS
+cdef int64_t EARLIEST = EARLIEST_MS
 cdef Py_ssize_t REMEMBERED = REMEMBERED_IDS * DIGEST
 cdef Py_ssize_t LINES = LINES_A_RECORD
 cdef int IDENTIFY = EventType.IDENTIFY.code

@@ -29,7 +29,8 @@ def bench_words(folder: Path, with_teacher: bool) -> dict[str, Any]:
         from endcap.export.text.words import encoder_words
     except ImportError as error:
         raise EndcapError(
-            f"This needs the export extra ({error.name} is missing): pip install 'endcap[export]'."
+            f"This needs the export extra ({error.name} is missing): "
+            "pip install '.[export]' in a clone."
         ) from error
 
     model = load_bundle(folder)
@@ -62,7 +63,8 @@ def bench_cold_start(
         from endcap.export.text.shopper_space import svd_space
     except ImportError as error:
         raise EndcapError(
-            f"This needs the export extra ({error.name} is missing): pip install 'endcap[export]'."
+            f"This needs the export extra ({error.name} is missing): "
+            "pip install '.[export]' in a clone."
         ) from error
 
     words = load_words(folder, load_bundle(folder).manifest)

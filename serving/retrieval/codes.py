@@ -26,7 +26,7 @@ def faiss_module() -> ModuleType:
     except ImportError as error:
         raise RuntimeConflictError(
             "faiss is not installed, and so large a catalogue needs it: "
-            "pip install 'endcap[retrieval]'."
+            "pip install '.[retrieval]' in a clone."
         ) from error
     module: ModuleType = faiss
     return module

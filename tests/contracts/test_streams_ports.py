@@ -22,7 +22,7 @@ VIEW = Event(
     event_id="e1",
     user_id="u",
     event_name=EventType.VIEW_ITEM,
-    timestamp_ms=5,
+    timestamp_ms=1_700_000_000_000,
     items=(EventItem("milk"),),
 )
 
@@ -53,7 +53,7 @@ async def test_an_event_is_in_the_topic_when_send_returns(
     finally:
         await consumer.stop()
     assert record.key == b"u"
-    assert parse_event(record.value, 10) == VIEW
+    assert parse_event(record.value, VIEW.timestamp_ms) == VIEW
 
 
 async def test_a_producer_that_is_closed_is_an_error_of_ours(

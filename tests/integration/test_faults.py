@@ -54,7 +54,9 @@ def _record() -> object:
 
     from endcap.events import Event, EventType, encode_event
 
-    event = Event(event_id="e", user_id="u", event_name=EventType.SEARCH, timestamp_ms=1_000)
+    event = Event(
+        event_id="e", user_id="u", event_name=EventType.SEARCH, timestamp_ms=1_700_000_000_000
+    )
     return SimpleNamespace(
         value=encode_event(event),
         offset=0,

@@ -19,7 +19,7 @@ from endcap.topics import Topics, topics_with_prefix
 pytestmark = pytest.mark.integration
 VIEW = (
     '{"event_id":"e%d","user_id":"u","event_name":"view_item",'
-    '"timestamp_ms":5,"items":[{"item_id":"i"}]}'
+    '"timestamp_ms":1700000000000,"items":[{"item_id":"i"}]}'
 )
 
 

@@ -189,6 +189,24 @@ async def test_what_is_posted_wrongly_is_told_its_field_and_the_reason(
     assert (error["field"], says in error["reason"]) == (field, True), error
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "says"),
+    [
+        ("/v1/recommendations/ann?size=3", "size", "Known: placement, item, cart,"),
+        ("/v1/recommendations/ann?placment=home", "placment", "Did you mean placement?"),
+        ("/v1/similar/milk?limit=3", "limit", "takes no parameters"),
+        ("/v1/shoppers?limti=3", "limti", "Did you mean limit?"),
+    ],
+)
+async def test_a_parameter_that_a_route_does_not_know_is_refused(
+    client: httpx.AsyncClient, path: str, field: str, says: str
+) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert (error["field"], says in error["reason"]) == (field, True), error
+
+
 async def test_a_person_sees_what_is_known_and_is_forgotten_with_a_receipt(
     shop: Shop, client: httpx.AsyncClient
 ) -> None:

@@ -24,6 +24,7 @@ from endcap.streams.topic_view import TopicView
 from endcap.topics import topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+START_MS = 1_700_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ async def test_the_producer_and_the_view_of_a_server_follow_the_leader(
     await create_topics(cluster.bootstrap_servers, topics, 1, replication=len(NODES))
     topic = topics.events.name
     producer = await started_producer(cluster.bootstrap_servers)
-    view = TopicView(cluster.bootstrap_servers, topic, partial(parse_event, now_ms=2_000))
+    view = TopicView(cluster.bootstrap_servers, topic, partial(parse_event, now_ms=START_MS))
     try:
         await view.start()
         await _send(EventProducer(producer, topic), "before")
@@ -93,7 +94,9 @@ async def test_the_producer_and_the_view_of_a_server_follow_the_leader(
 
 async def _send(producer: EventProducer, event_id: str) -> None:
     """As the server's caller is told to: once more, until it is acknowledged."""
-    event = Event(event_id=event_id, user_id="u", event_name=EventType.SEARCH, timestamp_ms=1_000)
+    event = Event(
+        event_id=event_id, user_id="u", event_name=EventType.SEARCH, timestamp_ms=START_MS
+    )
     async with asyncio.timeout(60):
         while True:
             try:

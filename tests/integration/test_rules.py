@@ -313,6 +313,7 @@ async def test_the_next_list_of_a_shopper_obeys_and_explain_tells_its_whole_path
     ("words", "environment", "says"),
     [
         (["explain", "nobody"], {}, "Nobody is known as nobody"),
+        (["explain", "nobody", "--placement", "hom"], {}, "Did you mean home?"),
         (
             ["explain", "nobody"],
             {"ENDCAP_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
@@ -339,10 +340,17 @@ def test_check_tells_mistakes_and_names_that_the_bundle_does_not_have(
     (mistake, *_) = json.loads(wrong.stdout)["mistakes"]
     assert mistake["line"] == 2
     category = bundle.items[0].category
-    text = f"rules:\n- {{name: a, block: true, where: {{category: [{category}, {category}x]}}}}"
+    text = f"rules:\n- {{name: a, block: true, where: {{category: [{category}, {category}x]}},"
+    text += " placements: [home, hom]}\nplacements:\n  baskte: {diversity: 1}\n"
     said = shop.said("rules", "check", shop.file(text))
     assert (said["ok"], said["rules"]) == (True, 1)
-    assert f"Did you mean {category}?" in said["unknown"][0]["says"]
+    hints = {hint["says"]: hint["line"] for hint in said["unknown"]}
+    for meant, line in ((category, 2), ("home", 2), ("basket", 4)):
+        assert line in [at for says, at in hints.items() if f"Did you mean {meant}?" in says]
+    told = shop.run("rules", "check", shop.file(text))
+    assert told.stdout == ""
+    assert "never shown" in told.stderr
+    assert "Did you mean home?" in told.stderr
 
 
 GOOD = "rules:\n- {name: a, block: true, where: {item: x}}\n"

@@ -195,8 +195,11 @@ async def test_requests_that_come_together_each_get_their_own_list(
         ("{", "not JSON"),
         ("{}", "events"),
         ('{"events":[],"evnets":[]}', "evnets"),
-        ('{"events":[{"item_id":"","event_name":"view_item","timestamp_ms":5}]}', "length >= 1"),
-        ('{"events":[{"item_id":"a","event_name":"buy","timestamp_ms":5}]}', "buy"),
+        (
+            '{"events":[{"item_id":"","event_name":"view_item","timestamp_ms":1700000000000}]}',
+            "length >= 1",
+        ),
+        ('{"events":[{"item_id":"a","event_name":"buy","timestamp_ms":1700000000000}]}', "buy"),
         (
             '{"events":[{"item_id":"a","event_name":"view_item","timestamp_ms":9000000000000000}]}',
             "ahead",

@@ -32,7 +32,9 @@ class Until(SessionWorker):
 
 
 def event(user: str) -> Event:
-    return Event(event_id=user, user_id=user, event_name=EventType.SEARCH, timestamp_ms=1_000)
+    return Event(
+        event_id=user, user_id=user, event_name=EventType.SEARCH, timestamp_ms=1_700_000_000_000
+    )
 
 
 @pytest.mark.integration

@@ -160,7 +160,9 @@ def test_a_mapping_reads_csv_lines() -> None:
         columns=("t", "u", "i", "e"),
     )
     line = csv_line(mapping.columns)
-    assert through(mapped(mapping), b'5,ann,"a,b",view', line).items == (EventItem("a,b"),)
+    assert through(mapped(mapping), b'1700000000000,ann,"a,b",view', line).items == (
+        EventItem("a,b"),
+    )
     with pytest.raises(InvalidEventError, match="3 fields; 4 are expected"):
         translate(b"5,ann,view", line, mapped(mapping), NOW_MS)
 
@@ -177,5 +179,5 @@ def test_a_wrong_mapping_and_an_unknown_adapter_are_named() -> None:
 
 
 def test_native_passes_through() -> None:
-    event = Event(event_id="e", user_id="u", event_name=EventType.SEARCH, timestamp_ms=1)
+    event = Event(event_id="e", user_id="u", event_name=EventType.SEARCH, timestamp_ms=NOW_MS)
     assert through(native, encode_event(event)) == event

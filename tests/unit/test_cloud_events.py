@@ -12,7 +12,7 @@ from endcap.events import MAX_ID_LENGTH, Event, EventType, encode_event
 from endcap.streams.folded_batch import Partition
 from endcap.streams.session_batch import fold_batch
 
-NOW_MS = 2_000_000
+NOW_MS = 1_700_000_000_000
 STRUCTURED = [("content-type", b"application/cloudevents+json")]
 
 
@@ -23,7 +23,12 @@ class Record:
         self.key, self.offset, self.headers = b"u", offset, headers
         self.timestamp, self.timestamp_type = NOW_MS, 1
         self.value = encode_event(
-            Event(event_id=f"e{offset}", user_id="u", event_name=EventType.SEARCH, timestamp_ms=1)
+            Event(
+                event_id=f"e{offset}",
+                user_id="u",
+                event_name=EventType.SEARCH,
+                timestamp_ms=NOW_MS,
+            )
         )
 
 

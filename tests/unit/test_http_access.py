@@ -35,7 +35,7 @@ ONE_OF_EACH = {
 LIST = RecommendationList(1, "m", 1, (ListItem("milk", 0.5, "popular right now"),))
 VIEW = (
     '{"event_id":"e","user_id":"u","event_name":"view_item",'
-    '"timestamp_ms":5,"items":[{"item_id":"i"}]}'
+    '"timestamp_ms":1700000000000,"items":[{"item_id":"i"}]}'
 )
 
 

@@ -18,7 +18,8 @@ from endcap.streams.folded_batch import Partition
 from endcap.streams.session_batch import BatchFold
 from endcap.timeline import OpenTimeline, Outcome, Timeline, decode_snapshot
 
-NOW_MS = 2_000_000
+START_MS = 1_700_000_000_000
+NOW_MS = START_MS + 2_000_000
 LATENESS_MS = 100
 COUNT = 3
 PEOPLE = ("ann", "ben")
@@ -51,7 +52,7 @@ def event(number: int, user: str, when: int, kind: EventType, device: str | None
 def visits(draw: st.DrawFn) -> list[Event]:
     """Two devices and two people who log in on them, in event-time order; no two at one time."""
     rows: list[Event] = []
-    when = 1_000
+    when = START_MS
     for number in range(draw(st.integers(1, 90))):
         when += draw(st.integers(1, 60))
         device = draw(st.sampled_from(DEVICES))

@@ -17,10 +17,11 @@ from endcap.streams.folded_batch import FoldedBatch, Partition
 from endcap.streams.item_deltas import decode_deltas
 from endcap.streams.session_batch import BatchFold, fold_batch
 from endcap.timeline import Snapshot, decode_snapshot
+from endcap.wrong_fields import EARLIEST_MS
 
 pytestmark = pytest.mark.skipif(not native.IS_BUILT, reason="the compiled path is not built here")
 
-NOW_MS = 10_000_000
+NOW_MS = EARLIEST_MS + 10_000_000
 LATENESS_MS = 60_000
 PARTITION = Partition(0, 2)
 USERS = ("ann", "ben", "phone", "x" * 31, "y" * 32, "z" * 256, "jörg", 'quo"te', "tab\tbed")
@@ -38,9 +39,11 @@ class Record(NamedTuple):
 
 
 times = st.one_of(
-    st.integers(9_900_000, 10_000_000),
-    st.integers(1, 20),
-    st.sampled_from((1, 127, 128, 255, 256, 65_535, 65_536, 10_300_000, 10_300_001, 2**62)),
+    st.integers(NOW_MS - 100_000, NOW_MS),
+    st.integers(EARLIEST_MS, EARLIEST_MS + 20),
+    st.sampled_from(
+        (1, EARLIEST_MS - 1, 2**40 - 1, 2**40, NOW_MS + 300_000, NOW_MS + 300_001, 2**62)
+    ),
 )
 items = st.fixed_dictionaries(
     {"item_id": st.sampled_from(ITEMS)},
@@ -209,12 +212,12 @@ def test_both_paths_give_the_same_bytes_wherever_batches_end(
 @given(st.integers(0, 1 << 32))
 def test_both_paths_give_the_same_bytes_over_a_long_time(seed: int) -> None:
     rng = random.Random(seed)
-    both, offset, clock = Both(), 0, 1_000_000
+    both, offset, clock = Both(), 0, EARLIEST_MS
     for _ in range(30):
         found = []
         for _ in range(rng.choice((1, 5, 60))):
             clock += rng.choice((0, 10, 1_000, 20_000))
-            when = max(1, clock - rng.choice((0, 0, 0, 5_000, 70_000)))
+            when = max(EARLIEST_MS, clock - rng.choice((0, 0, 0, 5_000, 70_000)))
             value = plain(
                 event_id=f"e{max(0, offset - rng.choice((0, 0, 0, 1, 40, 90)))}",
                 user_id=f"u{int(rng.paretovariate(0.7)) % 20}",

@@ -16,7 +16,8 @@ from endcap.streams.item_deltas import decode_deltas
 from endcap.streams.session_batch import fold_batch
 from endcap.timeline import decode_snapshot
 
-NOW_MS = 2_000_000
+START_MS = 1_700_000_000_000
+NOW_MS = START_MS + 2_000_000
 both_paths = pytest.mark.parametrize(
     "natively",
     [
@@ -42,7 +43,7 @@ def event(number: int, user: str, when: int) -> Event:
         event_id=f"e{number}",
         user_id=user,
         event_name=EventType.VIEW_ITEM,
-        timestamp_ms=when,
+        timestamp_ms=START_MS + when,
         items=(EventItem(f"i{number}"),),
     )
 
@@ -102,7 +103,9 @@ def test_records_that_a_snapshot_holds_already_are_skipped(natively: bool) -> No
 
 @both_paths
 def test_a_producers_stamp_in_the_future_counts_as_now(natively: bool) -> None:
-    ahead = Record(encode_event(event(1, "a", 5_000_000)), 0, 9_000_000, timestamp_type=0)
+    ahead = Record(
+        encode_event(event(1, "a", 5_000_000)), 0, START_MS + 9_000_000, timestamp_type=0
+    )
     batch = fold_batch([ahead], Partition(0), {}.get, NOW_MS, natively=natively)
     assert [letter.error.reason for letter in batch.dead_letters] == ["future"]
 
