@@ -26,7 +26,7 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@$(BIN)/ruff format --check .
 	@rm -rf build/tree && mkdir -p build/tree/endcap
 	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
-	@for room in client streams serving export deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
+	@for room in client streams serving export pricing assistant marketing deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 

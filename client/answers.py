@@ -14,9 +14,10 @@ what trends for everybody; or none of them."""
 class Answer(msgspec.Struct, frozen=True):
     """A list, best first, and where it is from.
 
-    `version`, `model` and `generated_at` (Unix milliseconds) are the list's own; 0 and "" where
-    `source` is `none`. `problem` says, in a sentence, why a better list could not be read; "" where
-    nothing went wrong.
+    `version`, `model`, `generated_at` (Unix milliseconds) and `variant` are the list's own; 0 and
+    "" where `source` is `none`. `variant` says which lists of which experiments these are, "" of
+    none: send it back with impressions, as the `propensity` of the items. `problem` says, in a
+    sentence, why a better list could not be read; "" where nothing went wrong.
     """
 
     source: Source
@@ -25,6 +26,7 @@ class Answer(msgspec.Struct, frozen=True):
     model: str = ""
     generated_at: int = 0
     problem: str = ""
+    variant: str = ""
 
 
 class Observation(NamedTuple):

@@ -111,13 +111,14 @@ class AsyncClient:
     ) -> Look:
         wanted = links(user, last_item, category, size)
         tries = Tries(self._options)
-        while True:
-            readings = await self._reads.ask([("GET", link.key) for link in wanted])
-            found = look(wanted, readings, size)
-            pause_s = None if found.is_settled else tries.next_pause_s()
-            if pause_s is None:
-                break
+        commands = [("GET", link.key) for link in wanted]
+        found = look(wanted, await self._reads.ask(commands), size)
+        while not found.is_settled and (pause_s := tries.next_pause_s()) is not None:
             await asyncio.sleep(pause_s)
+            again = look(wanted, await self._reads.ask(commands), size)
+            # What a try has found is not lost by one that finds less.
+            if again.answer.items or not found.answer.items:
+                found = again
         tries.report(Observation("list", found.answer.source, name_of(found.problem)))
         return found
 
@@ -128,12 +129,11 @@ class AsyncClient:
         if not commands:
             return {}, None
         tries = Tries(self._options)
-        while True:
-            items, problem = known_items(ids, await self._reads.ask(commands))
-            away = isinstance(problem, ListsUnavailableError)
-            pause_s = tries.next_pause_s() if away else None
-            if pause_s is None:
+        items, problem = known_items(ids, await self._reads.ask(commands))
+        while isinstance(problem, ListsUnavailableError):
+            if (pause_s := tries.next_pause_s()) is None:
                 break
             await asyncio.sleep(pause_s)
+            items, problem = known_items(ids, await self._reads.ask(commands))
         tries.report(Observation("items", "", name_of(problem)))
         return items, problem

@@ -10,10 +10,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from endcap.client.errors import ListsUnavailableError, RequestError
-from endcap.client.foreign import FOREIGN, as_ours, without_password
+from endcap.client.foreign import (
+    FOREIGN,
+    all_in_use,
+    as_ours,
+    ours,
+    still_opening,
+    without_password,
+)
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
-from endcap.client.urls import checked_urls, other_nodes
+from endcap.client.urls import checked_url, checked_urls, other_nodes
 
 Command = tuple[str, ...]
 
@@ -34,7 +41,7 @@ class AsyncOneServer:
     """One pipeline over a pool of connections."""
 
     def __init__(self, url: str, options: Options) -> None:
-        (url,) = checked_urls([url])
+        url = checked_url(url)
         self._where = without_password(url)
         try:
             self._pool: Any = redis.BlockingConnectionPool.from_url(
@@ -55,7 +62,7 @@ class AsyncOneServer:
             answers = await _pipelined(self._redis, commands)
         except FOREIGN as error:
             return [as_ours(error, self._where)] * len(commands)
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     async def close(self) -> None:
         """See `AsyncReads`."""
@@ -74,6 +81,7 @@ class AsyncClusterNodes:
         self._where = ", ".join(map(without_password, self._urls))
         self._options = options
         self._free = asyncio.Semaphore(options.max_connections)
+        self._opening = asyncio.Lock()
         self._cluster: Any = redis.RedisCluster.from_url(
             self._urls[0],
             startup_nodes=[ClusterNode(*at) for at in other_nodes(self._urls)],
@@ -83,24 +91,25 @@ class AsyncClusterNodes:
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """See `AsyncReads`."""
         try:
-            await asyncio.wait_for(self._free.acquire(), self._options.timeout_s)
+            async with asyncio.timeout(self._options.timeout_s):
+                await self._free.acquire()
         except TimeoutError:
-            full = ListsUnavailableError(
-                f"All {self._options.max_connections} connections to {self._where} are in use. "
-                "Raise max_connections."
-            )
-            return [full] * len(commands)
+            return [all_in_use(self._where, self._options)] * len(commands)
         try:
             answers = await self._ask(commands)
         finally:
             self._free.release()
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     async def close(self) -> None:
         """See `AsyncReads`."""
         await self._cluster.aclose()
 
     async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            await self._open()
+        except (*FOREIGN, ListsUnavailableError) as error:
+            return [error] * len(commands)
         try:
             return await _pipelined(self._cluster, commands)
         except FOREIGN:
@@ -109,9 +118,9 @@ class AsyncClusterNodes:
     async def _ask_each_node(self, commands: Sequence[Command]) -> list[Any]:
         answers: list[Any] = [None] * len(commands)
         try:
-            await self._cluster.initialize()
+            await self._open()
             places = places_by_node(self._cluster, commands)
-        except FOREIGN as error:
+        except (*FOREIGN, ListsUnavailableError) as error:
             return [error] * len(commands)
 
         async def ask(at: list[int]) -> None:
@@ -124,6 +133,19 @@ class AsyncClusterNodes:
 
         await asyncio.gather(*map(ask, places))
         return answers
+
+    async def _open(self) -> None:
+        """Meet the nodes, where they are not known yet or were lost."""
+        # One reader for all: where none of them answers, the others would each wait for all before.
+        try:
+            async with asyncio.timeout(self._options.timeout_s):
+                await self._opening.acquire()
+        except TimeoutError:
+            raise still_opening(self._where) from None
+        try:
+            await self._cluster.initialize()
+        finally:
+            self._opening.release()
 
 
 async def _pipelined(client: Any, commands: Sequence[Command]) -> list[Any]:

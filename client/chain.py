@@ -139,4 +139,5 @@ def _answer(
         ready.model,
         ready.generated_at,
         str(problem or ""),
+        ready.variant,
     )

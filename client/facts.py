@@ -1,5 +1,6 @@
 """What a page shows of an item, from its hash."""
 
+import math
 from collections.abc import Sequence
 
 from endcap.catalogue import CatalogueItem
@@ -46,6 +47,7 @@ def known_items(
 
 def _item(item_id: str, row: Sequence[bytes]) -> CatalogueItem:
     title, category, department, price, in_stock = (field.decode() for field in row)
-    return CatalogueItem(
-        item_id, title, category, department, float(price) if price else None, in_stock != "0"
-    )
+    amount = float(price) if price else None
+    if amount is not None and not math.isfinite(amount):
+        raise ValueError(f"the price is {price}")
+    return CatalogueItem(item_id, title, category, department, amount, in_stock != "0")

@@ -1,5 +1,8 @@
 """Exceptions of redis-py as ours: the one place where they are known."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -20,6 +23,7 @@ from endcap.client.errors import (
     ReadRefusedError,
     UnreadableValueError,
 )
+from endcap.client.options import Options
 
 FOREIGN = (RedisError, RedisClusterException, OSError)
 """What redis-py raises."""
@@ -38,6 +42,8 @@ _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 
 def as_ours(error: BaseException, where: str) -> ClientError:
     """The same, in our words. `where`: the server, without a password."""
+    if isinstance(error, ClientError):
+        return error
     if isinstance(error, RedisClusterException) and isinstance(error.__cause__, _REFUSED):
         error = error.__cause__  # none of the nodes let this user in
     said = str(error)
@@ -63,6 +69,26 @@ def as_ours(error: BaseException, where: str) -> ClientError:
     return ListsUnavailableError(
         f"Redis at {where} gave an answer that makes no sense ({type(error).__name__}: {said}). "
         "Check that it is a Redis that answers there."
+    )
+
+
+def ours(answers: Sequence[Any], where: str) -> list[Any]:
+    """Answers, an exception among them in our words."""
+    return [as_ours(each, where) if isinstance(each, Exception) else each for each in answers]
+
+
+def all_in_use(where: str, options: Options) -> ListsUnavailableError:
+    """Nobody gave a connection back in time."""
+    return ListsUnavailableError(
+        f"All {options.max_connections} connections to {where} are in use. Raise max_connections."
+    )
+
+
+def still_opening(where: str) -> ListsUnavailableError:
+    """Another reader meets the nodes of a cluster, and is not done in time."""
+    return ListsUnavailableError(
+        f"The cluster at {where} did not answer yet. Check the addresses and that it runs; "
+        "timeout_s, tries and deadline_s say how long to wait."
     )
 
 

@@ -111,13 +111,14 @@ class Client:
     ) -> Look:
         wanted = links(user, last_item, category, size)
         tries = Tries(self._options)
-        while True:
-            readings = self._reads.ask([("GET", link.key) for link in wanted])
-            found = look(wanted, readings, size)
-            pause_s = None if found.is_settled else tries.next_pause_s()
-            if pause_s is None:
-                break
+        commands = [("GET", link.key) for link in wanted]
+        found = look(wanted, self._reads.ask(commands), size)
+        while not found.is_settled and (pause_s := tries.next_pause_s()) is not None:
             time.sleep(pause_s)
+            again = look(wanted, self._reads.ask(commands), size)
+            # What a try has found is not lost by one that finds less.
+            if again.answer.items or not found.answer.items:
+                found = again
         tries.report(Observation("list", found.answer.source, name_of(found.problem)))
         return found
 
@@ -126,12 +127,11 @@ class Client:
         if not commands:
             return {}, None
         tries = Tries(self._options)
-        while True:
-            items, problem = known_items(ids, self._reads.ask(commands))
-            away = isinstance(problem, ListsUnavailableError)
-            pause_s = tries.next_pause_s() if away else None
-            if pause_s is None:
+        items, problem = known_items(ids, self._reads.ask(commands))
+        while isinstance(problem, ListsUnavailableError):
+            if (pause_s := tries.next_pause_s()) is None:
                 break
             time.sleep(pause_s)
+            items, problem = known_items(ids, self._reads.ask(commands))
         tries.report(Observation("items", "", name_of(problem)))
         return items, problem

@@ -9,10 +9,17 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from endcap.client.errors import ListsUnavailableError, RequestError
-from endcap.client.foreign import FOREIGN, as_ours, without_password
+from endcap.client.foreign import (
+    FOREIGN,
+    all_in_use,
+    as_ours,
+    ours,
+    still_opening,
+    without_password,
+)
 from endcap.client.nodes import places_by_node
 from endcap.client.options import Options
-from endcap.client.urls import checked_urls, other_nodes
+from endcap.client.urls import checked_url, checked_urls, other_nodes
 
 Command = tuple[str, ...]
 _Node: Any = redis.cluster.ClusterNode
@@ -34,7 +41,7 @@ class OneServer:
     """One pipeline over a pool of connections."""
 
     def __init__(self, url: str, options: Options) -> None:
-        (url,) = checked_urls([url])
+        url = checked_url(url)
         self._where = without_password(url)
         try:
             self._pool: Any = redis.BlockingConnectionPool.from_url(
@@ -55,7 +62,7 @@ class OneServer:
             answers = _pipelined(self._redis, commands)
         except FOREIGN as error:
             return [as_ours(error, self._where)] * len(commands)
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     def close(self) -> None:
         """See `Reads`."""
@@ -80,16 +87,12 @@ class ClusterNodes:
     def ask(self, commands: Sequence[Command]) -> list[Any]:
         """See `Reads`."""
         if not self._free.acquire(timeout=self._options.timeout_s):
-            full = ListsUnavailableError(
-                f"All {self._options.max_connections} connections to {self._where} are in use. "
-                "Raise max_connections."
-            )
-            return [full] * len(commands)
+            return [all_in_use(self._where, self._options)] * len(commands)
         try:
             answers = self._ask(commands)
         finally:
             self._free.release()
-        return [as_ours(a, self._where) if isinstance(a, Exception) else a for a in answers]
+        return ours(answers, self._where)
 
     def close(self) -> None:
         """See `Reads`."""
@@ -99,7 +102,7 @@ class ClusterNodes:
     def _ask(self, commands: Sequence[Command]) -> list[Any]:
         try:
             cluster = self._opened()
-        except FOREIGN as error:
+        except (*FOREIGN, ListsUnavailableError) as error:
             return [error] * len(commands)
         try:
             return _pipelined(cluster, commands)
@@ -122,7 +125,11 @@ class ClusterNodes:
         return answers
 
     def _opened(self) -> Any:
-        with self._opening:
+        # One reader meets the nodes for all: where none of them answers, the others would each wait
+        # for all before them.
+        if not self._opening.acquire(timeout=self._options.timeout_s):
+            raise still_opening(self._where)
+        try:
             if self._cluster is None:
                 self._cluster = redis.RedisCluster.from_url(
                     self._urls[0],
@@ -131,6 +138,8 @@ class ClusterNodes:
                     **_connection(self._options),
                 )
             return self._cluster
+        finally:
+            self._opening.release()
 
 
 def _pipelined(client: Any, commands: Sequence[Command]) -> list[Any]:

@@ -21,7 +21,6 @@ from endcap.serving.variants import Running, VariantSlot
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-TRENDING_S = 10.0
 """So old at most is what trends in the lists of a holdout when they are made."""
 ReadTrending = Callable[[], Awaitable[RecommendationList | None]]
 
@@ -75,7 +74,6 @@ class ExperimentWatch:
         self._read_trending = read_trending
         self._look_s = look_s
         self._seen = [file_stamp(path) for path in paths]
-        self._trending_until = 0.0
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -123,13 +121,14 @@ class ExperimentWatch:
     async def _look_at_trending(self) -> None:
         """Only where somebody is held out; while the store is away the list of before holds."""
         is_needed = any(each.holdout for each in self._slot.running.shop.experiments)
-        if not is_needed or time.monotonic() < self._trending_until:
+        if not is_needed:
             return
         try:
             self._slot.keep_trending(await self._read_trending())
         except ConnectionFailedError as error:
             log.warning("%s What trended before stays in the holdout.", error)
-        self._trending_until = time.monotonic() + TRENDING_S
+        except Exception:
+            log.exception("What trends cannot be read. What trended before stays in the holdout.")
 
 
 def open_variants(

@@ -3,30 +3,36 @@
 from pathlib import Path
 from typing import get_type_hints
 
+from endcap.counted import counted
 from endcap.deploy.models_file import Models, Named, named
-from endcap.deploy.yaml_lines import read_yaml
 from endcap.errors import SettingsError
-from endcap.experiments import CURRENT, NO_EXPERIMENTS, Experiment, Experiments, mistakes_of
+from endcap.experiments import CURRENT, NO_EXPERIMENTS, Experiment, Experiments, refusals
 from endcap.near_names import did_you_mean
 from endcap.policy import Policy
+from endcap.yaml_lines import FileMistakesError, Mistake, open_yaml
 
 
 def read_experiments(path: Path) -> Experiments:
     """What the file says; where there is none, or it is empty, no experiment.
 
     Raises:
-        SettingsError: every mistake with its line.
+        FileMistakesError: every mistake with its line.
+        SettingsError: it cannot be read.
     """
     try:
-        written = read_yaml(path)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return NO_EXPERIMENTS
-    if written.value is None:
-        return NO_EXPERIMENTS
-    shop = written.as_type(Experiments)
-    mistakes = list(mistakes_of(shop, policy_options()))
-    if mistakes:
-        raise written.refused(mistakes)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    noted: list[Mistake] = []
+    top = open_yaml(text, "the experiments file", noted)
+    shop = NO_EXPERIMENTS if top is None else top.as_type(Experiments)
+    if top is not None and shop is not None:
+        for refusal in refusals(shop, policy_options()):
+            top.wrong_at(refusal.path, f"{refusal.says}.")
+    if noted or shop is None:
+        raise FileMistakesError(f"{path}: {counted(len(noted), 'mistake')}.", noted)
     return shop
 
 

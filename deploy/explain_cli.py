@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,10 @@ from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError
 from endcap.rules import DEFAULT_PLACEMENT
+
+if TYPE_CHECKING:
+    from endcap.serving.model_slot import Model
+    from endcap.serving.variants import Treatment
 
 _SHOWN_EVENTS = 10
 
@@ -25,8 +30,8 @@ def explain(
     ] = 10,
     as_json: Json = False,
 ) -> None:
-    """Why a shopper's list is as it is: session, candidates with their sources, scores, what rules
-    moved, the slate, and how it differs from what lies in Redis now. Nothing is changed.
+    """Why a shopper's list is as it is: session, variants, candidates with their sources, scores,
+    what rules moved, the slate, and how it differs from what lies in Redis now. Nothing is changed.
 
     Example: endcap explain 1364
 
@@ -42,21 +47,20 @@ def explain(
 async def _explained(settings: Settings, user_id: str, placement: str) -> dict[str, Any]:
     """Read, then score.
 
-    1. The session, from its topic; the ready list, the rules; the catalogue.
-    2. The model in use.
+    1. The session, from its topic; the ready list, the rules; what trends; the catalogue.
+    2. The shopper's variants, and the model and the policy that they are given.
     3. The path of the list.
 
     Raises:
         EndcapError: there is no broker, no Redis, no such shopper or no model.
     """
-    from endcap.deploy.models_file import named, read_models
-    from endcap.deploy.ready_model import checked_model
     from endcap.deploy.rules_watch import read_messages, rules_source
-    from endcap.lists import GENERATION
-    from endcap.policy import Policy
+    from endcap.lists import list_version
     from endcap.rules import parse_rules
-    from endcap.serving.explanation import difference, explain_list, told
+    from endcap.serving.explanation import Made, difference, explain_held_out, explain_list, told
+    from endcap.serving.list_making import Items
     from endcap.serving.redis_store import RedisStore
+    from endcap.serving.ruled_lists import RuledLists
     from endcap.serving.shop_rules import ShopRules
     from endcap.streams.person import find_session
     from endcap.streams.topic_view import catalogue_view
@@ -70,26 +74,42 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
         )
     store, source = RedisStore(settings.store), rules_source(settings)
     catalogue = catalogue_view(settings.broker, settings.topics)
+    shop = ShopRules(read_messages(settings))
     try:
         ready, rules = await store.read(user_id), await source.newest()
+        if rules is not None:
+            shop.replace(parse_rules(rules.text, "The rules cannot be used"))
+        trending = await RuledLists(store, shop).trending()
         await catalogue.start()
     finally:
         await catalogue.stop()
         await source.close()
         await store.close()
-    shop = ShopRules(read_messages(settings))
-    if rules is not None:
-        shop.replace(parse_rules(rules.text, "The rules cannot be used"))
-    models = read_models(settings.models_path)
-    model = checked_model(models.current or named(settings.bundle), settings)
-    made = model.bundle.manifest
-    explanation = explain_list(session, model, Policy(placement=placement), catalogue, shop)
-    version = (settings.generation - 1) * GENERATION + session.events_folded
+    variant, treatment, model = _treated(settings, user_id, placement)
+    if treatment.is_held_out and trending is not None:
+        named = Items(model.bundle, catalogue).named
+        explanation = explain_held_out(trending, treatment.policy.size, named)
+        made_by = {"name": trending.model}
+    else:
+        explanation = explain_list(
+            session,
+            model,
+            treatment.policy,
+            catalogue,
+            shop,
+            treatment.explore,
+            settings.generation,
+        )
+        made_of = model.bundle.manifest
+        made_by = {"name": made_of.name, "created_at": made_of.created_at}
+    made = Made(list_version(settings.generation, session.events_folded), made_by["name"], variant)
     title = {item.id: item.title for item in explanation.considered}
     return {
         "user_id": user_id,
         "placement": placement,
-        "model": {"name": made.name, "created_at": made.created_at},
+        "variant": variant,
+        "is_held_out": treatment.is_held_out,
+        "model": made_by,
         "rules": None if rules is None else {"version": rules.version, "said": rules.said},
         "session": _session(session, title),
         **told(explanation),
@@ -98,11 +118,34 @@ async def _explained(settings: Settings, user_id: str, placement: str) -> dict[s
         else {
             "version": ready.version,
             "model": ready.model,
+            "variant": ready.variant,
             "generated_at": ready.generated_at,
             "items": [item.id for item in ready.items],
-            "differs": difference(ready, explanation, version, made.name)._asdict(),
+            "differs": difference(ready, explanation, made)._asdict(),
         },
     }
+
+
+def _treated(settings: Settings, user_id: str, placement: str) -> "tuple[str, Treatment, Model]":
+    """The shopper's variants as a list names them, what they are given, and the model that scores.
+    Experiments are on the lists that lie in Redis: at another placement there are none."""
+    from endcap.deploy.experiment_watch import ExperimentModels
+    from endcap.deploy.models_file import named, read_models
+    from endcap.deploy.ready_model import checked_model
+    from endcap.experiments import spell
+    from endcap.policy import Policy
+    from endcap.serving.variants import Running, chosen_of, treatment_of
+
+    running = Running()
+    if placement == DEFAULT_PLACEMENT:
+        running = ExperimentModels(
+            settings, lambda wanted: checked_model(wanted, settings)
+        ).running()
+    chosen = chosen_of(running.shop.running(int(time.time() * 1000)), user_id)
+    treatment = treatment_of(chosen, running, Policy(placement=placement))
+    current = read_models(settings.models_path).current or named(settings.bundle)
+    model = treatment.model or checked_model(current, settings)
+    return spell((each.name, name) for each, name in chosen), treatment, model
 
 
 def _session(session: Any, title: dict[str, str]) -> dict[str, Any]:
@@ -137,7 +180,11 @@ def _show(found: dict[str, Any], left_out: int) -> None:
     )
     for past in session["newest"][:3]:
         _say(f"  {past['event_name']} {past['id']} {past['title']}")
-    _say(f"Model: {found['model']['name']}, made {found['model']['created_at']}")
+    is_held_out = found["is_held_out"]
+    if found["variant"]:
+        _say(f"Variant: {found['variant']}" + (", which gets what trends" if is_held_out else ""))
+    made_by = found["model"]
+    _say(f"Model: {made_by['name']}, made {made_by.get('created_at', 'from what trends')}")
     rules = found["rules"]
     _say(f"Rules: {rules['said'] if rules else 'none'}")
     if found["rules_in_force"]:
@@ -148,13 +195,15 @@ def _show(found: dict[str, Any], left_out: int) -> None:
     for item in found["slate"]:
         one = by_id.get(item["id"])
         points = f" ({one['points']:+.2f})" if one and one["points"] else ""
+        likely = item["propensity"]
+        chance = "" if likely == 1 else f" chance here: {likely:.2g}"
         slate.add_row(
             str(item["place"]),
             item["title"],
             item["id"],
             f"{item['score']:.2f}",
-            ", ".join(item["moved_by"]) + points,
-            ", ".join(one["sources"]) if one else "a pin alone",
+            ", ".join(item["moved_by"]) + points + chance,
+            ", ".join(one["sources"]) if one else "what trends" if is_held_out else "a pin alone",
             item["reason"],
         )
     screen.print(slate)

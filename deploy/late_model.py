@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from endcap.deploy.model_watch import open_slot_without_shadow
+from endcap.deploy.model_watch import open_slot_for_requests
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import cancelled, running
 from endcap.errors import BrokerUnavailableError, BundleError
@@ -35,7 +35,7 @@ async def late_model(settings: Settings, shop: ShopRules) -> AsyncIterator[LateQ
 
 
 async def _open(settings: Settings, shop: ShopRules, opened: AsyncExitStack) -> RescoreQueue:
-    slot, watch = await asyncio.to_thread(open_slot_without_shadow, settings)
+    slot, watch = await asyncio.to_thread(open_slot_for_requests, settings)
     catalogue = catalogue_view(settings.broker, settings.topics)
     await catalogue.start()
     opened.push_async_callback(catalogue.stop)

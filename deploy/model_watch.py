@@ -143,8 +143,8 @@ def open_slot(settings: Settings) -> tuple[ModelSlot, ModelWatch]:
     return slot, ModelWatch(settings.models_path, [current, shadow])
 
 
-def open_slot_without_shadow(settings: Settings) -> tuple[ModelSlot, ModelWatch]:
-    """For requests, whose batches have a bound of their own and whose shoppers have no name.
+def open_slot_for_requests(settings: Settings) -> tuple[ModelSlot, ModelWatch]:
+    """The same for requests, whose batches have a bound of their own: nothing is calibrated.
 
     Raises:
         EndcapError: the file or the bundle that it names cannot be used.
@@ -156,7 +156,7 @@ def open_slot_without_shadow(settings: Settings) -> tuple[ModelSlot, ModelWatch]
     running = _named_at_start(settings)
     slot = ModelSlot(ready(running))
     current = CurrentModel(slot, running, partial(named, settings.bundle), ready)
-    return slot, ModelWatch(settings.models_path, [current])
+    return slot, ModelWatch(settings.models_path, [current, ShadowModel(slot, ready)])
 
 
 def _named_at_start(settings: Settings) -> Named:

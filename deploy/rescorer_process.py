@@ -14,6 +14,7 @@ from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import Part
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import Rescorer, popular_list
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.streams.clients import started_consumer
 from endcap.streams.sweeper import Sweeper
@@ -38,7 +39,8 @@ async def opened_rescorer(
     async with AsyncExitStack() as closing:
         store = RedisStore(settings.store)
         closing.push_async_callback(store.close)
-        variants, experiments = open_variants(settings, store.trending)
+        # What is blocked or sold out is not in the lists of a holdout either.
+        variants, experiments = open_variants(settings, RuledLists(store, shop).trending)
         catalogue = catalogue_view(bootstrap, topics)
         closing.push_async_callback(catalogue.stop)
         worker = Rescorer(

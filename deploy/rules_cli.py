@@ -15,7 +15,7 @@ from endcap.deploy.printed import Json, screen
 from endcap.deploy.printed import show as show_result
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError, SettingsError
-from endcap.rules import KnownNames, RuleSet, parse_rules, unknown_names
+from endcap.rules import DEFAULT_PLACEMENT, KnownNames, RuleSet, parse_rules, unknown_names
 from endcap.yaml_lines import FileMistakesError, Mistake
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 def check(file: File, as_json: Json = False) -> None:
     """Say what a file of rules means, or all of its mistakes with their lines. Exit code 1 then.
 
-    Names that the bundle's items do not have are told, and are no mistakes.
+    Names that the bundle's items or the settings do not have are told, and are no mistakes.
 
     Example: endcap rules check winter.yaml
     """
@@ -69,7 +69,7 @@ def apply(
     applied = _with_store(settings, lambda store: store.apply(text, name))
     show_result(_entry(applied) | _summary(rules), as_json)
     for hint in _hints(rules, settings):
-        screen.print(f"Not in the bundle: {hint}", markup=False, highlight=False, soft_wrap=True)
+        screen.print(f"Not known: {hint}", markup=False, highlight=False, soft_wrap=True)
     if settings.rules_file is not None:
         screen.print(
             f"Processes with ENDCAP_RULES_FILE={settings.rules_file} follow that file, not this.",
@@ -137,7 +137,7 @@ def _with_store(settings: Settings, ask: "Callable[[RulesStore], Awaitable[_T]]"
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError(f"{file} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -145,26 +145,24 @@ def _read(file: Path) -> str:
 
 
 def _hints(rules: RuleSet, settings: Settings) -> list[Mistake]:
-    """What the bundle in use does not have; nothing where it cannot be read."""
+    """What the bundle in use and the settings do not have; nothing where they cannot be read."""
     from endcap.bundle import load_bundle
     from endcap.deploy.models_file import read_models
+    from endcap.serving.placements import parse_placements
 
     try:
         models = read_models(settings.models_path)
         bundle = load_bundle(Path(models.current.bundle) if models.current else settings.bundle)
+        placements = parse_placements(settings.placements)
     except EndcapError:
         return []
-    items = bundle.items
-    brands = frozenset(item.brand for item in items) - {""}
     named = KnownNames(
-        frozenset(item.item_id for item in items),
-        frozenset(item.category for item in items),
-        brands,
+        frozenset(item.item_id for item in bundle.items),
+        frozenset(item.category for item in bundle.items),
+        frozenset(item.brand for item in bundle.items) - {""},
+        frozenset(placements) | {DEFAULT_PLACEMENT},
     )
-    # A bundle that tells no brand says nothing of those that rules name.
-    return [
-        hint for hint in unknown_names(rules, named) if brands or " the brand " not in hint.says
-    ]
+    return unknown_names(rules, named)
 
 
 def _summary(rules: RuleSet) -> dict[str, Any]:

@@ -75,18 +75,8 @@ class RulesWatch:
         """
         try:
             found = await self._source.newest()
-            if found is None:
-                return
-            self._seen = found.version
-            try:
-                await self._put(found)
-            except EndcapError as error:
-                earlier = await self._source.before()
-                if earlier is None:
-                    raise
-                metrics.CHANGES.labels("refused").inc()
-                log.warning("Rules were refused (%s). %s", found.said, error)
-                await self._put_first_good(earlier)
+            if found is not None:
+                await self._follow(found)
         except StoreUnavailableError as error:
             metrics.RETRIES.inc()
             log.warning("%s There are no rules until it answers.", error)
@@ -115,19 +105,36 @@ class RulesWatch:
         version = None if found is None else found.version
         if version == self._seen:
             return
-        self._seen = version
         if found is None:
+            self._seen = None
             log.warning("The rules are gone from where they lay; the last ones stay in force.")
             return
+        await self._follow(found)
+
+    async def _follow(self, found: Found) -> None:
+        """Put it in force. Where it cannot be used those before stay; where none were in force yet,
+        because the process starts or Redis was away till now, the history has them.
+
+        Raises:
+            FileMistakesError: it cannot be used, none were in force yet, and there is no history.
+            StoreUnavailableError: the history could not be read; the next look tries again.
+        """
         try:
             await self._put(found)
         except EndcapError as error:
+            earlier = [] if self._is_in_force else await self._source.before()
+            if earlier is None:
+                raise
             metrics.CHANGES.labels("refused").inc()
             log.warning("Rules were refused (%s). %s\nThose before stay.", found.said, error)
+            if not self._is_in_force:
+                await self._put_first_good(earlier)
+        self._seen = found.version
 
     async def _put(self, found: Found) -> None:
         rules = await asyncio.to_thread(parse_rules, found.text, "The rules cannot be used")
         self._shop.replace(rules)
+        self._is_in_force = True
         self._tell(found, rules)
 
     async def _put_first_good(self, earlier: list[Found]) -> None:
@@ -167,7 +174,7 @@ class RulesFile:
     def _read(self) -> Found:
         try:
             stamp = self._path.stat()
-            text = self._path.read_text()
+            text = self._path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read ({error}). Write the rules there, or leave "
@@ -228,7 +235,7 @@ def read_messages(settings: Settings) -> Messages:
     if path is None:
         return ENGLISH
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} cannot be read ({error}). Name another by ENDCAP_MESSAGES_FILE."

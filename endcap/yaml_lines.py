@@ -1,8 +1,10 @@
 """YAML whose values know their lines, and all that is wrong with them, not the first alone."""
 
-from collections.abc import Collection
-from typing import Any, NamedTuple
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple, TypeVar
 
+import msgspec
 import yaml
 
 from endcap.errors import SettingsError
@@ -12,6 +14,16 @@ MAX_BYTES = 256 * 1024
 _DEPTH = 20
 MAX_VALUES = 20_000
 """Values of all lists together, those that are repeated by an alias counted each time."""
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+_MEANS: Any = yaml.constructor.SafeConstructor()
+_TYPED = {
+    "tag:yaml.org,2002:null": _MEANS.construct_yaml_null,
+    "tag:yaml.org,2002:bool": _MEANS.construct_yaml_bool,
+    "tag:yaml.org,2002:int": _MEANS.construct_yaml_int,
+    "tag:yaml.org,2002:float": _MEANS.construct_yaml_float,
+}
+"""All else is text, times too: which zone a bare one is in is not YAML's to say."""
+T = TypeVar("T")
 
 
 class Mistake(NamedTuple):
@@ -134,8 +146,62 @@ class Node:
             return None
         return None if value is None else int(value)
 
+    def as_type(self, kind: type[T]) -> T | None:
+        """The value and all that it holds as msgspec converts it; None where it has another form,
+        which is noted."""
+        before = len(self._noted)
+        value = self._plain(0)
+        if len(self._noted) > before:
+            return None
+        try:
+            return msgspec.convert(value, kind)
+        except msgspec.ValidationError as error:
+            says, _, where = str(error).partition(" - at `")
+            path = [name or int(place) for name, place in _STEP.findall(where)]
+            shown = ".".join(map(str, path))
+            self.wrong_at(path, f"{shown}: {says}." if shown else f"{says}.")
+            return None
+
+    def wrong_at(self, path: Sequence[str | int], says: str) -> None:
+        """Note a mistake at what the keys and places lead to, or at what holds it."""
+        node, line = self._node, self.line
+        for step in path:
+            found = _inner(node, step)
+            if found is None:
+                break
+            line, node = found
+        self._noted.append(Mistake(line, says))
+
+    def _plain(self, depth: int) -> Any:
+        """Mappings, lists, texts and numbers; what cannot be is noted."""
+        self._left[0] -= 1
+        # An alias may stand for what it lies in.
+        if self._left[0] < 0 or depth > _DEPTH:
+            self.wrong("The file holds too many values, or values that hold themselves.")
+            return None
+        if isinstance(self._node, yaml.MappingNode):
+            return {name: value._plain(depth + 1) for name, value in self.fields().items()}
+        if isinstance(self._node, yaml.SequenceNode):
+            return [self._of(value, self.path)._plain(depth + 1) for value in self._node.value]
+        try:
+            return _TYPED.get(self._node.tag, _MEANS.construct_scalar)(self._node)
+        except (ValueError, LookupError):
+            self.wrong(f"{self.path} is {self._node.value}, which is no {self._node.tag[18:]}.")
+            return None
+
     def _of(self, node: Any, path: str) -> "Node":
         return Node(node, self._noted, path, self._left)
+
+
+def _inner(node: Any, step: str | int) -> tuple[int, Any] | None:
+    """The line (a key's own) and the node behind one key or place; None: there is none."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return int(key.start_mark.line) + 1, value
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return int(node.value[step].start_mark.line) + 1, node.value[step]
+    return None
 
 
 def open_yaml(text: str, what: str, noted: list[Mistake]) -> Node | None:

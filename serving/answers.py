@@ -60,10 +60,12 @@ class ListShown(msgspec.Struct, frozen=True):
 
 
 class PersonShown(msgspec.Struct, frozen=True):
-    """What is held of a person. `list` null: there is none, or the `store` does not answer."""
+    """What is held of a person. `list` null: there is none, or the `store` does not answer;
+    `session` null: there is none, or the topic of `sessions` could not be read yet."""
 
     user_id: str
     store: Literal["answered", "away"]
+    sessions: Literal["answered", "away"]
     session: SessionShown | None
     purchased: Sequence[Bought]
     updated_ms: int

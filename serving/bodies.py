@@ -1,6 +1,14 @@
-"""Bodies of requests, up to a limit."""
+"""Bodies of requests: read up to a limit, and as what they should be or refused in words."""
 
+from typing import TypeVar
+
+import msgspec
 from fastapi import Request
+
+from endcap.errors import InvalidEventError
+from endcap.events import MAX_FUTURE_MS
+
+_T = TypeVar("_T")
 
 
 class BodyTooLargeError(Exception):
@@ -25,3 +33,30 @@ async def read_body(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise BodyTooLargeError(most)
     return bytes(body)
+
+
+def decoded(decoder: msgspec.json.Decoder[_T], body: bytes, fields: str) -> _T:
+    """The body as the decoder's type. `fields`: where a reader finds which there are.
+
+    Raises:
+        InvalidEventError: with a sentence that says what is wrong.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidEventError("schema", f"{error}. See {fields} for the fields.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
+
+
+def refuse_the_future(timestamp_ms: int, now_ms: int, of: str = "") -> None:
+    """A page's clock may run ahead a little. `of`: whose time it is, where there are several.
+
+    Raises:
+        InvalidEventError: it lies further ahead.
+    """
+    if timestamp_ms > now_ms + MAX_FUTURE_MS:
+        raise InvalidEventError(
+            "future",
+            f"timestamp_ms{of} lies ahead of this clock; is it in milliseconds?",
+        )

@@ -1,19 +1,25 @@
-"""A Redis Cluster behind the faces that one server has: opened by its URL, and read."""
+"""One server or a Redis Cluster, as the URL says: opened; and a cluster read as one server is."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import hiredis
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.exceptions import ClusterDownError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from endcap.serving.shared_reads import unavailable
+from endcap.errors import StoreUnavailableError
+from endcap.serving.shared_reads import SharedReads, Word, unavailable
+from endcap.serving.slot_map import ASK_SLOTS, SlotMap, beside, node_url, slots_of
 
 AWAY = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError)
-"""What redis-py raises where a cluster, or one of its nodes, does not answer."""
+"""What redis-py raises where a server, a cluster or one of its nodes does not answer."""
+_MOVES = 4
+"""A key that is said to lie elsewhere for more often than this is given up."""
 
 
 def is_cluster(url: str) -> bool:
@@ -25,8 +31,103 @@ def is_cluster(url: str) -> bool:
     return dict(parse_qsl(urlsplit(url).query)).get("cluster") == "true"
 
 
-def open_cluster(url: str, timeout_s: float, retry: Retry) -> Any:
-    """An async client of the cluster that this node belongs to."""
+def open_redis(url: str, timeout_s: float, retry: Retry) -> Any:
+    """An async client: of the cluster that this node belongs to where the URL says so, else of the
+    one server. It raises those of `AWAY` when it does not answer, retries included."""
+    if is_cluster(url):
+        return _open_cluster(url, timeout_s, retry)
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=retry,
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+class ClusterReads:
+    """As `SharedReads`, by one of them for each primary that holds a key.
+
+    A node that does not answer takes its own keys with it, and nobody else's. The map of slots is
+    looked at when a key is said to lie elsewhere, and when a node is away: a replica may have taken
+    over.
+    """
+
+    def __init__(self, url: str) -> None:
+        """`url`: of a node of the cluster."""
+        self._url = node_url(url)
+        self._slots = SlotMap()
+        self._nodes: dict[str, SharedReads] = {}
+        self._looking: asyncio.Task[SlotMap] | None = None
+
+    async def ask(self, *command: Word) -> Any:
+        """The answer to a command on one key that changes nothing.
+
+        Raises:
+            StoreUnavailableError: no connection, or no answer in time.
+            hiredis.ReplyError: the server refused the command.
+        """
+        key = command[1] if isinstance(command[1], bytes) else str(command[1]).encode()
+        if not self._slots.nodes:
+            await self._look()
+        for _ in range(_MOVES):
+            node = self._slots.node_of(key)
+            if not node:
+                break
+            try:
+                return await self._reads(node).ask(*command)
+            except StoreUnavailableError:
+                await self._look(but=node)
+                if self._slots.node_of(key) == node:
+                    raise
+            except hiredis.ReplyError as error:
+                how, *where = str(error).split(" ")
+                if how == "ASK":  # its slot is on the way to another node, and it is there already
+                    asked = self._reads(beside(node, where[1]))
+                    return (await asked.ask_all((("ASKING",), command)))[1]
+                if how != "MOVED":
+                    raise
+                await self._look()
+        raise unavailable(self._url, ConnectionError("No node has the key."))
+
+    async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
+        """The answers to several; what goes to one node goes out together. See `ask`."""
+        return list(await asyncio.gather(*(self.ask(*command) for command in commands)))
+
+    def close(self) -> None:
+        """Hang up."""
+        for reads in self._nodes.values():
+            reads.close()
+
+    def _reads(self, node: str) -> SharedReads:
+        if node not in self._nodes:
+            self._nodes[node] = SharedReads(node)
+        return self._nodes[node]
+
+    async def _look(self, but: str = "") -> None:
+        """One look for all who wait; at the node `but` last."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._asked_slots(but))
+            self._looking.add_done_callback(self._looked)
+        await asyncio.shield(self._looking)
+
+    async def _asked_slots(self, but: str) -> SlotMap:
+        why = unavailable(self._url, ConnectionError("No node answers."))
+        nodes = self._slots.nodes | {self._url}
+        for node in sorted(nodes, key=lambda each: (each == but, each)):
+            try:
+                return slots_of(await self._reads(node).ask(*ASK_SLOTS), node)
+            except StoreUnavailableError as error:
+                why = error
+        raise why
+
+    def _looked(self, looking: "asyncio.Task[SlotMap]") -> None:
+        self._looking = None
+        if not looking.cancelled() and looking.exception() is None:
+            self._slots = looking.result()
+
+
+def _open_cluster(url: str, timeout_s: float, retry: Retry) -> Any:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "cluster"]
     return redis.RedisCluster.from_url(
@@ -35,41 +136,3 @@ def open_cluster(url: str, timeout_s: float, retry: Retry) -> Any:
         socket_connect_timeout=timeout_s,
         retry=retry,
     )
-
-
-class ClusterReads:
-    """As `SharedReads`, by a pipeline to each node that holds a key."""
-
-    def __init__(self, url: str, cluster: Any) -> None:
-        """`cluster`: whoever opened it closes it."""
-        self._url = url
-        self._cluster = cluster
-
-    async def ask(self, *command: str | bytes | int) -> Any:
-        """The answer to a command that changes nothing.
-
-        Raises:
-            StoreUnavailableError: no connection, or no answer in time.
-            redis.exceptions.ResponseError: the server refused the command.
-        """
-        return (await self.ask_all((command,)))[0]
-
-    async def ask_all(self, commands: Sequence[tuple[str | bytes | int, ...]]) -> list[Any]:
-        """The answers to several, which go out together; see `ask`."""
-        try:
-            async with self._cluster.pipeline(transaction=False) as pipeline:
-                for command in commands:
-                    pipeline.execute_command(*command)
-                return [_flat(answer) for answer in await pipeline.execute()]
-        except AWAY as error:
-            raise unavailable(self._url, error) from error
-
-    def close(self) -> None:
-        """Nothing of its own is open."""
-
-
-def _flat(answer: Any) -> Any:
-    """A hash as names and values in turn, as it comes from one server."""
-    if isinstance(answer, dict):
-        return [word for pair in answer.items() for word in pair]
-    return answer

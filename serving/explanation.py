@@ -4,6 +4,7 @@ By the functions that make lists; nothing is written, and nothing is counted.
 """
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,10 +12,11 @@ import numpy as np
 
 from endcap.candidates import FEATURES, GENERATED, Candidates
 from endcap.catalogue import CatalogueItem
-from endcap.lists import ListItem, RecommendationList
+from endcap.experiments import Explore, explored
+from endcap.lists import ListItem, RecommendationList, list_version
 from endcap.policy import Policy
 from endcap.repeats import away_of
-from endcap.rules import NO_RULES, Asked, Gate, Ruling, make_ruled_slate
+from endcap.rules import NO_RULES, Asked, Gate, Ruling, make_ruled_slate, pins_of
 from endcap.serving.list_making import Catalogue, Items
 from endcap.serving.model_slot import Model
 from endcap.serving.shop_rules import ShopRules
@@ -41,20 +43,28 @@ class Considered(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """`considered`: best first, by the scores that decide; `pinned`: places of the slate that a pin
-    gives, by item id, with its rule."""
+    """`considered`: best first, by the scores that decide; `pinned`: what a pin put into the slate,
+    by item id, with its rule. `slate` has its chance taken; `titles` of its items, by id."""
 
     considered: tuple[Considered, ...]
     slate: tuple[ListItem, ...]
     pinned: dict[str, str]
     rules: tuple[str, ...]
     diversity: float
+    titles: Mapping[str, str]
 
 
 def explain_list(
-    session: Session, model: Model, policy: Policy, catalogue: Catalogue | None, shop: ShopRules
+    session: Session,
+    model: Model,
+    policy: Policy,
+    catalogue: Catalogue | None,
+    shop: ShopRules,
+    explore: Explore | None = None,
+    generation: int = 1,
 ) -> Explanation:
-    """What the rescorer would give this session now."""
+    """What the rescorer would give this session now. `model`, `policy` and `explore`: those of the
+    shopper's variants."""
     bundle = model.bundle
     crowd = bundle.crowd([session])
     gathered = bundle.gatherer.gather(crowd)
@@ -73,17 +83,38 @@ def explain_list(
         items.named,
         session.updated_ms,
         away_of(crowd, bundle.waits_ms)[0],
+        bundle.generators.popularity_now,
     )
     slate = make_ruled_slate(asked, policy, ruling, shop.messages)
+    if explore is not None:
+        version = list_version(generation, session.events_folded)
+        ready = RecommendationList(version, bundle.manifest.name, now_ms, slate)
+        slate = explored(ready, explore, session.user_id).items
     places = {item.id: place for place, item in enumerate(slate, start=1)}
     considered = _considered(asked, policy, ruling, places)
     return Explanation(
         considered,
         slate,
-        _pinned(ruling, places, asked),
+        pins_of(asked, policy, ruling) if ruling.pins else {},
         tuple(rule.name for rule in ruling.rules),
         ruling.diversity,
+        _titles(slate, items.named),
     )
+
+
+def explain_held_out(
+    trending: RecommendationList, size: int, named: Callable[[str], CatalogueItem | None]
+) -> Explanation:
+    """The list of a shopper whom an experiment holds out: nothing is scored for them. `named`: what
+    the shop sells, by id."""
+    slate = trending.items[:size]
+    return Explanation((), slate, {}, (), 0.0, _titles(slate, named))
+
+
+def _titles(
+    slate: Sequence[ListItem], named: Callable[[str], CatalogueItem | None]
+) -> dict[str, str]:
+    return {item.id: found.title for item in slate if (found := named(item.id))}
 
 
 def _considered(
@@ -155,19 +186,6 @@ def _sources(candidates: Candidates, at: int, features: dict[str, float]) -> dic
     return found or {_POPULAR: 1.0}
 
 
-def _pinned(ruling: Ruling, places: dict[str, int], asked: Asked) -> dict[str, str]:
-    """Items that stand where a pin wants them."""
-    found: dict[str, str] = {}
-    for rule in ruling.pins:
-        for item_id, place in places.items():
-            item = asked.named(item_id)
-            if item is not None and place >= rule.position and rule.where.holds(item):
-                found.setdefault(item_id, rule.name)
-                if not rule.where.items:
-                    break
-    return found
-
-
 class Difference(NamedTuple):
     """How a list differs from the one that lies ready; `moved`: by item, from and to a place."""
 
@@ -178,16 +196,27 @@ class Difference(NamedTuple):
     why: tuple[str, ...]
 
 
-def difference(ready: RecommendationList, now: Explanation, version: int, model: str) -> Difference:
-    """What changed since the ready list was made, and what is known of why. `version`: that which a
-    list of this session has."""
+class Made(NamedTuple):
+    """By what a list is made: the session's version, the model, the variants."""
+
+    version: int
+    model: str
+    variant: str
+
+
+def difference(ready: RecommendationList, now: Explanation, made: Made) -> Difference:
+    """What changed since the ready list was made, and what is known of why. `made`: of a list of
+    this session now."""
     was = {item.id: place for place, item in enumerate(ready.items, start=1)}
     new = {item.id: place for place, item in enumerate(now.slate, start=1)}
     why = []
-    if ready.version != version:
-        why.append(f"the list is of version {ready.version}, the session of {version}")
-    if ready.model != model:
-        why.append(f"the list is of model {ready.model}, now {model} scores")
+    if ready.version != made.version:
+        why.append(f"the list is of version {ready.version}, the session of {made.version}")
+    if ready.variant != made.variant:
+        was_in, is_in = ready.variant or "none", made.variant or "none"
+        why.append(f"the list is of variant {was_in}, the shopper now of {is_in}")
+    if ready.model != made.model:
+        why.append(f"the list is of model {ready.model}, now {made.model} makes it")
     return Difference(
         list(was) == list(new),
         tuple(item for item in new if item not in was),
@@ -209,7 +238,8 @@ def told(explanation: Explanation) -> dict[str, Any]:
                 "id": item.id,
                 "score": item.score,
                 "reason": item.reason,
-                "title": considered[item.id].title if item.id in considered else "",
+                "propensity": item.propensity,
+                "title": explanation.titles.get(item.id, ""),
                 "moved_by": [
                     *(considered[item.id].rules if item.id in considered else ()),
                     *([explanation.pinned[item.id]] if item.id in explanation.pinned else []),

@@ -75,7 +75,17 @@ def make_lists(
             )
         else:
             find = partial(items.find, strange)
-            asked = Asked(session, candidates, own, item_at, find, items.named, now_ms, away[row])
+            asked = Asked(
+                session,
+                candidates,
+                own,
+                item_at,
+                find,
+                items.named,
+                now_ms,
+                away[row],
+                bundle.generators.popularity_now,
+            )
             slate = make_ruled_slate(asked, policy, ruling, shop.messages)
         lists[session.user_id] = RecommendationList(
             list_version(generation, session.events_folded),

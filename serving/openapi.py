@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from endcap.events import Event
 from endcap.serving import answers
 from endcap.serving.api_keys import wanted_role
-from endcap.serving.impression_body import Impression
+from endcap.serving.impression_body import PostedImpression
 from endcap.serving.placed_list import PlacedList
 from endcap.serving.problems import PROBLEM_JSON, Problem
 from endcap.serving.rescore_request import RescoreRequest
@@ -23,7 +23,7 @@ _STRUCTS: list[Any] = [
     ShownList,
     PlacedList,
     Event,
-    Impression,
+    PostedImpression,
     RescoreRequest,
     answers.Accepted,
     answers.SessionShown,

@@ -1,7 +1,7 @@
 """A person's data: shown, and erased with a receipt."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import quote
 
 from fastapi import FastAPI, Response
@@ -40,6 +40,7 @@ _SESSION = {
 _PERSON = {
     "user_id": "1364",
     "store": "answered",
+    "sessions": "answered",
     "session": _SESSION,
     "purchased": [{"id": "1082185", "times": 7, "first_ms": 1750000000000, "last_ms": 1764000000}],
     "updated_ms": 1764000000000,
@@ -81,7 +82,7 @@ def add_people(
     @app.get(
         "/v1/users/{user}/session",
         tags=["people"],
-        responses=answered(ref(SessionShown), _SESSION, 404, 422),
+        responses=answered(ref(SessionShown), _SESSION, 404, 422, 503),
     )
     async def session(user: Id) -> Response:
         """What the stream knows of a shopper right now, newest first."""
@@ -93,19 +94,24 @@ def add_people(
     @app.get(
         "/v1/users/{user}",
         tags=["people"],
-        responses=answered(ref(PersonShown), _PERSON, 404, 422),
+        responses=answered(ref(PersonShown), _PERSON, 404, 422, 503),
     )
     async def person(user: Id) -> Response:
-        """What is held of a person: session, purchases, list. `endcap user export` adds raw events
-        and dead letters, which only a walk through their topics finds."""
-        held = await sessions.session(user)
+        """What is held of a person: session, purchases, list. `store` and `sessions` say which
+        could be read. `endcap user export` adds raw events and dead letters, which only a walk
+        through their topics finds."""
+        held, unread = await _session_of(sessions, user)
         ready, store = await _list_of(lists, user)
-        if held is None and ready is None and store == "answered":
-            return problem(404, "Unknown person", "Nothing is held under this id.")
+        if held is None and ready is None:
+            if unread is not None:
+                raise unread  # whether anything is held cannot be said
+            if store == "answered":
+                return problem(404, "Unknown person", "Nothing is held under this id.")
         return answer(
             PersonShown(
                 user,
-                "answered" if store == "answered" else "away",
+                store,
+                "answered" if unread is None else "away",
                 None if held is None else await _shown(held, lists),
                 [Bought(p.item_id, p.times, p.first_ms, p.last_ms) for p in held.purchased]
                 if held
@@ -178,7 +184,19 @@ async def _shown(held: Session, lists: ListReader) -> SessionShown:
     return SessionShown(held.user_id, held.events_folded, held.cart, rows)
 
 
-async def _list_of(lists: ListReader, user: str) -> tuple[ListShown | None, str]:
+async def _session_of(
+    sessions: SessionReader, user: str
+) -> tuple[Session | None, ConnectionFailedError | None]:
+    """And why it is not known whether there is one."""
+    try:
+        return await sessions.session(user), None
+    except ConnectionFailedError as error:
+        return None, error
+
+
+async def _list_of(
+    lists: ListReader, user: str
+) -> tuple[ListShown | None, Literal["answered", "away"]]:
     try:
         raw = await lists.raw_list(user)
     except ConnectionFailedError:

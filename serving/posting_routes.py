@@ -6,14 +6,10 @@ from typing import Protocol
 from fastapi import FastAPI, Request, Response
 
 from endcap.events import Event, parse_event
+from endcap.experiments import encode_impression
 from endcap.serving.answers import Accepted, answer
 from endcap.serving.bodies import read_body
-from endcap.serving.impression_body import (
-    MAX_IMPRESSIONS,
-    Impression,
-    encode_impression,
-    parse_impression,
-)
+from endcap.serving.impression_body import MAX_IMPRESSIONS, PostedImpression, parse_impression
 from endcap.serving.openapi import answered, one_or_many, posted, ref
 from endcap.serving.posted_rows import Kind, WrongRowsError, parse_rows
 from endcap.serving.problems import problem
@@ -86,7 +82,7 @@ def add_posting(app: FastAPI, events: EventSink, impressions: RecordSink | None)
         status_code=202,
         responses=answered(ref(Accepted), {"accepted": 1}, 404, 413, 422, 503, status=202),
         openapi_extra=posted(
-            one_or_many(Impression, MAX_IMPRESSIONS),
+            one_or_many(PostedImpression, MAX_IMPRESSIONS),
             {"shown": _SHOWN, "clicked": [_SHOWN | {"kind": "clicked"}]},
             is_beacon=True,
         ),

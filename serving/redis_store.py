@@ -1,16 +1,13 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
-import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import (
@@ -25,11 +22,13 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
-from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_cluster
+from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
 
 _TIMEOUT_S = 5.0
+_PAGE_WAITS_S = 2.0
+"""For what a page or a probe asks: not for several tries at a server that stands still."""
 
 
 class RedisStore:
@@ -38,21 +37,10 @@ class RedisStore:
     def __init__(self, url: str) -> None:
         """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._url = url
-        self._redis: Any
         self._reads: SharedReads | ClusterReads
         retry = Retry(ExponentialBackoff(cap=1.0, base=0.05), 3)
-        if is_cluster(url):
-            self._redis = open_cluster(url, _TIMEOUT_S, retry)
-            self._reads = ClusterReads(url, self._redis)
-        else:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-                retry=retry,
-                retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            )
-            self._reads = SharedReads(url)
+        self._redis = open_redis(url, _TIMEOUT_S, retry)
+        self._reads = ClusterReads(url) if is_cluster(url) else SharedReads(url)
         self._forward_only = ForwardOnly(self._redis, REC_TTL_S)
 
     async def write_lists(self, lists: Mapping[str, RecommendationList]) -> int:
@@ -164,24 +152,27 @@ class RedisStore:
         return {item_id: _item(row) for item_id, row in zip(ids, rows, strict=True) if row}
 
     async def some_users(self, n: int) -> list[str]:
-        """Up to `n` users that have a list."""
-        users: list[str] = []
-        with self._answering():
-            async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
-                users.append(key.decode()[len("endcap:rec:{") : -1])
-                if len(users) >= n:
-                    break
-        return users
+        """Up to `n` users that have a list.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer soon.
+        """
+        try:
+            async with asyncio.timeout(_PAGE_WAITS_S):
+                return await self._users(n)
+        except TimeoutError as error:
+            raise unavailable(self._url, error) from error
 
     async def count_users(self) -> int:
         """How many users have a list. Walks the keys: for reports, not for pages."""
-        return len(await self.some_users(1 << 31))
+        return len(await self._users(1 << 31))
 
     async def ping(self) -> bool:
-        """Whether Redis answers."""
+        """Whether Redis answers, soon."""
         try:
-            return bool(await self._redis.ping())
-        except AWAY:
+            async with asyncio.timeout(_PAGE_WAITS_S):
+                return bool(await self._redis.ping())
+        except (*AWAY, TimeoutError):
             return False
 
     async def server(self) -> str:
@@ -195,6 +186,15 @@ class RedisStore:
         """Give the connections back."""
         self._reads.close()
         await self._redis.aclose()
+
+    async def _users(self, most: int) -> list[str]:
+        users: list[str] = []
+        with self._answering():
+            async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
+                users.append(key.decode()[len("endcap:rec:{") : -1])
+                if len(users) >= most:
+                    break
+        return users
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

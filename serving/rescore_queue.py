@@ -1,12 +1,17 @@
-"""Lists on request: what is waiting forms the batch, and inference runs off the event loop."""
+"""Lists on request: what is waiting forms the batch, and inference runs off the event loop.
+
+While nobody waits, a share of the sessions is scored once more, by the model and by its shadow.
+"""
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
+import xxhash
 
 from endcap.bundle import Bundle
 from endcap.errors import EndcapError
@@ -16,14 +21,18 @@ from endcap.serving import metrics
 from endcap.serving.list_making import Catalogue
 from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.rescorer import rescore
+from endcap.serving.shadow import LEISURE_S, REST, ShadowTrials
 from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Session
+from endcap.timeline import Snapshot, Timeline, encode_snapshot
 
 log = logging.getLogger(__name__)
 
 MAX_BATCH = 16
 """A batch is one answer's wait for the others in it: small, unlike the stream's."""
 MAX_WAITING = 256
+_BUSY_S = 0.1
+"""A shadow looks again so seldom whether somebody still waits."""
 _NO_RULES = ShopRules()
 
 
@@ -80,7 +89,10 @@ class _Asked(NamedTuple):
 
 
 class RescoreQueue:
-    """Scores for whoever waits; one batch runs at a time, and is of one model."""
+    """Scores for whoever waits; one batch runs at a time, and is of one model.
+
+    What the shadow is tried on has the usual policy: a request's size and candidates are its own.
+    """
 
     def __init__(
         self,
@@ -95,6 +107,9 @@ class RescoreQueue:
         self._shop = shop
         self._waiting: deque[_Asked] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._trials = ShadowTrials(slot, Policy(), catalogue, shop=shop)
+        self._trying: asyncio.Task[None] | None = None
+        self._scorer_is_free = asyncio.Lock()
 
     @property
     def bundle(self) -> Bundle:
@@ -143,9 +158,11 @@ class RescoreQueue:
             for place, asked in enumerate(batch)
         ]
         try:
-            lists = await asyncio.to_thread(
-                _scored, sessions, self._slot.current, batch[0].policy, self._catalogue, self._shop
-            )
+            async with self._scorer_is_free:
+                model, policy = self._slot.current, batch[0].policy
+                lists = await asyncio.to_thread(
+                    _scored, sessions, model, policy, self._catalogue, self._shop
+                )
         except Exception as error:
             log.exception("a batch on request could not be scored")
             for asked in batch:
@@ -155,6 +172,35 @@ class RescoreQueue:
         for asked, ready in zip(batch, lists, strict=True):
             if not asked.answer.done():
                 asked.answer.set_result(ready)
+        self._try_shadow(batch)
+
+    def _try_shadow(self, batch: Sequence[_Asked]) -> None:
+        if self._slot.shadow is not None:
+            self._trials.offer(_named(asked.session) for asked in batch)
+        if self._trials and self._trying is None:
+            self._trying = asyncio.create_task(self._until_tried())
+
+    async def _until_tried(self) -> None:
+        """A step at a time: who asks meanwhile waits for one shopper's list at most."""
+        rest_s = LEISURE_S
+        try:
+            while self._trials:
+                await asyncio.sleep(rest_s)
+                if self._running is not None:
+                    rest_s = _BUSY_S
+                    continue
+                async with self._scorer_is_free:
+                    started = time.perf_counter()
+                    await asyncio.to_thread(self._trials.step)
+                rest_s = max(LEISURE_S, REST * (time.perf_counter() - started))
+        finally:
+            self._trying = None
+
+
+def _named(session: Session) -> tuple[str, bytes]:
+    """Shoppers of requests have no name: the same session is in the same share."""
+    raw = encode_snapshot(Snapshot(Timeline(session), 0, 0, 0))
+    return xxhash.xxh64_hexdigest(raw), raw
 
 
 def _scored(

@@ -5,11 +5,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from endcap.errors import InvalidEventError
-from endcap.events import MAX_FUTURE_MS, MAX_ID_LENGTH, EventType
+from endcap.events import MAX_ID_LENGTH, EventType
 from endcap.lists import ListItem, RecommendationList
 from endcap.policy import Policy
 from endcap.rules import DEFAULT_PLACEMENT
+from endcap.serving.bodies import decoded, refuse_the_future
 from endcap.sessions import Act, Session, fold_acts
 
 MAX_BODY_BYTES = 256 * 1024
@@ -49,17 +49,9 @@ def parse_request(body: bytes, now_ms: int) -> RescoreRequest:
     Raises:
         InvalidEventError: with a sentence that says what is wrong.
     """
-    try:
-        request = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise InvalidEventError("schema", f"{error}. See /docs for the fields.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
+    request = decoded(_decoder, body, "/docs")
     for number, event in enumerate(request.events):
-        if event.timestamp_ms > now_ms + MAX_FUTURE_MS:
-            raise InvalidEventError(
-                "future", f"timestamp_ms of event {number} lies ahead of this clock; is it in ms?"
-            )
+        refuse_the_future(event.timestamp_ms, now_ms, f" of event {number}")
     return request
 
 

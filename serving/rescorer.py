@@ -25,7 +25,7 @@ from endcap.serving.list_making import Catalogue, make_lists
 from endcap.serving.model_slot import Model, ModelSlot
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
-from endcap.serving.shadow import ShadowTrials
+from endcap.serving.shadow import LEISURE_S, REST, ShadowTrials
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.variants import VariantSlot
 from endcap.serving.waiting_room import Taken, WaitingRoom
@@ -36,9 +36,6 @@ log = logging.getLogger(__name__)
 
 _POLICY = Policy()
 _NO_RULES = ShopRules()
-_LEISURE_S, _REST = 0.002, 3
-"""A shadow begins so long after the last list, and rests for so many times what it took: else the
-event loop, which reads and writes the next lists, waits for the interpreter."""
 
 
 class ListWriter(Protocol):
@@ -156,11 +153,11 @@ class Rescorer:
         run = asyncio.get_running_loop().run_in_executor
         with ThreadPoolExecutor(1, "rescore") as thread:
             while True:
-                rest_s = _LEISURE_S
+                rest_s = LEISURE_S
                 while self._trials and await self._room.is_idle_for(rest_s):
                     started = time.perf_counter()
                     await run(thread, self._trials.step)
-                    rest_s = max(_LEISURE_S, _REST * (time.perf_counter() - started))
+                    rest_s = max(LEISURE_S, REST * (time.perf_counter() - started))
                 taken = await self._room.take(self._slot.current.max_batch)
                 if self._stopping.is_set():
                     break

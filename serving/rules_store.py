@@ -5,17 +5,14 @@ Who applies rules adds an entry; Redis gives it a number by its own clock, which
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.errors import SettingsError
-from endcap.serving.cluster_reads import AWAY, is_cluster, open_cluster
+from endcap.serving.cluster_reads import AWAY, open_redis
 from endcap.serving.shared_reads import unavailable
 
 RULES_KEY = "endcap:rules"
@@ -44,18 +41,8 @@ class RulesStore:
     def __init__(self, url: str) -> None:
         """`url`: of one server, or with `?cluster=true` of a node of a Redis Cluster."""
         self._url = url
-        self._redis: Any
         retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), 2)
-        if is_cluster(url):
-            self._redis = open_cluster(url, _TIMEOUT_S, retry)
-        else:
-            self._redis = redis.Redis.from_url(
-                url,
-                socket_timeout=_TIMEOUT_S,
-                socket_connect_timeout=_TIMEOUT_S,
-                retry=retry,
-                retry_on_error=[RedisConnectionError, RedisTimeoutError],
-            )
+        self._redis = open_redis(url, _TIMEOUT_S, retry)
 
     async def newest(self) -> Applied | None:
         """What is in force; None where nobody has applied rules.

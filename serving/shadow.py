@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 TOP = 20
 MOST_WAITING = 1000
 """Shoppers; of more the longest waiting are skipped."""
+LEISURE_S, REST = 0.002, 3
+"""A shadow begins so long after the last list, and rests for so many times what it took: else the
+event loop, which reads and answers meanwhile, waits for the interpreter."""
 _NO_RULES = ShopRules()
 
 

@@ -20,11 +20,11 @@ TIMEOUT_S = 2.0
 PAUSE_S = 1.0
 """After a question in vain nobody is made to wait for so long: they are told at once."""
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
-_Word = str | bytes | int
+Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
 C = TypeVar("C", bound="Connection")
 # Its stub knows commands of one word alone.
-pack = cast(Callable[[tuple[_Word, ...]], bytes], hiredis.pack_command)
+pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
 """A command as Redis reads it."""
 
 
@@ -37,7 +37,7 @@ class SharedReads:
         self._opening: asyncio.Task[Connection] | None = None
         self._not_before = 0.0
 
-    async def ask(self, *command: _Word) -> Any:
+    async def ask(self, *command: Word) -> Any:
         """The answer to a command that changes nothing.
 
         Raises:
@@ -46,7 +46,7 @@ class SharedReads:
         """
         return (await self.ask_all((command,)))[0]
 
-    async def ask_all(self, commands: Sequence[tuple[_Word, ...]]) -> list[Any]:
+    async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""
         try:
             connection = self._connection
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._why: Exception | None = None
 
-    def ask(self, commands: Sequence[tuple[_Word, ...]]) -> _Answers:
+    def ask(self, commands: Sequence[tuple[Word, ...]]) -> _Answers:
         """Their answers, in their order."""
         answers: _Answers = self._loop.create_future()
         if self.is_lost:
@@ -202,8 +202,8 @@ async def connect(url: str, make: Callable[[], C]) -> C:
     return connection
 
 
-def _greeting(options: dict[str, Any]) -> list[tuple[_Word, ...]]:
-    said: list[tuple[_Word, ...]] = []
+def _greeting(options: dict[str, Any]) -> list[tuple[Word, ...]]:
+    said: list[tuple[Word, ...]] = []
     if options.get("password"):
         names = [options["username"]] if options.get("username") else []
         said.append(("AUTH", *names, options["password"]))

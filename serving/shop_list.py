@@ -30,7 +30,8 @@ class ProductShown(msgspec.Struct, frozen=True):
 
 
 class ShopList(msgspec.Struct, frozen=True):
-    """The strip. `source`: `own`, or which fallback. Not `is_live`: changes are not heard of."""
+    """The strip. `source`: `own`, or which fallback. Not `is_live`: changes are not heard of.
+    `variant` and `propensities`, one for each item, go back with what is shown and clicked."""
 
     source: str
     is_live: bool
@@ -38,6 +39,8 @@ class ShopList(msgspec.Struct, frozen=True):
     model: str
     generated_at: int
     items: Sequence[ProductShown]
+    variant: str
+    propensities: Sequence[float]
 
 
 class ProductFacts:
@@ -86,7 +89,16 @@ async def _encoded(
 ) -> bytes:
     rows = await facts.of_rows(ready.items, shelves)
     return msgspec.json.encode(
-        ShopList(source, is_live, ready.version, ready.model, ready.generated_at, rows)
+        ShopList(
+            source,
+            is_live,
+            ready.version,
+            ready.model,
+            ready.generated_at,
+            rows,
+            ready.variant,
+            [row.propensity for row in ready.items],
+        )
     )
 
 

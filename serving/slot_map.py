@@ -67,6 +67,16 @@ def node_url(url: str) -> str:
     return urlunsplit(parts._replace(path="", query=urlencode(query)))
 
 
+def beside(url: str, at: str) -> str:
+    """Another node of the same cluster, as a redirection names it (`host:port`).
+
+    >>> beside("redis://ann:pw@node-1:6379", "10.0.0.2:6380")
+    'redis://ann:pw@10.0.0.2:6380'
+    """
+    host, _, port = at.rpartition(":")
+    return _at(url, host or None, int(port))
+
+
 def _at(url: str, host: str | None, port: int) -> str:
     parts = urlsplit(url)
     who, at, _ = parts.netloc.rpartition("@")

@@ -85,7 +85,7 @@ class VariantSlot:
         plans: dict[str, _Plan] = {}
         groups: dict[tuple[bool, int, Policy], list[tuple[Session, _Plan]]] = {}
         for session in sessions:
-            chosen = _chosen(experiments, session.user_id)
+            chosen = chosen_of(experiments, session.user_id)
             spelled = spell((each.name, name) for each, name in chosen)
             plan = plans.get(spelled)
             if plan is None:
@@ -134,6 +134,16 @@ class VariantSlot:
         return made
 
 
+def chosen_of(experiments: Sequence[Experiment], user_id: str) -> "Chosen":
+    """The experiments that a shopper is in, and the variant in each. Of who is held out in one the
+    others say nothing: their lists would not be those."""
+    found = [
+        (each, name) for each in experiments if (name := variant_of(each, user_id)) is not None
+    ]
+    held = [(each, name) for each, name in found if name == HOLDOUT]
+    return held or found
+
+
 def treatment_of(chosen: "Chosen", running: Running, policy: Policy) -> Treatment:
     """What a shopper of these variants gets. Variants that run at one time set different things;
     a holdout goes before them all."""
@@ -171,15 +181,6 @@ def _finished(ready: RecommendationList, plan: _Plan, user_id: str) -> Recommend
     if plan.treatment.explore is not None:
         ready = explored(ready, plan.treatment.explore, user_id)
     return replace(ready, variant=plan.spelled)
-
-
-def _chosen(experiments: Sequence[Experiment], user_id: str) -> Chosen:
-    """Of who is held out in one the others say nothing: their lists would not be those."""
-    found = [
-        (each, name) for each in experiments if (name := variant_of(each, user_id)) is not None
-    ]
-    held = [(each, name) for each, name in found if name == HOLDOUT]
-    return held or found
 
 
 def _held_out(

@@ -100,14 +100,14 @@ class Experiments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 NO_EXPERIMENTS = Experiments()
 
 
-class Mistake(NamedTuple):
+class Refusal(NamedTuple):
     """`path`: the keys and places that lead to what is wrong."""
 
     path: tuple[str | int, ...]
     says: str
 
 
-def mistakes_of(shop: Experiments, policy_options: Mapping[str, type]) -> Iterator[Mistake]:
+def refusals(shop: Experiments, policy_options: Mapping[str, type]) -> Iterator[Refusal]:
     """What is well formed and yet makes no sense. `policy_options`: by name, the type of each."""
     if shop.explore is not None:
         yield from _of_places(shop.explore, ("explore",))
@@ -115,7 +115,7 @@ def mistakes_of(shop: Experiments, policy_options: Mapping[str, type]) -> Iterat
     for place, each in enumerate(shop.experiments):
         path = ("experiments", place)
         if each.name in names:
-            yield Mistake((*path, "name"), f"two experiments are called {each.name}")
+            yield Refusal((*path, "name"), f"two experiments are called {each.name}")
         names.add(each.name)
         yield from _of_times(each, path)
         yield from _of_shares(each, path)
@@ -146,61 +146,61 @@ _MOST = {"size": 20}
 """Of options of the slate, where not 0 and no bound: a list is never empty, and has 20 at most."""
 
 
-def _of_times(each: Experiment, path: _Path) -> Iterator[Mistake]:
+def _of_times(each: Experiment, path: _Path) -> Iterator[Refusal]:
     for name in ("start", "end"):
         text = getattr(each, name)
         try:
             time_ms(text)
         except (ValueError, OverflowError):
             says = f"{text!r} is no time; write it as 2026-11-24 or 2026-11-24T06:00"
-            yield Mistake((*path, name), says)
+            yield Refusal((*path, name), says)
             return
     if each.end_ms <= each.start_ms:
-        yield Mistake((*path, "end"), f"{each.end} is not after the start, {each.start}")
+        yield Refusal((*path, "end"), f"{each.end} is not after the start, {each.start}")
 
 
-def _of_shares(each: Experiment, path: _Path) -> Iterator[Mistake]:
+def _of_shares(each: Experiment, path: _Path) -> Iterator[Refusal]:
     names = [variant.name for variant in each.variants]
     for at, name in enumerate(names):
         where = (*path, "variants", at, "name")
         if name == HOLDOUT:
-            yield Mistake(where, f"{HOLDOUT} is no name for a variant: give `{HOLDOUT}: SHARE`")
+            yield Refusal(where, f"{HOLDOUT} is no name for a variant: give `{HOLDOUT}: SHARE`")
         if name in names[:at]:
-            yield Mistake(where, f"two variants are called {name}")
+            yield Refusal(where, f"two variants are called {name}")
     whole = sum(each.shares.values())
     if whole > 1 + 1e-9:
         says = f"the shares come to {whole:g}, and there is no more than 1"
-        yield Mistake((*path, "variants"), says)
+        yield Refusal((*path, "variants"), says)
     if len(each.shares) < 2:
         says = "one variant alone is compared with nothing: add another, or a holdout"
-        yield Mistake((*path, "variants"), says)
+        yield Refusal((*path, "variants"), says)
     elif each.compared_with not in each.shares:
         says = f"{each.compared_with} is none of its variants: {', '.join(each.shares)}"
-        yield Mistake((*path, "control"), says)
+        yield Refusal((*path, "control"), says)
     elif not each.shares[each.compared_with]:
-        yield Mistake((*path, "variants"), f"nobody is in the control, {each.compared_with}")
+        yield Refusal((*path, "variants"), f"nobody is in the control, {each.compared_with}")
 
 
-def _of_policy(variant: Variant, path: _Path, options: Mapping[str, type]) -> Iterator[Mistake]:
+def _of_policy(variant: Variant, path: _Path, options: Mapping[str, type]) -> Iterator[Refusal]:
     for name, value in variant.policy.items():
         where = (*path, "policy", name)
         if name not in options:
-            yield Mistake(where, f"{name} is no option of the slate: {', '.join(options)}")
+            yield Refusal(where, f"{name} is no option of the slate: {', '.join(options)}")
         elif not _LEAST.get(name, 0) <= value <= _MOST.get(name, value) or (
-            options[name] is int and value != int(value)
+            options[name] is int and not float(value).is_integer()
         ):
             kind = "whole number" if options[name] is int else "number"
             least, most = _LEAST.get(name, 0), _MOST.get(name)
             bounds = f"{least} or more" if most is None else f"{least} to {most}"
-            yield Mistake(where, f"{name} is {value:g}, and must be a {kind} of {bounds}")
+            yield Refusal(where, f"{name} is {value:g}, and must be a {kind} of {bounds}")
 
 
-def _of_places(explore: Explore, path: _Path) -> Iterator[Mistake]:
+def _of_places(explore: Explore, path: _Path) -> Iterator[Refusal]:
     if len(set(explore.places)) < len(explore.places):
-        yield Mistake((*path, "places"), "a place is named twice")
+        yield Refusal((*path, "places"), "a place is named twice")
 
 
-def _of_overlaps(experiments: Sequence[Experiment]) -> Iterator[Mistake]:
+def _of_overlaps(experiments: Sequence[Experiment]) -> Iterator[Refusal]:
     """Two experiments at one time may not set the same: one of them would not get its share."""
     timed = [each for each in experiments if _has_times(each)]
     for place, each in enumerate(experiments):
@@ -213,7 +213,7 @@ def _of_overlaps(experiments: Sequence[Experiment]) -> Iterator[Mistake]:
                     f"{each.name} and {other.name} both set {', '.join(both)}, and run at one "
                     "time: let one end before the other starts, or make them one experiment"
                 )
-                yield Mistake(("experiments", place), says)
+                yield Refusal(("experiments", place), says)
 
 
 def _has_times(each: Experiment) -> bool:

@@ -3,7 +3,7 @@ twice; from one file, for each placement."""
 
 from endcap.rules.gate import Asked, Gate
 from endcap.rules.rule import DEFAULT_PLACEMENT, NO_RULES, Mix, Range, Rule, RuleSet, Where, Window
-from endcap.rules.ruled_slate import make_ruled_slate
+from endcap.rules.ruled_slate import make_ruled_slate, pins_of
 from endcap.rules.rules_file import KnownNames, parse_rules, unknown_names
 from endcap.rules.ruling import Ruling
 
@@ -22,5 +22,6 @@ __all__ = [
     "Window",
     "make_ruled_slate",
     "parse_rules",
+    "pins_of",
     "unknown_names",
 ]

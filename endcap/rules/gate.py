@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from endcap.arrays import FloatArray
 from endcap.candidates import Candidates
 from endcap.catalogue import CatalogueItem
 from endcap.policy import Policy, just_bought
@@ -17,7 +18,8 @@ class Asked(NamedTuple):
 
     `scored` begins with `candidates`. `item_at`: by index; `find`: the index of an item by its id,
     0 where it has none; `named`: what the shop sells, by id. `now_ms`: of the session. `away`:
-    items that were bought already, by index.
+    items that were bought already, by index. `popularity` [V+1], by index: for a pin that fits none
+    of the scored items; None: such a pin shows nothing.
     """
 
     session: Session
@@ -28,6 +30,7 @@ class Asked(NamedTuple):
     named: Callable[[str], CatalogueItem | None]
     now_ms: int
     away: frozenset[int] = frozenset()
+    popularity: FloatArray | None = None
 
 
 class Gate:

@@ -87,13 +87,16 @@ class Mix(NamedTuple):
 
 class RuleSet(NamedTuple):
     """A whole file. `mixes` by placement, `mix` for the others; `waits_ms` by category: how long
-    after a purchase nothing of it is shown (0: it may be shown at once)."""
+    after a purchase nothing of it is shown (0: it may be shown at once). `mix_lines` and
+    `wait_lines`: where those stand in the file."""
 
     rules: tuple[Rule, ...] = ()
     mix: Mix = Mix()
     mixes: Mapping[str, Mix] = MappingProxyType({})
     waits_ms: Mapping[str, int] = MappingProxyType({})
     zone: tzinfo | None = None
+    mix_lines: Mapping[str, int] = MappingProxyType({})
+    wait_lines: Mapping[str, int] = MappingProxyType({})
 
     @property
     def says_nothing(self) -> bool:

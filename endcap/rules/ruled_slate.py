@@ -26,10 +26,7 @@ def make_ruled_slate(
     2. Pins take their positions: named items in the order of the rule, else the best that fits.
     3. The best of the others fill the rest, mixed by category.
     """
-    points = ruling.points_of(asked.scored.ids, asked.item_at)
-    scores = asked.scored.scores if points is None else asked.scored.scores + points
-    gate = Gate(asked, policy, ruling)
-    scored = _Scored(asked, scores, scores.tolist(), asked.scored.ids.tolist(), gate, policy.size)
+    scored = _moved(asked, policy, ruling)
     pinned = _pinned(scored, ruling)
     rest = _others(scored, ruling, policy, list(pinned.values()))
     places: list[_Place] = []
@@ -43,6 +40,12 @@ def make_ruled_slate(
     return _told(scored, places, messages)
 
 
+def pins_of(asked: Asked, policy: Policy, ruling: Ruling) -> dict[str, str]:
+    """The items that pins put into that slate, each with the rule's name."""
+    pinned = _pinned(_moved(asked, policy, ruling), ruling)
+    return {place.item.item_id: place.pin for place in pinned.values()}
+
+
 _BLOCKED = float("-inf")
 
 
@@ -51,10 +54,11 @@ def _any(_: CatalogueItem) -> bool:
 
 
 class _Place(NamedTuple):
-    """`at` in the scored items; -1: not among them."""
+    """`at` in the scored items; -1: not among them. `pin`: the rule that put it there; "": none."""
 
     at: int
     item: CatalogueItem
+    pin: str = ""
 
 
 class _Scored(NamedTuple):
@@ -81,18 +85,30 @@ class _Scored(NamedTuple):
                     yield _Place(at, item)
 
 
+def _moved(asked: Asked, policy: Policy, ruling: Ruling) -> _Scored:
+    """With the points of boosts and of what is buried."""
+    points = ruling.points_of(asked.scored.ids, asked.item_at)
+    scores = asked.scored.scores if points is None else asked.scored.scores + points
+    gate = Gate(asked, policy, ruling)
+    return _Scored(asked, scores, scores.tolist(), asked.scored.ids.tolist(), gate, policy.size)
+
+
 def _pinned(scored: _Scored, ruling: Ruling) -> dict[int, _Place]:
     """By position from 0; a position that is taken leads to the next one that is free."""
     taken: dict[int, _Place] = {}
     shown = set[str]()
     for rule in ruling.pins:
-        places = _named(scored, rule) if rule.where.items else _best_that_fits(scored, rule, shown)
+        places = (
+            _named(scored, rule)
+            if rule.where.items
+            else _best_that_fits(scored, rule, shown, ruling)
+        )
         for place in places:
             position = rule.position - 1
             while position in taken:
                 position += 1
             if position < scored.size and place.item.item_id not in shown:
-                taken[position] = place
+                taken[position] = place._replace(pin=rule.name)
                 shown.add(place.item.item_id)
     return taken
 
@@ -108,11 +124,25 @@ def _named(scored: _Scored, rule: Rule) -> Iterator[_Place]:
         yield _Place(at if at >= 0 and scored.values[at] > _BLOCKED else -1, item)
 
 
-def _best_that_fits(scored: _Scored, rule: Rule, shown: set[str]) -> Iterator[_Place]:
+def _best_that_fits(
+    scored: _Scored, rule: Rule, shown: set[str], ruling: Ruling
+) -> Iterator[_Place]:
+    """Of the scored items the best; where none fits, the most popular of the shop."""
+
     def fits(item: CatalogueItem) -> bool:
         return rule.where.holds(item) and item.item_id not in shown
 
-    return islice(scored.allowed(fits), 1)
+    if best := next(scored.allowed(fits), None):
+        yield best
+        return
+    asked = scored.asked
+    if asked.popularity is None:
+        return
+    for index in ruling.popular_of(rule, asked.popularity, asked.item_at):
+        item = asked.item_at(index)
+        if fits(item) and not scored.gate.why_not(index, item):
+            yield _Place(-1, item)
+            return
 
 
 def _others(

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Callable, Collection, Iterable
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -24,6 +24,8 @@ from endcap.rules.rule import (
 from endcap.yaml_lines import FileMistakesError, Mistake, Node, open_yaml
 
 MAX_RULES = 1000
+MAX_NAME = 100
+"""In characters: a name stands in logs and tables."""
 MAX_FACTOR, MAX_POINTS, MAX_DAYS = 1e6, 100.0, 3650
 _TOP = ("timezone", "diversity", "per_category", "placements", "already_bought", "rules")
 _MIX = ("diversity", "per_category")
@@ -52,29 +54,42 @@ def parse_rules(text: str, what: str = "The rules") -> RuleSet:
 
 
 def unknown_names(rules: RuleSet, known: "KnownNames") -> list[Mistake]:
-    """Items, categories and brands that rules name and the shop does not have: no mistakes, for
-    they may come, but often misspelt."""
+    """Items, categories, brands and placements that rules name and the shop does not have: no
+    mistakes, for they may come, but often misspelt."""
     found: list[Mistake] = []
+
+    def look(line: int, where: str, kind: str, named: Iterable[str], shop: Collection[str]) -> None:
+        what = (
+            "placement is called"
+            if kind == "placement"
+            else f"item of the catalogue has the {kind}"
+        )
+        for name in named:
+            if name not in shop:
+                hint = did_you_mean(name, shop)
+                found.append(Mistake(line, f"{where}: no {what} {name!r}.{hint}"))
+
     for rule in rules.rules:
-        for kind, named, shop in (
-            ("item", rule.where.items, known.items),
-            ("category", sorted(rule.where.categories), known.categories),
-            ("brand", sorted(rule.where.brands), known.brands),
-        ):
-            for name in named:
-                if name not in shop:
-                    hint = did_you_mean(name, shop)
-                    says = f"{rule.name!r}: no item of the catalogue has the {kind} {name!r}.{hint}"
-                    found.append(Mistake(rule.line, says))
+        where, line = repr(rule.name), rule.line
+        look(line, where, "item", rule.where.items, known.items)
+        look(line, where, "category", sorted(rule.where.categories), known.categories)
+        if known.brands:  # a catalogue that tells no brand says nothing of them
+            look(line, where, "brand", sorted(rule.where.brands), known.brands)
+        look(line, where, "placement", sorted(rule.placements), known.placements)
+    for name, line in rules.wait_lines.items():
+        look(line, "already_bought", "category", [name], known.categories)
+    for name, line in rules.mix_lines.items():
+        look(line, "placements", "placement", [name], known.placements)
     return found
 
 
 class KnownNames(NamedTuple):
-    """What a catalogue has."""
+    """What a catalogue has, and where its lists are shown."""
 
     items: frozenset[str]
     categories: frozenset[str]
     brands: frozenset[str]
+    placements: frozenset[str]
 
 
 def _rule_set(top: Node) -> RuleSet:
@@ -85,6 +100,8 @@ def _rule_set(top: Node) -> RuleSet:
     if len(rows) > MAX_RULES:
         fields["rules"].wrong(f"{len(rows):,} rules are too many; at most {MAX_RULES:,} fit.")
         rows = []
+    placed = fields["placements"].fields() if "placements" in fields else {}
+    waits = fields["already_bought"].fields() if "already_bought" in fields else {}
     names: dict[str, int] = {}
     for row in rows:
         rule = _rule(row, zone)
@@ -100,9 +117,11 @@ def _rule_set(top: Node) -> RuleSet:
     return RuleSet(
         tuple(rules),
         _mix({name: fields[name] for name in _MIX if name in fields}),
-        _mixes(fields["placements"]) if "placements" in fields else {},
-        _waits(fields["already_bought"]) if "already_bought" in fields else {},
+        {name: _placed_mix(name, node) for name, node in placed.items()},
+        {category: _wait_ms(node) for category, node in waits.items()},
         zone,
+        {name: node.line for name, node in placed.items()},
+        {category: node.line for category, node in waits.items()},
     )
 
 
@@ -121,12 +140,9 @@ def _mix(fields: dict[str, Node]) -> Mix:
     return Mix(diversity, most)
 
 
-def _mixes(node: Node) -> dict[str, Mix]:
-    mixes = {}
-    for name, value in node.fields().items():
-        _check_placement(name, value)
-        mixes[name] = _mix(value.fields(_MIX))
-    return mixes
+def _placed_mix(name: str, node: Node) -> Mix:
+    _check_placement(name, node)
+    return _mix(node.fields(_MIX))
 
 
 def _check_placement(name: str, node: Node) -> None:
@@ -135,10 +151,6 @@ def _check_placement(name: str, node: Node) -> None:
             f"{name!r} is no placement's name: letters, digits, _ and -, as in product-page. The "
             f"lists in Redis are those of {DEFAULT_PLACEMENT!r}."
         )
-
-
-def _waits(node: Node) -> dict[str, int]:
-    return {category: _wait_ms(value) for category, value in node.fields().items()}
 
 
 def _wait_ms(node: Node) -> int:
@@ -160,7 +172,7 @@ def _wait_ms(node: Node) -> int:
 
 def _rule(node: Node, zone: tzinfo) -> Rule | None:
     fields = node.fields(_RULE)
-    if not fields:
+    if not node.is_mapping:
         return None
     said = [action for action in _ACTIONS if action in fields]
     if len(said) != 1:
@@ -172,7 +184,7 @@ def _rule(node: Node, zone: tzinfo) -> Rule | None:
         node.wrong("A rule needs a name, by which `explain` and the log speak of it.")
     if "where" not in fields:
         node.wrong("A rule needs where: which items it is about, as in where: {category: Coats}.")
-    name = fields["name"].text() if "name" in fields else ""
+    name = _name(fields["name"]) if "name" in fields else ""
     where = _where(fields["where"]) if "where" in fields else Where()
     window = _window(node, fields, zone)
     placements = fields["placements"].values() if "placements" in fields else []
@@ -203,18 +215,29 @@ def _rule(node: Node, zone: tzinfo) -> Rule | None:
     )
 
 
+def _name(node: Node) -> str:
+    name = node.text()
+    if len(name) > MAX_NAME or not name.isprintable():
+        node.wrong(f"A rule's name is one line of at most {MAX_NAME} characters.")
+    return name
+
+
 def _points(node: Node) -> float:
     """Scores are logarithms of odds: to double the odds is to add the logarithm of 2."""
     if not node.is_mapping:
-        factor = node.number(1, MAX_FACTOR)
-        return 0.0 if factor is None else math.log(factor)
+        return _log_of(node)
     fields = node.fields(("factor", "points"))
     if len(fields) != 1:
         node.wrong(f"{node.path} takes a factor or points, one of the two.")
         return 0.0
     if "factor" in fields:
-        return _points(fields["factor"])
+        return _log_of(fields["factor"])
     return fields["points"].number(0, MAX_POINTS) or 0.0
+
+
+def _log_of(factor: Node) -> float:
+    value = factor.number(1, MAX_FACTOR)
+    return 0.0 if value is None else math.log(value)
 
 
 def _where(node: Node) -> Where:
@@ -273,6 +296,8 @@ def _moment(node: Node, zone: tzinfo, is_end: bool) -> int:
             node.wrong(f"{node.path} is {said}; write a day or a time: 2026-11-27T08:00.")
         return FOR_GOOD if is_end else 0
     if is_end and len(said.strip()) <= len("2026-11-27"):
+        if when.date() == date.max:
+            return FOR_GOOD
         when += timedelta(days=1)
     local = when if when.tzinfo else when.replace(tzinfo=zone)
     return int(local.timestamp() * 1000)

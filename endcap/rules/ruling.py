@@ -1,12 +1,14 @@
 """Rules as they hold at one placement until the next of them begins or ends, ready for use."""
 
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from endcap.arrays import FloatArray
 from endcap.catalogue import CatalogueItem
+from endcap.policy import best_first
 from endcap.rules.effects import Effects
 from endcap.rules.rule import Rule, RuleSet
 from endcap.rules.windows import in_force
@@ -14,6 +16,11 @@ from endcap.rules.windows import in_force
 FORGET_MS = 10_000
 """Prices and categories of items change: so long what was found of an item counts for its score.
 What is shown is looked at each time."""
+SOUGHT_MS = 60_000
+"""So long the popular items that a pin is about are known; whether they may be shown is looked at
+each time."""
+_SOUGHT, _KEPT = 10_000, 50
+"""Among so many of the most popular items a pin looks for its own, and keeps so many: 20 ms."""
 _BLOCKED = float("-inf")
 
 
@@ -39,7 +46,8 @@ class Ruling:
         self._points = np.zeros(n_items + 1, np.float32)
         self._known = np.zeros(n_items + 1, bool)
         self._categories: dict[int, str] = {}
-        self._since_ms = now_ms
+        self._since_ms = self._sought_ms = now_ms
+        self._sought: dict[str, tuple[int, ...]] = {}
 
     def category_of(self, index: int, item_at: Callable[[int], CatalogueItem]) -> str:
         """Of an item of the bundle as of the last few seconds; of a shopper's strange one now."""
@@ -56,6 +64,22 @@ class Ruling:
             self._known[:] = False
             self._categories.clear()
             self._since_ms = now_ms
+
+        if not 0 <= now_ms - self._sought_ms < SOUGHT_MS:
+            self._sought.clear()
+            self._sought_ms = now_ms
+
+    def popular_of(
+        self, rule: Rule, popularity: FloatArray, item_at: Callable[[int], CatalogueItem]
+    ) -> tuple[int, ...]:
+        """Items that the rule is about, by index, the most popular first: for shoppers who have
+        none among their candidates. `popularity` [V+1]."""
+        found = self._sought.get(rule.name)
+        if found is None:
+            in_order = islice(best_first(popularity[1:], _SOUGHT), _SOUGHT)
+            fits = (at + 1 for at in in_order if rule.where.holds(item_at(at + 1)))
+            found = self._sought[rule.name] = tuple(islice(fits, _KEPT))
+        return found
 
     def points_of(
         self, ids: npt.NDArray[np.integer], item_at: Callable[[int], CatalogueItem]

@@ -57,7 +57,7 @@ function draw(id, person, names) {
       fact("events", person.session?.events_folded ?? 0), fact("in the basket", person.session?.cart.length ?? 0),
       fact("products bought", bought.length), fact("in your list", person.list?.items.length ?? 0)),
     make("h3", {}, "What you did last"),
-    history.length ? make("ul", { class: "deeds" }, ...history.slice(0, 12).map((past) => make("li", {},
+    person.sessions === "away" ? make("p", { class: "small" }, "This cannot be read right now; what you did is not lost.") : history.length ? make("ul", { class: "deeds" }, ...history.slice(0, 12).map((past) => make("li", {},
       make("span", {}, names.get(past.id) ?? (past.title || past.id)),
       make("small", {}, `${DID[past.event_name] ?? past.event_name}, ${when.format(past.timestamp_ms)}`)))) : make("p", { class: "small" }, "Nothing yet."),
     make("h3", {}, "What you buy most"),

@@ -1,10 +1,11 @@
 /* The storefront: parts that hear of one another here alone. */
 import { openAbout, refreshIfOpen } from "./about.js";
 import { load, openBasket } from "./basket.js";
-import { $, hush } from "./dom.js";
-import { forget, whenLate } from "./latency.js";
+import { $, hush, say } from "./dom.js";
+import { forget, taken, whenLate } from "./latency.js";
 import { follow } from "./live.js";
-import { clear, late, lost, show } from "./strip.js";
+import { whenSent } from "./outbox.js";
+import { HELD, clear, hold, late, lost, show } from "./strip.js";
 import { openTurning } from "./turn.js";
 import { openAisles, route } from "./views.js";
 import { onShopper, openSwitcher, shopper } from "./who.js";
@@ -17,6 +18,11 @@ onShopper((id) => {
   follow(id, (list) => { show(list); refreshIfOpen(); }, lost);
 });
 whenLate(late);
+whenSent((isHeld) => {
+  if (isHeld) forget();
+  say(isHeld ? HELD : "The shop has what you did meanwhile.", isHeld);
+  hold(isHeld);
+}, taken);
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();

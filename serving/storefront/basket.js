@@ -1,10 +1,13 @@
 /* The basket, kept in this browser by shopper; each change is an event. */
-import { get, send, user } from "./api.js";
+import { get, user } from "./api.js";
 import { about, price, tile, twins } from "./cards.js";
 import { $, icon, make, money, say } from "./dom.js";
 import { did, forget } from "./latency.js";
+import { discard, send } from "./outbox.js";
 import { shopper } from "./who.js";
 
+const BOUGHT = "Thank you! Nothing was charged. What you bought has left your picks, unless you buy it often.";
+const ORDERED = "The shop takes no orders right now. Yours is kept in this page, and goes out as soon as it does.";
 let lines = new Map();
 const key = (id) => `endcap.basket.${id}`;
 
@@ -25,6 +28,7 @@ export async function load(id) {
 
 export function drop(id) {
   try { localStorage.removeItem(key(id)); } catch { /* nothing kept */ }
+  discard(id);
   lines = new Map();
   draw();
 }
@@ -56,15 +60,15 @@ async function buy() {
   $("checkout").disabled = true;
   did("purchase");
   try {
-    await send(id, "purchase", bought, { transaction_id: crypto.randomUUID?.() ?? String(Date.now()) });
+    const isTaken = await send(id, "purchase", bought, { transaction_id: crypto.randomUUID?.() ?? String(Date.now()) });
     if (id !== shopper()) return;
     lines = new Map();
     keep();
-    $("basket-note").textContent = "Thank you! Nothing was charged. What you bought has left your picks, unless you buy it often.";
+    $("basket-note").textContent = isTaken ? BOUGHT : ORDERED;
     $("basket-title").focus();
   } catch (error) {
     forget();
-    say(`Your purchase could not be sent. ${error.message}`, true);
+    say(`Your purchase was refused. ${error.message}`, true);
   } finally {
     $("checkout").disabled = !lines.size;
   }
@@ -72,7 +76,7 @@ async function buy() {
 
 function tell(name, items) {
   did(name);
-  send(shopper(), name, items).catch((error) => { forget(); say(`The shop did not hear of it. ${error.message}`, true); });
+  send(shopper(), name, items).catch((error) => { forget(); say(`The shop refused it. ${error.message}`, true); });
 }
 
 function keep() {

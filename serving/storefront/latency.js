@@ -17,6 +17,10 @@ export const whenLate = (hear) => { onLate = hear; };
 /** Something was done now. `name`: the event that tells of it. */
 export function did(name, at = performance.now()) {
   waiting.push({ name, at });
+}
+
+/** The shop has it: a list is to be expected. */
+export function taken() {
   clearTimeout(late);
   late = setTimeout(() => waiting.length && onLate(waiting.at(-1).name), LATE_MS);
 }

@@ -17,10 +17,12 @@ const NOTES = {
   none: "There is nothing to recommend yet: the shop has just opened.",
 };
 const LOST = "Live updates are interrupted; this is the last list. They come back by themselves.";
+export const HELD = "The shop takes nothing in right now. What you do is kept in this page, and sent as soon as it does.";
 const LATE = " is noted, but no new list has come: the recommender may be stopped.";
 const NOTED = { search: "Your search", purchase: "Your purchase", add_to_cart: "Your basket", remove_from_cart: "Your basket" };
 
 let list = null;
+let isHeld = false;
 let impression = "";
 let reporting = 0;
 const rows = new Map();
@@ -42,8 +44,19 @@ export function show(next) {
   const isNews = isOther || (before != null && events !== 0);
   if (!before || isNews) place(next.items, isOther);
   if (before && events > 0) arrived(events, isOther);
-  note(next.is_live ? NOTES[next.source] ?? NOTES.trending : LOST, next);
+  note(saidOf(next), next);
   if (!before || isNews) report();
+}
+
+/** What the shopper does is not taken in, or is again. */
+export function hold(is) {
+  isHeld = is;
+  if (list) note(saidOf(list), list);
+}
+
+function saidOf(shown) {
+  if (isHeld) return HELD;
+  return shown.is_live ? NOTES[shown.source] ?? NOTES.trending : LOST;
 }
 
 export const lost = () => note(LOST, list);
@@ -117,4 +130,5 @@ function report() {
 const record = (kind, items) => ({
   impression_id: impression, user_id: shopper(), kind, placement: "home", items,
   list_version: list.version, model: list.model, timestamp_ms: Date.now(),
+  variant: list.variant || null, propensity: items.map(({ position }) => list.propensities[position - 1]),
 });

@@ -1,9 +1,10 @@
 /* What stands below the strip: the entrance, a category, a product, what a search has found. */
-import { get, send, user } from "./api.js";
+import { get, user } from "./api.js";
 import { put } from "./basket.js";
 import { about, card, hue, picture, price, reduction, tile, twins } from "./cards.js";
 import { $, icon, make, say, soft } from "./dom.js";
 import { did, forget } from "./latency.js";
+import { send } from "./outbox.js";
 import { shopper } from "./who.js";
 
 const ASKED = ["I bought milk, eggs and bananas.", "Something for a birthday cake", "I bought a laptop, a mouse, and a keyboard.", "frozen pizza"];
@@ -116,7 +117,7 @@ async function category(name, page) {
 
 async function product(id) {
   did("view_item", clickedAt);
-  send(shopper(), "view_item", [{ id }]).catch((error) => { forget(); say(`The shop did not see your click. ${error.message}`, true); });
+  send(shopper(), "view_item", [{ id }]).catch((error) => { forget(); say(`The shop refused your click. ${error.message}`, true); });
   const [[shown], similar] = await Promise.all([products([id]), similarTo(id)]);
   if (!shown) return [title("Not in this shop"), make("p", {}, "The shop has no such product any more.")];
   const heading = similar.source === "similar" ? "Often bought together" : `Popular${similar.source === "category" ? ` in ${shown.shelf}` : ""}`;

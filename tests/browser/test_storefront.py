@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from uuid import uuid4
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
+from serve_process import ServeProcess
 from shop_stack import REDUCED, ShopStack, purchases
 
 from endcap.deploy.local_stack import LocalStack
+from endcap.deploy.settings import DEMO_BUNDLE
 
 CHROMIUM = shutil.which("chromium")
 HOUSEHOLD = "70013"
@@ -23,6 +26,8 @@ PHONE = {"width": 390, "height": 844}
 SMALL_PHONE = {"width": 320, "height": 640}
 USUAL = ("1082185", "1029743", "995242")  # bananas and two kinds of milk
 SLOW_MS = 30_000
+RECOVERY_MS = 90_000
+"""A broker that was killed starts anew, and the workers find it."""
 PNG = os.environ.get("STOREFRONT_PNG")
 """Where the README's picture is wanted: STOREFRONT_PNG=docs/storefront.png make test ARGS=..."""
 
@@ -65,8 +70,10 @@ def browser(playwright: Playwright) -> Iterator[Browser]:
 class Visit:
     """A page of its own; what it complains of, and whom it asks."""
 
-    def __init__(self, browser: Browser, shop: ShopStack, **context: Any) -> None:
+    def __init__(self, browser: Browser, shop: ShopStack, url: str = "", **context: Any) -> None:
+        """`url`: of another server over the same shop."""
         self.shop = shop
+        self.url = url or shop.url
         self.context = browser.new_context(**{"viewport": DESKTOP, **context})
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
@@ -84,7 +91,7 @@ class Visit:
     def open(self, shopper: str = "", hash_: str = "") -> str:
         """Who is shopping, once their list is there."""
         shopper = shopper or f"visitor-{uuid4().hex[:8]}"
-        self.page.goto(f"{self.shop.url}/?shopper={shopper}{hash_}")
+        self.page.goto(f"{self.url}/?shopper={shopper}{hash_}")
         expect(self.page.locator(f"html[data-ready='{shopper}']")).to_be_attached()
         expect(self.strip).not_to_have_count(0)
         return shopper
@@ -98,10 +105,16 @@ class Visit:
         found: list[str] = self.strip.evaluate_all("rows => rows.map((row) => row.dataset.item)")
         return found
 
-    def expect_own_list(self, version: int) -> None:
+    def expect_own_list(self, version: int, timeout_ms: int = SLOW_MS) -> None:
         expect(
             self.page.locator(f".picks[data-source=own][data-version='{version}']")
-        ).to_be_visible()
+        ).to_be_visible(timeout=timeout_ms)
+
+    def close_in_outage(self) -> None:
+        """The browser itself says of a call that it was answered by 503; the page complains of
+        nothing."""
+        self.context.close()
+        assert [said for said in self.complaints if "503" not in said] == []
 
 
 @pytest.fixture
@@ -393,7 +406,7 @@ def test_without_a_rescorer_the_page_says_so_and_recovers(visit: Visit) -> None:
     visit.expect_own_list(1)
 
 
-def test_after_redis_was_restarted_lists_come_again(visit: Visit) -> None:
+def test_after_redis_was_restarted_lists_come_again(visit: Visit, browser: Browser) -> None:
     visit.open()
     visit.strip.nth(0).locator("a.title").click()
     visit.expect_own_list(1)
@@ -403,6 +416,11 @@ def test_after_redis_was_restarted_lists_come_again(visit: Visit) -> None:
     try:
         expect(note).to_contain_text("Live updates are interrupted")
         assert visit.ids()
+        newcomer = Visit(browser, visit.shop)
+        newcomer.open()
+        expect(newcomer.page.locator(".picks[data-source=kept]")).to_be_visible()
+        expect(newcomer.page.locator("#picks-note")).to_contain_text("interrupted")
+        newcomer.close_in_outage()
     finally:
         visit.shop.valkey.start()
     expect(note).not_to_contain_text("interrupted")
@@ -411,3 +429,61 @@ def test_after_redis_was_restarted_lists_come_again(visit: Visit) -> None:
     expect(visit.page.locator(fallback)).to_be_visible()
     visit.strip.nth(0).locator(".add").click()
     visit.expect_own_list(2)
+
+
+def test_without_a_model_words_are_told_so_until_it_is_there(
+    browser: Browser, shop: ShopStack, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    settings = {"ENDCAP_BUNDLE": str(bundle), "ENDCAP_DATA_DIR": str(tmp_path)}
+    server = ServeProcess(tmp_path, shop.environment | settings)
+    visit = Visit(browser, shop, server.url)
+    page = visit.page
+    try:
+        visit.open()
+        page.locator("#words").fill("I bought milk and a banana.")
+        page.keyboard.press("Enter")
+        expect(page.locator("main .nothing")).to_contain_text("This server has no model yet")
+        bundle.symlink_to(DEMO_BUNDLE)
+        understood = page.get_by_role("region", name="What was understood")
+        deadline = time.monotonic() + SLOW_MS / 1000
+        while not understood.is_visible():
+            assert time.monotonic() < deadline
+            page.reload()
+            expect(page.locator("main:not([aria-busy]) h1")).to_be_visible()
+        expect(understood.locator(".chip")).to_have_text(["milk", "banana"])
+        visit.context.close()
+        assert visit.complaints == []
+    finally:
+        server.child.stop()
+
+
+@pytest.mark.timeout(300)  # a broker is started
+def test_without_kafka_what_is_done_is_kept_and_sent_when_it_is_back(
+    browser: Browser, shop: ShopStack, stack: LocalStack
+) -> None:
+    visit = Visit(browser, shop)
+    shopper = visit.open()
+    visit.strip.nth(0).locator("a.title").click()
+    visit.expect_own_list(1)
+    note = visit.page.locator("#picks-note")
+    stack.kill_kafka()
+    try:
+        visit.strip.nth(1).locator(".add").click()
+        expect(note).to_contain_text("The shop takes nothing in right now.")
+        expect(visit.page.locator("#said")).to_contain_text("kept in this page")
+        visit.open(shopper)  # a page that is opened anew has the list, the basket, and what waits
+        visit.expect_own_list(1)
+        expect(visit.page.locator("#basket-count")).to_have_text("1")
+        expect(note).to_contain_text("The shop takes nothing in right now.")
+        visit.page.locator("#open-basket").click()
+        visit.page.locator("#basket").get_by_role("button", name="Buy now").click()
+        expect(visit.page.locator("#basket-note")).to_contain_text("takes no orders right now")
+        visit.page.keyboard.press("Escape")
+    finally:
+        stack.revive_kafka()
+    visit.expect_own_list(3, RECOVERY_MS)
+    expect(note).to_contain_text("From what you looked at and bought.")
+    visit.strip.nth(0).locator("a.title").click()
+    visit.expect_own_list(4, RECOVERY_MS)
+    visit.close_in_outage()

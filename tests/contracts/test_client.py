@@ -137,6 +137,19 @@ async def test_the_first_list_of_the_chain_with_items_is_the_answer(shop: Either
         assert answer.items[0].reason == "why"
 
 
+async def test_a_list_of_an_experiment_says_what_an_impression_must(
+    shop: Either, shelves: RedisStore
+) -> None:
+    moved = ListItem("tea", 0.5, "why", propensity=0.05)
+    ready = RecommendationList(8, "m", 5, (moved,), "summer=new-model")
+    await shelves.write_lists({"ann": ready})
+    answer = await shop.recommend("ann", last_item="milk")
+    assert (answer.variant, answer.version, answer.model) == ("summer=new-model", 8, "m")
+    assert answer.items == (moved,)
+    other = await shop.recommend("bob")
+    assert (other.variant, other.items[0].propensity) == ("", 1.0)
+
+
 async def test_a_list_or_the_facts_of_a_page_cost_one_round_trip(
     shop: Either, valkey: OwnValkey, seen: list[Observation]
 ) -> None:
@@ -218,6 +231,9 @@ async def test_a_value_that_is_no_list_is_passed_over_and_named(
         with pytest.raises(UnreadableValueError, match="cheap"):
             await shop.items(["milk", "tea"])
         assert await shop.items_or_nothing(["milk", "tea"]) == {"tea": TEA}
+        raw.hset("endcap:item:{milk}", "price", "nan")
+        with pytest.raises(UnreadableValueError, match="nan"):
+            await shop.items(["milk"])
 
 
 async def test_fields_that_a_later_endcap_adds_are_no_matter(
@@ -306,10 +322,27 @@ async def test_a_wrong_password_is_refused_at_once(
     await shop.close()
 
 
-@pytest.mark.parametrize("url", ["", "http://store:80", "store:6379", "redis://store:many/0"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "http://store:80", "store:6379", "redis://store:many/0", "redis://[::1"),
+        *("redis://store/shop", "redis://store:6379/0?cluster=true", "redis://store?retry=3"),
+        *("redis://store?socket_timeout=soon", "redis://store?ssl_cert_reqs=none"),
+    ],
+)
 def test_a_url_that_is_none_is_said_before_anything_connects(kind: str, url: str) -> None:
     with pytest.raises(RequestError):
         connected(kind, url, Options())
+    of_cluster = Client if kind == "sync" else AsyncClient
+    with pytest.raises(RequestError):
+        of_cluster.connect_to_cluster("redis://store:6379", url)
+
+
+@pytest.mark.parametrize("url", ["redis://store:6379/3", "unix:///run/redis.sock"])
+def test_what_is_no_node_of_a_cluster_is_said_before_anything_connects(kind: str, url: str) -> None:
+    of_cluster = Client if kind == "sync" else AsyncClient
+    with pytest.raises(RequestError, match="no node of a cluster"):
+        of_cluster.connect_to_cluster(url)
 
 
 @pytest.mark.parametrize("wrong", [{"timeout_s": 0}, {"tries": 0}, {"deadline_s": -1}])

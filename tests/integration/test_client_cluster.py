@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,43 @@ def test_a_reader_of_a_cluster_can_write_nowhere(
             assert refused(reader, key) == [command[0] for command in WRITES]
             with pytest.raises(NoPermissionError):
                 reader.execute_command("CLUSTER", "RESET")
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_readers_of_a_cluster_that_is_deaf_do_not_each_wait_for_all_before_them(
+    kind: str,
+) -> None:
+    calls = 0
+
+    async def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        await reader.read()  # until it hangs up: nothing is ever said
+        writer.close()
+
+    async with await asyncio.start_server(met, "127.0.0.1", 0) as deaf:
+        url = f"redis://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
+        options = Options(timeout_s=0.2, tries=1)
+        readers = 30
+        if kind == "sync":
+            shop = Client.connect_to_cluster(url, options=options)
+            with ThreadPoolExecutor(readers) as threads:
+                loop = asyncio.get_running_loop()
+                answers = await asyncio.gather(
+                    *(
+                        loop.run_in_executor(threads, shop.recommend_or_nothing, "ann")
+                        for _ in range(readers)
+                    )
+                )
+            shop.close()
+        else:
+            async with AsyncClient.connect_to_cluster(url, options=options) as other:
+                answers = await asyncio.gather(
+                    *(other.recommend_or_nothing("ann") for _ in range(readers))
+                )
+    assert {answer.source for answer in answers} == {"none"}
+    assert all("did not answer" in answer.problem for answer in answers)
+    assert calls < readers / 2
 
 
 async def test_with_a_node_gone_the_others_go_on(tmp_path: Path) -> None:

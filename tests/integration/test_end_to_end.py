@@ -5,15 +5,13 @@ import os
 import random
 import signal
 import subprocess
-import time
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
 import pytest
+from awaited import until
 from command_line import ENDCAP, settings_for
 from stream_topics import send_events, sessions_in, until_committed
 
@@ -35,18 +33,6 @@ from endcap.streams.topic_view import catalogue_view
 from endcap.topics import topics_with_prefix
 
 pytestmark = pytest.mark.integration
-T = TypeVar("T")
-
-
-async def until(look: Callable[[], Awaitable[T | None]], what: str, timeout_s: float = 90) -> T:
-    """Ask again until there is an answer, or fail naming what was missing."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = await look()
-        if found:
-            return found
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
 
 
 async def send(stack: LocalStack, topic: str, values: list[tuple[bytes, bytes]]) -> None:

@@ -3,33 +3,38 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
+from awaited import until
+from click.testing import Result
 from command_line import Ended, endcap, settings_for
 from other_bundle import other_bundle
+from rescoring import rescoring
 from stream_topics import send_events
+from typer.testing import CliRunner
 
 from endcap.bundle import load_bundle, read_manifest
+from endcap.deploy.cli import app
 from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.local_stack import LocalStack
-from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.events import Event, EventItem, EventType
-from endcap.experiments import HOLDOUT, Found, Impression, ShownItem, encode_impression, variant_of
+from endcap.experiments import HOLDOUT, Found, Impression, ShownAt, encode_impression, variant_of
 from endcap.export.measures.impressions import read_impressions
 from endcap.lists import RecommendationList
 from endcap.serving import metrics
 from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.redis_store import RedisStore
-from endcap.serving.waiting_room import WaitingRoom
+from endcap.serving.rescorer import popular_list
 from endcap.sessions import Session
 from endcap.streams.clients import create_topics, started_admin
 from endcap.streams.experiment_records import count_experiment
@@ -59,15 +64,6 @@ experiments:
 """
 
 
-async def until(look: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if await look():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
-
-
 @cache
 def a_session() -> Session:
     return warm_up_sessions(load_bundle(DEMO_BUNDLE))[4]
@@ -81,7 +77,11 @@ class TryingShop:
         self.file = folder / "experiments.yaml"
         prefix = f"t{uuid4().hex[:8]}"
         self.environment = settings_for(stack, prefix) | {"ENDCAP_DATA_DIR": str(folder)}
+        self.rules_file = folder / "rules.yaml"  # of its own: the store is everybody's
+        self.rules_file.write_text("")
+        self.environment["ENDCAP_RULES_FILE"] = str(self.rules_file)
         self.settings = Settings(
+            rules_file=self.rules_file,
             kafka_bootstrap_servers=stack.bootstrap_servers,
             redis_url=stack.redis_url,
             topic_prefix=prefix,
@@ -90,16 +90,8 @@ class TryingShop:
         self.store = RedisStore(stack.redis_url)
         self._producer = producer
 
-    @asynccontextmanager
-    async def rescoring(self) -> AsyncIterator[None]:
-        async with opened_rescorer(self.settings, WaitingRoom()) as parts:
-            running = [asyncio.create_task(part.run()) for part in parts]
-            try:
-                yield
-            finally:
-                for part in parts:
-                    part.stop()
-                await asyncio.gather(*running)
+    def rescoring(self) -> AbstractAsyncContextManager[None]:
+        return rescoring(self.settings)
 
     async def lists_of(self, users: list[str], version: int) -> dict[str, RecommendationList]:
         """What the shoppers have once their session has so many events."""
@@ -123,6 +115,14 @@ class TryingShop:
         for each in impressions:
             await self._producer.send(topic, encode_impression(each), each.user_id.encode())
         await self._producer.flush()
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(app, words, env=self.environment)
+
+    def explained(self, user: str) -> Any:
+        ended = self.run("explain", user, "--json")
+        assert ended.exit_code == 0, ended.output
+        return json.loads(ended.stdout)
 
     async def command(self, *words: object) -> Ended:
         return await asyncio.to_thread(
@@ -149,7 +149,7 @@ def shown(user: str, ready: RecommendationList, kind: str = "shown", number: int
             "user_id": user,
             "kind": kind,
             "placement": "home",
-            "items": [ShownItem(item.id, at) for at, item in enumerate(first, 1)],
+            "items": [ShownAt(item.id, at) for at, item in enumerate(first, 1)],
             "list_version": ready.version,
             "model": ready.model,
             "variant": ready.variant or None,
@@ -178,11 +178,13 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     shop.file.write_text(EXPERIMENTS)
     summer, slate = read_experiments(shop.file).experiments
     users = [f"tried-{number}" for number in range(60)]
+    trending = popular_list(load_bundle(DEMO_BUNDLE))
+    await shop.store.write_trending(trending)
+    recalled = trending.items[0].id
+    shop.rules_file.write_text(f"rules:\n- {{name: r, block: true, where: {{item: {recalled}}}}}")
     async with shop.rescoring():
         lists = await shop.lists_of(users, 11)
         again = await shop.lists_of(users[:1], 12)
-    trending = await shop.store.trending()
-    assert trending is not None
 
     of = {name: [u for u in users if variant_of(summer, u) == name] for name in summer.shares}
     assert all(of.values())
@@ -194,7 +196,7 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
     assert {lists[user].model for user in of["other-model"]} == {"spring"}
     for user in of[HOLDOUT]:
         assert lists[user].variant == "summer=holdout"
-        assert lists[user].items == trending.items
+        assert lists[user].items == trending.items[1:]
     # Chance is recorded where it was at work, and only there.
     for user in of["other-model"]:
         chances = [item.propensity for item in lists[user].items]
@@ -203,6 +205,21 @@ async def test_lists_are_made_by_variant_and_the_report_counts_each_beacon_once(
         assert 0 < chances[4] < 1
     assert {i.propensity for user in of["control"] for i in lists[user].items} == {1.0}
     assert [ready.version for ready in again.values()] == [12]
+
+    # The path of a list is that of the shopper's variants.
+    for name, those in of.items():
+        user = those[-1]
+        path = await asyncio.to_thread(shop.explained, user)
+        assert path["in_redis"]["differs"]["same"], name
+        assert path["in_redis"]["differs"]["why"] == []
+        assert (path["variant"], path["is_held_out"]) == (lists[user].variant, name == HOLDOUT)
+        assert path["model"]["name"] == lists[user].model
+        assert all(item["title"] for item in path["slate"])
+        chances = [item["propensity"] for item in path["slate"]]
+        assert chances == [item.propensity for item in lists[user].items]
+
+    said = await asyncio.to_thread(shop.run, "explain", of[HOLDOUT][0])
+    assert "Variant: summer=holdout, which gets what trends" in said.stderr
 
     clicking = {of["control"][0], of["other-model"][0], of["other-model"][1]}
     buying = {of["control"][0], of["other-model"][2]}

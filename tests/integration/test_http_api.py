@@ -1,7 +1,5 @@
-"""The HTTP server as it runs, with keys: each call, the document, and what is left in an outage.
-
-One server, one broker and one store for the whole file: the later tests take parts of it away.
-"""
+"""The HTTP server as it runs, with keys: each call, and the document. What is left in an outage is
+in test_outages.py."""
 
 import asyncio
 import json
@@ -9,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,7 +19,6 @@ from serve_process import ServeProcess
 
 from endcap.catalogue import CatalogueItem
 from endcap.deploy.local_stack import LocalStack
-from endcap.deploy.settings import BUNDLES
 from endcap.lists import ListItem, RecommendationList, Shelf
 from endcap.serving.api_keys import new_key
 from endcap.serving.redis_store import RedisStore
@@ -34,7 +30,8 @@ from endcap.topics import topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 ROLES = ("reader", "writer", "privacy", "operator")
-TOPICS = topics_with_prefix("shop")
+PREFIX = f"t{uuid4().hex[:8]}"
+TOPICS = topics_with_prefix(PREFIX)
 
 
 class Shop:
@@ -44,14 +41,12 @@ class Shop:
         self.folder = folder
         self.stack = stack
         self.valkey = valkey
-        self.bundle = folder / "bundle"  # that comes later
         self.key, sha256 = new_key()
         keys = folder / "keys.toml"
         keys.write_text(f'[all]\nsha256 = "{sha256}"\nroles = {json.dumps(ROLES)}\n')
-        self.settings = settings_for(stack, "shop") | {
+        self.settings = settings_for(stack, PREFIX) | {
             "ENDCAP_REDIS_URL": valkey.url,
             "ENDCAP_HTTP_RESCORE": "true",
-            "ENDCAP_BUNDLE": str(self.bundle),
             "ENDCAP_API_KEYS_FILE": str(keys),
         }
         self.server = ServeProcess(folder, self.settings)
@@ -62,14 +57,14 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def shop(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("shop")
     valkey = OwnValkey(folder)
-    with LocalStack(None, valkey.url) as stack:
-        asyncio.run(_fill(stack))
-        made = Shop(folder, stack, valkey)
-        yield made
-        made.server.child.stop()
+    asyncio.run(create_topics(stack.bootstrap_servers, TOPICS, 2))
+    asyncio.run(_fill_store(valkey.url))
+    made = Shop(folder, stack, valkey)
+    yield made
+    made.server.child.stop()
     valkey.stop()
 
 
@@ -77,11 +72,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
     async with shop.client(shop.server) as opened:
         yield opened
-
-
-async def _fill(stack: LocalStack) -> None:
-    await create_topics(stack.bootstrap_servers, TOPICS, 2)
-    await _fill_store(stack.redis_url)
 
 
 async def _fill_store(url: str) -> None:
@@ -138,26 +128,6 @@ async def until(
             if is_so(found := await ask()):
                 return found
             await asyncio.sleep(0.05)
-
-
-async def test_without_its_model_rescoring_answers_what_trends_and_begins_once_it_is_there(
-    shop: Shop, client: httpx.AsyncClient
-) -> None:
-    body = {
-        "events": [{"item_id": "1029743", "event_name": "view_item", "timestamp_ms": 5}],
-        "candidates": ["mine", "brie"],
-    }
-    without = await client.post("/v1/rescore", json=body)
-    assert (without.status_code, without.json()["source"]) == (200, "trending")
-    assert [row["id"] for row in without.json()["items"]] == ["brie", "mine"]
-    assert without.json()["items"][0]["title"] == "Brie"
-    shop.bundle.symlink_to(BUNDLES / "completejourney")
-    del body["candidates"]
-    scored = await until(
-        lambda: client.post("/v1/rescore", json=body),
-        lambda answer: answer.json()["source"] == "request",
-    )
-    assert scored.json()["model"] == "completejourney"
 
 
 async def test_lists_that_are_nobodys_own_say_where_they_come_from(
@@ -225,8 +195,8 @@ async def test_a_person_sees_what_is_known_and_is_forgotten_with_a_receipt(
     store = RedisStore(shop.valkey.url)
     bootstrap = shop.stack.bootstrap_servers
     parts = [
-        SessionWorker(Place(bootstrap, TOPICS, "shop-stream", 60_000)),
-        Sweeper(bootstrap, TOPICS, "shop-sweep", store.delete_lists),
+        SessionWorker(Place(bootstrap, TOPICS, f"{PREFIX}-stream", 60_000)),
+        Sweeper(bootstrap, TOPICS, f"{PREFIX}-sweep", store.delete_lists),
     ]
     running = [asyncio.create_task(part.run()) for part in parts]
     person = uuid4().hex
@@ -280,86 +250,3 @@ def test_the_server_does_what_its_openapi_document_says(shop: Shop) -> None:
     )
     assert ended.returncode == 0, ended.stdout
     assert "Traceback" not in shop.server.log.read_text()
-
-
-async def test_without_redis_each_call_answers_from_what_is_kept_and_recovers(
-    shop: Shop, client: httpx.AsyncClient
-) -> None:
-    assert (await client.get("/readyz")).json() == {"store": True, "kept": True}
-    shop.valkey.stop()
-    for path in (
-        "/v1/recommendations/ann",
-        "/v1/recommendations/ann?placement=basket",
-        "/v1/trending?category=Dairy",
-        "/v1/similar/milk",
-    ):
-        found = await client.get(path)
-        assert (found.status_code, found.json()["source"]) == (200, "kept"), path
-        assert found.json()["items"][0]["title"] == "Milk"
-    assert (await client.get("/readyz")).json() == {"store": False, "kept": True}
-    assert (await client.post("/v1/events", json=a_view("ann"))).status_code == 202
-    held = await client.get("/v1/users/nobody")
-    assert (held.status_code, held.json()["store"]) == (200, "away")
-    scored = await client.post("/v1/rescore", json={"events": []})
-    assert scored.json()["source"] == "request"
-    shop.valkey.start()
-    emptied = await until(
-        lambda: client.get("/v1/recommendations/ann"), lambda answer: answer.status_code == 200
-    )
-    assert emptied.json()["source"] == "kept"  # it answers, and has lost everything
-    await _fill_store(shop.valkey.url)
-    assert (await client.get("/v1/recommendations/ann")).json()["source"] == "own"
-
-
-async def test_while_redis_stands_still_nobody_waits_for_it_twice(
-    shop: Shop, client: httpx.AsyncClient
-) -> None:
-    shop.valkey.pause()
-    try:
-        found = await client.get("/v1/recommendations/ann")
-        assert (found.status_code, found.json()["source"]) == (200, "kept")
-    finally:
-        shop.valkey.resume()
-    await until(
-        lambda: client.get("/v1/recommendations/ann"),
-        lambda answer: answer.json()["source"] == "own",
-    )
-
-
-async def test_without_kafka_reads_go_on_and_writers_are_told_to_come_again(
-    shop: Shop, client: httpx.AsyncClient, tmp_path: Path
-) -> None:
-    shop.stack.kill_kafka()
-    without_model = shop.settings | {"ENDCAP_HTTP_RESCORE": "false"}
-    late, *_ = await asyncio.gather(  # one server ran already, one starts in the outage
-        asyncio.to_thread(ServeProcess, tmp_path, without_model), refuses_to_write(client)
-    )
-    async with shop.client(late) as new:
-        await refuses_to_write(new)
-        assert (await new.get("/v1/users/ann/session")).status_code == 503
-        for asked in (client, new):
-            own = await asked.get("/v1/recommendations/ann?placement=home")
-            assert own.json()["source"] == "own"
-        await asyncio.to_thread(shop.stack.revive_kafka)
-        for asked in (client, new):
-            await until(
-                partial(asked.post, "/v1/events", json=a_view("ann")),
-                lambda answer: answer.status_code == 202,
-            )
-        await until(
-            lambda: new.get("/v1/users/ann/session"), lambda answer: answer.status_code == 404
-        )
-    late.child.ask_to_stop()
-    late.child.wait_for_success(30)
-
-
-async def refuses_to_write(client: httpx.AsyncClient) -> None:
-    """Each with a problem that says when to come again."""
-    for refused in await asyncio.gather(
-        client.post("/v1/events", json=a_view("ann")),
-        client.post("/v1/impressions", json=an_impression()),
-        client.delete("/v1/users/nobody"),
-    ):
-        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-        assert refused.headers["content-type"] == "application/problem+json"
-        assert "Kafka" in refused.json()["detail"]

@@ -5,8 +5,7 @@ import os
 import random
 import signal
 import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
+from awaited import until
 from command_line import ENDCAP, settings_for
 from stream_topics import send_events, sessions_in, until_committed
 
@@ -67,15 +67,6 @@ def shopping(bundle: Bundle, users: Sequence[str], count: int) -> list[Event]:
         )
         for number in range(count)
     ]
-
-
-async def until(look: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if await look():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
 
 
 @asynccontextmanager

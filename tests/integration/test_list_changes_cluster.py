@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -110,16 +110,22 @@ async def test_a_list_whose_slot_moves_is_heard_of_where_it_is_now(
     async with followed(cluster) as changes:
         mover = changes.listen("mover")
         assert await heard(mover)
-        move_slot(cluster, key)
+        store = RedisStore(url_of(cluster))
+        assert await store.raw_list("mover") == b"before"
+        with moving_slot(cluster, key):
+            assert await store.raw_list("mover") == b"before"
         client.set(key, "after")
+        assert await store.raw_list("mover") == b"after"
         assert await heard(mover)
         assert mover.is_live
         client.set(key, "later")
         assert await heard(mover)
+        await store.close()
 
 
-def move_slot(cluster: ValkeyCluster, key: str) -> None:
-    """The slot of a key, with this one key in it, to another node."""
+@contextmanager
+def moving_slot(cluster: ValkeyCluster, key: str) -> Iterator[None]:
+    """The slot of a key, with this one key in it, on the way to another node; at the end there."""
     source = cluster.node_of(key)
     target = next(node for node in cluster.nodes if node is not source)
     with redis.Redis.from_url(source.url) as old, redis.Redis.from_url(target.url) as new:
@@ -128,6 +134,7 @@ def move_slot(cluster: ValkeyCluster, key: str) -> None:
         new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
         old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
         old.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5000)
+        yield
         for one in (new, old):
             one.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
 

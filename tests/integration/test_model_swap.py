@@ -1,9 +1,8 @@
 """Another bundle while events flow: swapped, refused, tried unseen, and back."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -14,14 +13,15 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from awaited import until
 from command_line import Ended, endcap, settings_for
 from other_bundle import damaged_bundle, other_bundle
 from own_valkey import OwnValkey
+from rescoring import rescoring
 from serve_process import ServeProcess
 
 from endcap.bundle import load_bundle, read_manifest
 from endcap.deploy.local_stack import LocalStack
-from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.lists import RecommendationList
 from endcap.policy import Policy
@@ -30,7 +30,6 @@ from endcap.serving.calibration import warm_up_sessions
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescorer import rescore
-from endcap.serving.waiting_room import WaitingRoom
 from endcap.sessions import Session
 from endcap.streams.clients import create_topics
 from endcap.timeline import Snapshot, Timeline, encode_snapshot
@@ -38,15 +37,6 @@ from endcap.timeline import Snapshot, Timeline, encode_snapshot
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 DEMO = read_manifest(DEMO_BUNDLE).name
-
-
-async def until(look: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if await look():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
 
 
 @cache
@@ -77,16 +67,8 @@ class SwappingShop:
         self._producer = producer
         self._numbers = count()
 
-    @asynccontextmanager
-    async def rescoring(self) -> AsyncIterator[None]:
-        async with opened_rescorer(self.settings, WaitingRoom()) as parts:
-            running = [asyncio.create_task(part.run()) for part in parts]
-            try:
-                yield
-            finally:
-                for part in parts:
-                    part.stop()
-                await asyncio.gather(*running)
+    def rescoring(self) -> AbstractAsyncContextManager[None]:
+        return rescoring(self.settings)
 
     @asynccontextmanager
     async def flow(self) -> AsyncIterator[None]:
@@ -271,7 +253,7 @@ async def test_a_shadow_is_compared_and_writes_nothing(shop: SwappingShop) -> No
     are_each_wholly_of_their_model(shop.came, lists, {DEMO: DEMO_BUNDLE})
 
 
-async def test_requests_are_answered_by_either_model_while_it_is_swapped(
+async def test_requests_are_answered_by_either_model_while_it_is_swapped_and_tried_unseen(
     shop: SwappingShop,
 ) -> None:
     spring = other_bundle(shop.folder / "spring", "spring")
@@ -310,5 +292,21 @@ async def test_requests_are_answered_by_either_model_while_it_is_swapped(
 
             await until(is_the_first, "an answer of the first model")
             assert seen == {first, second}
+            await shop.change("shadow", spring, "--share", 1)
+
+            async def said() -> str:
+                return (await client.get("/metrics")).text
+
+            async def is_cast() -> bool:
+                return "endcap_shadow_share 1.0" in await said()
+
+            await until(is_cast, "the shadow")
+            assert [await answer() for _ in range(5)] == [first] * 5
+
+            async def all_compared() -> bool:
+                return 'endcap_shadow_lists_total{outcome="compared"} 5.0' in await said()
+
+            await until(all_compared, "every comparison")
+            await shop.change("shadow", "--off")
     finally:
         await asyncio.to_thread(server.child.stop)

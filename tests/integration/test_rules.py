@@ -3,17 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
+from awaited import until
 from click.testing import Result
 from command_line import settings_for
 from event_stream import listening
 from own_valkey import OwnValkey
+from rescoring import rescoring
 from serve_process import ServeProcess
 from stream_topics import send_events
 from typer.testing import CliRunner
@@ -23,7 +25,6 @@ from endcap.catalogue import CatalogueItem
 from endcap.deploy.cli import app
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.processes import session_worker
-from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.rules_watch import RulesFile, RulesInRedis, RulesWatch
 from endcap.deploy.settings import DEMO_BUNDLE, Settings
 from endcap.errors import EndcapError, StoreUnavailableError
@@ -33,7 +34,6 @@ from endcap.serving import rules_metrics as metrics
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rules_store import RULES_KEY, RulesStore
 from endcap.serving.shop_rules import ShopRules
-from endcap.serving.waiting_room import WaitingRoom
 from endcap.streams.clients import create_topics
 from endcap.yaml_lines import FileMistakesError
 
@@ -99,13 +99,6 @@ async def store(shop: Shop) -> AsyncIterator[RulesStore]:
     opened = RulesStore(shop.valkey.url)
     yield opened
     await opened.close()
-
-
-async def until(look: Callable[[], Awaitable[bool]], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not await look():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 def outcomes(said: str, outcome: str) -> float:
@@ -275,8 +268,7 @@ async def test_the_next_list_of_a_shopper_obeys_and_explain_tells_its_whole_path
         assert ready is not None
         return ready
 
-    async with opened_rescorer(settings, WaitingRoom()) as parts:
-        running = [asyncio.create_task(part.run()) for part in (worker, *parts)]
+    async with rescoring(settings, worker):
         await send_events(settings.broker, settings.topics, [event(0)])
         first = await made(1)
         blocked, low = first.items[0].id, first.items[9].id
@@ -293,9 +285,6 @@ async def test_the_next_list_of_a_shopper_obeys_and_explain_tells_its_whole_path
         await until(is_in_force)
         await send_events(settings.broker, settings.topics, [event(1)])
         second = await made(2)
-        for part in (worker, *parts):
-            part.stop()
-        await asyncio.gather(*running)
     ids = [item.id for item in second.items]
     assert blocked not in ids
     found = await asyncio.to_thread(shop.said, "explain", user)
@@ -388,6 +377,30 @@ async def test_a_process_that_starts_takes_the_newest_rules_that_can_be_used(
         return [rule.name for rule in started.rules.rules] == ["b"]
 
     await until(is_new)
+    watch.stop()
+    await running
+    await rules.close()
+    valkey.stop()
+
+
+async def test_a_process_that_met_no_redis_at_its_start_takes_them_from_the_history_later(
+    tmp_path: Path,
+) -> None:
+    valkey = OwnValkey(tmp_path)
+    rules, started = RulesStore(valkey.url), ShopRules()
+    watch = RulesWatch(RulesInRedis(RulesStore(valkey.url)), started, look_s=0.02)
+    valkey.stop()
+    await watch.start()
+    assert started.rules.says_nothing
+    valkey.start()
+    await rules.apply(GOOD, "ann")
+    await rules.apply(BAD, "bob")
+    running = asyncio.create_task(watch.run())
+
+    async def is_in_force() -> bool:
+        return [rule.name for rule in started.rules.rules] == ["a"]
+
+    await until(is_in_force, timeout_s=20)
     watch.stop()
     await running
     await rules.close()

@@ -1,5 +1,6 @@
 """What the processes write and read on a Redis Cluster of three nodes, as the writer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,8 +10,9 @@ from valkey_cluster import ValkeyCluster
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
-from endcap.lists import ListItem, RecommendationList, Shelf
+from endcap.lists import ListItem, RecommendationList, Shelf, rec_key
 from endcap.serving.redis_store import RedisStore
+from endcap.serving.rules_store import RulesStore
 
 pytestmark = pytest.mark.integration
 MILK = CatalogueItem("milk", "Whole milk", "Dairy", "Grocery", 1.19)
@@ -67,7 +69,50 @@ async def test_shelves_items_and_trending_are_written_and_read(store: RedisStore
     assert "valkey" in await store.server()
 
 
+async def test_rules_are_applied_and_read(store: RedisStore, valkey_cluster: ValkeyCluster) -> None:
+    rules = RulesStore(as_user(valkey_cluster.urls[2], WRITER) + "?cluster=true")
+    assert await rules.newest() is None
+    await rules.apply("rules: []", "ann")
+    newest = await rules.apply("", "bob")
+    assert await rules.newest() == newest
+    assert [each.who for each in await rules.history(9)] == ["bob", "ann"]
+    await rules.close()
+
+
+async def test_a_node_that_stands_still_takes_its_own_keys_alone_and_comes_back(
+    store: RedisStore, valkey_cluster: ValkeyCluster
+) -> None:
+    users = [f"u{n}" for n in range(12)]
+    await store.write_lists({user: a_list(5) for user in users})
+    still = valkey_cluster.node_of(rec_key("u0"))
+    away = {user for user in users if valkey_cluster.node_of(rec_key(user)) is still}
+    assert await store.raw_list("u0")
+    still.pause()
+    try:
+        with pytest.raises(StoreUnavailableError):
+            await store.raw_list("u0")
+        for user in users:
+            if user in away:
+                with pytest.raises(StoreUnavailableError):
+                    await store.raw_list(user)  # told at once: nobody waits again
+            else:
+                assert await store.raw_list(user)
+    finally:
+        still.resume()
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                assert await store.raw_list("u0")
+                break
+            except StoreUnavailableError:
+                await asyncio.sleep(0.05)
+
+
 async def test_a_cluster_that_is_away_is_named() -> None:
+    rules = RulesStore("redis://127.0.0.1:1?cluster=true")
+    with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1"):
+        await rules.newest()
+    await rules.close()
     store = RedisStore("redis://127.0.0.1:1?cluster=true")
     with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1"):
         await store.read("u")

@@ -85,6 +85,7 @@ def test_it_keeps_the_contract_in_node(
             ENDCAP_TEST_VALKEY=valkey.url,
             ENDCAP_TEST_READER=as_user(valkey.url, READER),
             ENDCAP_TEST_CLUSTER=",".join(valkey_cluster.urls),
+            ENDCAP_TEST_CLUSTER_PIDS=",".join(str(node.pid) for node in valkey_cluster.nodes),
         )
     finally:
         valkey.stop()

@@ -1,8 +1,7 @@
 """A rescorer that gets more than it can serve, and one whose Redis goes away."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from awaited import until
 
 from endcap.bundle import load_bundle
 from endcap.deploy.local_stack import LocalStack
@@ -102,15 +102,6 @@ class CrowdedShop:
             await until(committed, "the commit of all that was read")
         finally:
             await watch.stop()
-
-
-async def until(look: Callable[[], Awaitable[bool]], what: str, timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if await look():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {timeout_s} s")
 
 
 def count(counter: object) -> float:

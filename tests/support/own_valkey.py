@@ -20,6 +20,11 @@ class OwnValkey:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._child = self._started()
 
+    @property
+    def pid(self) -> int:
+        """Of the server."""
+        return self._child.pid
+
     def start(self) -> None:
         self._child = self._started()
 

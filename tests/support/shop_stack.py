@@ -38,7 +38,7 @@ class ShopStack:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         prefix = f"t{uuid4().hex[:8]}"
-        environment = {
+        self.environment = environment = {
             **os.environ,
             **settings_for(stack, prefix),
             "ENDCAP_REDIS_URL": self.valkey.url,

@@ -5,7 +5,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 from endcap.deploy.experiment_plot import uplift_picture
-from endcap.experiments import Counting, Experiment, Impression, Report, Variant, report_of
+from endcap.experiments import Counting, Experiment, Impression, Report, ShownAt, Variant, report_of
 
 SUMMER = Experiment(
     "summer", "2026-01-01", "2026-02-01", (Variant("control", 0.5), Variant("treated", 0.5))
@@ -31,6 +31,10 @@ def a_report(control: int, treated: int, clicks_every: int = 4) -> Report:
                         impression_id="1",
                         user_id=f"{variant}-{place}",
                         kind="shown" if kind == "shown" else "clicked",
+                        placement="home",
+                        items=(ShownAt("milk", 1),),
+                        list_version=7,
+                        model="m",
                         timestamp_ms=SUMMER.start_ms,
                         variant=f"summer={variant}",
                     )

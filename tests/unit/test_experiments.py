@@ -5,6 +5,7 @@ import math
 import random
 from itertools import permutations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,7 +17,10 @@ from endcap.experiments import (
     Experiment,
     Explore,
     Impression,
+    ShownAt,
     Variant,
+    decode_impression,
+    encode_impression,
     encode_report,
     explored,
     place_of,
@@ -171,6 +175,10 @@ def record(
         impression_id=showing,
         user_id=user,
         kind="shown" if kind == "shown" else "clicked",
+        placement="home",
+        items=(ShownAt("milk", 1),),
+        list_version=7,
+        model="m",
         timestamp_ms=at,
         variant=None if variant is None else f"summer={variant}",
     )
@@ -205,6 +213,16 @@ def test_beacons_repeated_and_in_any_order_count_once(order: random.Random, time
     assert sums(counting) == {"control": (1, 2, 1, 0), "treated": (1, 1, 1, 0)}
     repeated = counting.found().left_out.get("repeated_beacons", 0)
     assert repeated == 5 * (times - 1)
+
+
+def test_a_record_comes_back_as_it_was_and_fields_of_another_writer_are_no_matter() -> None:
+    sent = record("a", variant=None)
+    raw = encode_impression(sent)
+    assert decode_impression(raw) == sent
+    assert decode_impression(raw[:-1] + b',"page":"7"}') == sent
+    for wrong in (raw.replace(b"milk", b""), raw.replace(b'"items"', b'"item"'), b"[]"):
+        with pytest.raises(msgspec.ValidationError):
+            decode_impression(wrong)
 
 
 def test_only_what_is_of_the_experiment_and_of_its_time_counts() -> None:

@@ -12,6 +12,7 @@ from endcap.deploy.models_file import Models, Named
 from endcap.deploy.settings import DEMO_BUNDLE
 from endcap.errors import BundleError, SettingsError
 from endcap.experiments import HOLDOUT, Explore, variant_of
+from endcap.yaml_lines import FileMistakesError
 
 GOOD = """\
 explore: {epsilon: 0.1, places: [4, 5]}
@@ -80,9 +81,13 @@ def test_no_file_and_an_empty_one_have_no_experiment(file: Path, text: str) -> N
         ("control: seven", "control: eight", "line 15: eight is none of its variants: twenty,"),
         ("per_category: 2", "per_categry: 2", "line 18: per_categry is no option of the slate"),
         ("size: 7", "size: 0", "line 18: size is 0, and must be a whole number of 1 to 20"),
+        ("size: 7", "size: .inf", "line 18: size is inf, and must be a whole number of 1 to 20"),
+        ("size: 7", "size: !!int seven", "line 18: size is seven, which is no int"),
+        ("size: 7", "size: !!binary eA==", "line 18: experiments.1.variants.1.policy: Expected"),
+        ("policy: {size: 7", "policy: &p {more: *p", "line 18: The file holds too many values"),
         ("size: 7", "size: 7.5", "line 18: size is 7.5, and must be a whole number of 1 to 20"),
-        ("control: seven", "start: 2026-02-01", "line 15: start is named twice"),
-        ("[4, 5]}", "[4, 5}", "line 1: not YAML"),
+        ("control: seven", "start: 2026-02-01", "line 15: start stands twice"),
+        ("[4, 5]}", "[4, 5}", "line 1: This is no YAML"),
         (
             "model: previous",
             "model: previous\n        policy: {size: 9}",
@@ -95,17 +100,21 @@ def test_a_mistake_is_told_with_its_line(file: Path, right: str, wrong: str, say
     file.write_text(GOOD.replace(right, wrong, 1))
     with pytest.raises(SettingsError) as refused:
         read_experiments(file)
-    assert f"{file}, {says}" in str(refused.value)
+    assert str(refused.value).startswith(f"{file}: ")
+    assert says in str(refused.value)
+
+
+def test_what_lies_too_deep_to_be_an_experiment_is_a_mistake(file: Path) -> None:
+    file.write_text("[" * 100_000)
+    with pytest.raises(SettingsError, match="line 1: More than 20 values"):
+        read_experiments(file)
 
 
 def test_all_mistakes_are_told_at_once(file: Path) -> None:
     file.write_text(GOOD.replace("holdout: 0.05", "holdout: 0.5").replace("seven", "eight", 1))
-    with pytest.raises(SettingsError) as refused:
+    with pytest.raises(FileMistakesError) as refused:
         read_experiments(file)
-    assert [words.split(": ")[0][-7:] for words in str(refused.value).splitlines()] == [
-        " line 7",
-        "line 15",
-    ]
+    assert [mistake.line for mistake in refused.value.mistakes] == [7, 15]
 
 
 def test_experiments_that_set_the_same_may_follow_one_another(file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from made_up_shelf import NOW_MS, asked_of, ids, ruled
 
 from endcap.catalogue import CatalogueItem
 from endcap.policy import Policy, make_slate
+from endcap.rules import Ruling, parse_rules, pins_of
 from endcap.sessions import Carted, Purchased, Session
 
 DAY_MS = 86_400_000
@@ -70,6 +72,33 @@ def test_a_pin_shows_what_the_model_did_not_name_and_says_so_of_no_rule() -> Non
     slate = ruled(rule("pin: 1, where: {item: pan}"), asked)
     assert ids(slate) == ["pan", "milk", "brie", "tea"]
     assert (slate[0].score, slate[0].reason) == (0.0, "chosen by the shop")
+
+
+def test_a_pin_of_a_category_that_no_candidate_has_shows_its_most_popular_item() -> None:
+    popularity = np.array([0, 0.1, 0.1, 0.2, 0.3, 0.4, 0.9, 0.9], np.float32)
+    asked = asked_of(SHELF, SCORES, NOBODY, candidates=2)._replace(popularity=popularity)
+    text = rule("pin: 1, where: {category: Drinks}")
+    slate = ruled(text, asked)
+    assert ids(slate) == ["cola", "milk", "brie"]
+    assert (slate[0].score, slate[0].reason) == (0.0, "chosen by the shop")
+    in_cart = asked._replace(session=Session("u", carted=(Carted("cola", NOW_MS),)))
+    assert ids(ruled(text, in_cart)) == ["tea", "milk", "brie"]
+    sold_out = rule("pin: 1, where: {stock: {max: 0}}")
+    assert ids(ruled(sold_out, asked)) == ["milk", "brie"]
+    none = rule("pin: 1, where: {brand: Unheard}")
+    assert ids(ruled(none, asked)) == ["milk", "brie"]
+
+
+def test_a_pin_that_takes_another_place_is_told_with_its_rule_and_no_other() -> None:
+    text = (
+        "rules:\n- {name: last, pin: 9, where: {item: milk}}\n"
+        "- {name: first, pin: 1, where: {category: Drinks}}\n"
+        "- {name: too, pin: 1, where: {item: pan}}\n"
+        "- {name: far, pin: 90, where: {item: brie}}"
+    )
+    assert ids(ruled(text, ASKED)) == ["tea", "pan", "brie", "cola", "milk"]
+    ruling = Ruling(parse_rules(text), "default", NOW_MS, len(SHELF))
+    assert pins_of(ASKED, Policy(), ruling) == {"tea": "first", "pan": "too", "milk": "last"}
 
 
 def test_a_rule_holds_at_its_placements_and_in_its_window() -> None:

@@ -3,6 +3,7 @@
 import math
 import re
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -71,11 +72,21 @@ def test_a_day_without_a_time_is_the_shops_own_and_lasts_until_it_is_over() -> N
     assert coats.until_ms == 1_803_855_600_000  # 2027-03-01T00:00+01:00
 
 
+def test_until_the_last_day_that_there_is_means_for_good() -> None:
+    text = "rules:\n- {name: a, block: true, where: {item: x}, until: 9999-12-31}"
+    (rule,) = parse_rules(text).rules
+    assert rule.window.until_ms == FOR_GOOD
+
+
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
         ("rules:\n- name: a\n  boots: 2\n  where: {item: x}", 3, "Did you mean boost?"),
         ("rules:\n- name: a\n  where: {item: x}", 2, "none of them"),
+        ("rules:\n- {}", 2, "needs a name"),
+        ('rules:\n- {name: "a\\nb", block: true, where: {item: x}}', 2, "one line"),
+        ("rules:\n- {name: a, boost: {factor: {factor: 2}}, where: {item: x}}", 2, "a number"),
+        ("rules:\n- {name: a, boost: &f {factor: *f}, where: {item: x}}", 2, "a number"),
         ("rules:\n- name: a\n  pin: 1\n  block: true\n  where: {item: x}", 2, "block and pin"),
         ("rules:\n- {name: a, pin: 0, where: {item: x}}", 2, "from 1 to 100"),
         ("rules:\n- {name: a, pin: 1.5, where: {item: x}}", 2, "whole number"),
@@ -135,11 +146,44 @@ def test_whatever_is_no_rules_file_is_refused_in_words(text: str) -> None:
 
 
 def test_names_that_the_shop_does_not_have_are_told_with_the_nearest() -> None:
-    rules = parse_rules("rules:\n- {name: a, block: true, where: {category: Cofee, item: x1}}")
-    known = KnownNames(frozenset({"x1"}), frozenset({"Coffee"}), frozenset())
-    (hint,) = unknown_names(rules, known)
-    assert hint.line == 2
-    assert hint.says.endswith("the category 'Cofee'. Did you mean Coffee?")
+    text = (
+        "already_bought:\n  Coffe: once\nplacements:\n  hone: {per_category: 1}\nrules:\n"
+        "- {name: a, block: true, where: {category: Cofee, item: x1, brand: x}, placements: [home]}"
+    )
+    known = KnownNames(
+        frozenset({"x1"}), frozenset({"Coffee"}), frozenset(), frozenset({"home", "default"})
+    )
+    hints = sorted(unknown_names(parse_rules(text), known))
+    assert [hint.line for hint in hints] == [2, 4, 6]
+    assert hints[0].says.endswith("the category 'Coffe'. Did you mean Coffee?")
+    assert hints[1].says.endswith("no placement is called 'hone'. Did you mean home?")
+    assert hints[2].says.endswith("the category 'Cofee'. Did you mean Coffee?")
+
+
+@pytest.mark.parametrize(
+    ("hours", "local", "is_in_force"),
+    [
+        # In Berlin on 2026-03-29 it is 03:00 after 01:59.
+        ("02:00-02:30", "2026-03-29T01:59+01:00", False),
+        ("02:00-02:30", "2026-03-29T03:00+02:00", False),  # that half hour does not come
+        ("02:00-04:00", "2026-03-29T03:00+02:00", True),
+        ("22:00-02:30", "2026-03-29T03:00+02:00", False),
+        # On 2026-10-25 it is 02:00 again after 02:59.
+        ("02:00-02:30", "2026-10-25T02:15+02:00", True),
+        ("02:00-02:30", "2026-10-25T02:45+02:00", False),
+        ("02:00-02:30", "2026-10-25T02:15+01:00", True),
+        ("22:00-00:00", "2026-10-25T23:59+01:00", True),
+        ("22:00-00:00", "2026-10-26T00:00+01:00", False),
+    ],
+)
+def test_hours_are_those_of_the_shops_clock_when_it_is_set_on_and_back(
+    hours: str, local: str, is_in_force: bool
+) -> None:
+    rule = f"{{name: a, pin: 1, where: {{item: x}}, hours: '{hours}'}}"
+    rules = parse_rules(f"timezone: Europe/Berlin\nrules: [{rule}]")
+    assert rules.zone is not None
+    now_ms = int(datetime.fromisoformat(local).timestamp() * 1000)
+    assert is_open(rules.rules[0].window, now_ms, rules.zone) is is_in_force
 
 
 def test_a_window_over_midnight_belongs_to_the_day_that_it_begins_on() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from endcap.bundle import Bundle
@@ -203,8 +204,14 @@ async def test_too_many_listeners_are_sent_away_and_the_list_is_there_all_the_sa
     said = (await client.get("/shop/list/ann")).json()
     assert (said["source"], said["version"], said["is_live"]) == ("own", 7, True)
     assert said["items"][0]["title"] == "Rye bread"
+    assert (said["variant"], said["propensities"]) == ("", [1.0])
+    drawn = (ListItem("4", 1.0, "why", 0.25), ListItem("1", 0.9, "why"))
+    await store.write_lists({"ann": RecommendationList(8, "m", 1, drawn, "summer=new-model")})
+    tried = (await client.get("/shop/list/ann")).json()
+    assert (tried["variant"], tried["propensities"]) == ("summer=new-model", [0.25, 1.0])
+    await store.write_lists({"ann": msgspec.structs.replace(ready, version=9)})
     assert (await client.get("/shop/list/bob")).json()["source"] == "none"
-    assert (await client.get("/shop/shoppers")).json() == [{"id": "ann", "events": 7}]
+    assert (await client.get("/shop/shoppers")).json() == [{"id": "ann", "events": 9}]
     assert (await client.get("/shop/known/ann")).json() == {"known": True, "cart": []}
     assert (await client.get("/shop/known/bob")).json() == {"known": False, "cart": []}
 

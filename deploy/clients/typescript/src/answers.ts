@@ -9,9 +9,10 @@ import type { ListItem } from "./contract.js";
 export type Source = "own" | "similar" | "category" | "trending" | "none";
 
 /**
- * A list, best first, and where it is from. `version`, `model` and `generatedAt` (Unix milliseconds)
- * are the list's own; 0 and "" where `source` is `none`. `problem` says, in a sentence, why a better
- * list could not be read; "" where nothing went wrong.
+ * A list, best first, and where it is from. `version`, `model`, `generatedAt` (Unix milliseconds) and
+ * `variant` are the list's own; 0 and "" where `source` is `none`. `variant` says which lists of which
+ * experiments these are, "" of none: send it back with impressions, as the `propensity` of the items.
+ * `problem` says, in a sentence, why a better list could not be read; "" where nothing went wrong.
  */
 export interface Answer {
   readonly source: Source;
@@ -19,6 +20,7 @@ export interface Answer {
   readonly version: number;
   readonly model: string;
   readonly generatedAt: number;
+  readonly variant: string;
   readonly problem: string;
 }
 
@@ -36,5 +38,5 @@ export interface Observation {
 }
 
 export function nothing(problem: string): Answer {
-  return { source: "none", items: [], version: 0, model: "", generatedAt: 0, problem };
+  return { source: "none", items: [], version: 0, model: "", generatedAt: 0, variant: "", problem };
 }

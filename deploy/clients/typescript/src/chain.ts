@@ -54,8 +54,10 @@ export function checkId(name: string, value: unknown, maxLength = MAX_ID_LENGTH)
   if (value === "") {
     throw new RequestError(`${name} is "": leave it out where it is not known.`);
   }
-  if (value.length > maxLength) {
-    throw new RequestError(`${name} has ${value.length} characters: at most ${maxLength} may be.`);
+  // Counted as endcap counts them, an emoji as one; `length` is never less.
+  const length = value.length > maxLength ? [...value].length : value.length;
+  if (length > maxLength) {
+    throw new RequestError(`${name} has ${length} characters: at most ${maxLength} may be.`);
   }
   if (/\p{Surrogate}/u.test(value)) {
     throw new RequestError(`${name} holds half a surrogate pair: it is not text.`);
@@ -88,7 +90,7 @@ export function look(
       const reading = readings[place];
       if (reading instanceof ClientError) throw reading;
       if (reading == null) continue;
-      const { items, version, model, generated_at } = decodeList(reading, link.place);
+      const { items, version, model, generated_at, variant } = decodeList(reading, link.place);
       if (items.length === 0) continue;
       const answer = {
         source: link.source,
@@ -96,6 +98,7 @@ export function look(
         version,
         model,
         generatedAt: generated_at,
+        variant,
         problem: problem?.message ?? "",
       };
       return { answer, problem, isSettled };

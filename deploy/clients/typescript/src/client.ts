@@ -98,10 +98,12 @@ export class Client {
     const wanted = links(user, where.lastItem, where.category, size);
     const reads = wanted.map(({ key }) => (redis: Redis) => redis.get(key));
     const tries = new Tries(this.options);
-    let found: Look;
-    do {
-      found = look(wanted, await this.connection.ask(reads), size);
-    } while (!found.isSettled && (await tries.another()));
+    let found = look(wanted, await this.connection.ask(reads), size);
+    while (!found.isSettled && (await tries.another())) {
+      const again = look(wanted, await this.connection.askAgain(reads), size);
+      // What a try has found is not lost by one that finds less.
+      if (again.answer.source !== "none" || found.answer.source === "none") found = again;
+    }
     tries.report({ what: "list", source: found.answer.source, error: found.problem?.name ?? "" });
     return found;
   }
@@ -111,10 +113,11 @@ export class Client {
     if (ids.length === 0) return { items: new Map(), problem: undefined };
     const reads = ids.map((id) => (redis: Redis) => redis.hmGet(itemKey(id), ITEM_FIELDS));
     const tries = new Tries(this.options);
-    let found: Facts;
-    do {
-      found = facts(ids, await this.connection.ask(reads));
-    } while (found.problem instanceof ListsUnavailableError && (await tries.another()));
+    let found = facts(ids, await this.connection.ask(reads));
+    while (found.problem instanceof ListsUnavailableError && (await tries.another())) {
+      const again = facts(ids, await this.connection.askAgain(reads));
+      if (again.items.size >= found.items.size) found = again;
+    }
     tries.report({ what: "items", source: "", error: found.problem?.name ?? "" });
     return found;
   }

@@ -1,5 +1,7 @@
 /** A connection to Redis that is opened when it is needed, and anew after it failed. */
 
+import { setTimeout } from "node:timers/promises";
+
 import { createClient, createCluster } from "redis";
 
 import { asOurs, type ClientError, ListsUnavailableError, ReadRefusedError, RequestError } from "./errors.js";
@@ -44,8 +46,13 @@ export function clusterNodes(urls: readonly string[], timeoutMs: number): Connec
   return new Connection(open, where, timeoutMs);
 }
 
+/** How long after a new connection was tried beside the one in use another may be, in ms. */
+const RENEW_MS = 1000;
+
 export class Connection {
   #opened: Opened | undefined;
+  #next: Opened | undefined;
+  #renewedAt = -Infinity;
 
   constructor(
     private readonly open: () => Redis,
@@ -56,18 +63,25 @@ export class Connection {
   /**
    * The answers to several reads, in their order; in place of one that did not come, the error. What
    * is asked in one turn of the event loop goes out together: one round trip to each server.
+   *
+   * Where none came, the next who asks connects anew. Where some came, a node of a cluster is away:
+   * who reads from the others goes on, and a new connection takes the place of this one when it
+   * stands.
    */
-  async ask<T>(reads: readonly ((redis: Redis) => Promise<T>)[]): Promise<(T | ClientError)[]> {
+  async ask<T>(reads: readonly Read<T>[]): Promise<(T | ClientError)[]> {
     this.#opened ??= connected(this.open());
     const opened = this.#opened;
     const inTime = timer(this.timeoutMs);
+    opened.readers += 1;
     try {
       await inTime.limit(opened.ready);
       const answers = await Promise.allSettled(reads.map((read) => inTime.limit(read(opened.redis))));
       const ours = answers.map((answer) =>
         answer.status === "fulfilled" ? answer.value : asOurs(answer.reason, this.where),
       );
-      if (ours.some((answer) => answer instanceof ListsUnavailableError)) this.#drop(opened);
+      const away = ours.filter((answer) => answer instanceof ListsUnavailableError).length;
+      if (away === ours.length) this.#drop(opened);
+      else if (away > 0) this.#renew(opened);
       return ours;
     } catch (error) {
       this.#drop(opened);
@@ -77,24 +91,63 @@ export class Connection {
       return reads.map(() => ours);
     } finally {
       inTime.stop();
+      opened.readers -= 1;
+      if (opened.isRetired) retire(opened);
     }
   }
 
+  /** As `ask`, by the new connection if there is soon to be one. */
+  async askAgain<T>(reads: readonly Read<T>[]): Promise<(T | ClientError)[]> {
+    const next = this.#next?.ready.catch(() => {});
+    if (next) await Promise.race([next, setTimeout(this.timeoutMs / 2, undefined, { ref: false })]);
+    return this.ask(reads);
+  }
+
   close(): void {
-    if (this.#opened) this.#drop(this.#opened);
+    for (const opened of [this.#opened, this.#next]) if (opened) destroy(opened.redis);
+    this.#opened = this.#next = undefined;
   }
 
   #drop(opened: Opened): void {
     if (this.#opened === opened) this.#opened = undefined;
-    destroy(opened.redis);
+    retire(opened);
+  }
+
+  #renew(opened: Opened): void {
+    const now = performance.now();
+    if (this.#opened !== opened || this.#next || now < this.#renewedAt + RENEW_MS) return;
+    this.#renewedAt = now;
+    const next = connected(this.open());
+    this.#next = next;
+    const settle = (isThere: boolean) => {
+      const isWanted = isThere && this.#next === next && this.#opened === opened;
+      if (this.#next === next) this.#next = undefined;
+      if (isWanted) this.#opened = next;
+      retire(isWanted ? opened : next);
+    };
+    next.ready.then(
+      () => settle(true),
+      () => settle(false),
+    );
   }
 }
 
-/** A client, when it is connected, and its last error. */
+/** One command, to whichever client is connected. */
+export type Read<T> = (redis: Redis) => Promise<T>;
+
+/** A client, when it is connected, its last error, and how many wait for it. */
 interface Opened {
   readonly redis: Redis;
   readonly ready: Promise<unknown>;
   readonly said: () => unknown;
+  readers: number;
+  isRetired: boolean;
+}
+
+/** Closes it as soon as nobody waits for its answers. */
+function retire(opened: Opened): void {
+  opened.isRetired = true;
+  if (opened.readers <= 0) destroy(opened.redis);
 }
 
 function connected(redis: Redis): Opened {
@@ -104,7 +157,7 @@ function connected(redis: Redis): Opened {
   });
   const ready = redis.connect();
   ready.catch(() => {}); // and who comes too late to read
-  return { redis, ready, said: () => last };
+  return { redis, ready, said: () => last, readers: 0, isRetired: false };
 }
 
 function destroy(redis: Redis): void {
@@ -119,7 +172,7 @@ function destroy(redis: Redis): void {
 function timer(ms: number) {
   let stop = () => {};
   const late = new Promise<never>((_, reject) => {
-    const id = setTimeout(() => reject(new Error(`nothing came within ${ms} ms`)), ms);
+    const id = globalThis.setTimeout(() => reject(new Error(`nothing came within ${ms} ms`)), ms);
     stop = () => clearTimeout(id);
   });
   late.catch(() => {});

@@ -2,19 +2,24 @@
 
 import { UnreadableValueError } from "./errors.js";
 
-/** One recommended item. `reason` is a sentence for the shopper. */
+/**
+ * One recommended item. `reason` is a sentence for the shopper. `propensity`: how likely it was to
+ * stand at its place; below 1 where the list explores.
+ */
 export interface ListItem {
   readonly id: string;
   readonly score: number;
   readonly reason: string;
+  readonly propensity: number;
 }
 
-/** A list as it lies in Redis, best first; `generated_at` in Unix milliseconds. */
+/** A list, best first; `generated_at` in Unix milliseconds, `variant` "" outside of experiments. */
 export interface RecommendationList {
   readonly version: number;
   readonly model: string;
   readonly generated_at: number;
   readonly items: readonly ListItem[];
+  readonly variant: string;
 }
 
 /** What the shop says of an item; `price` in its currency, null where it is not known. */
@@ -53,7 +58,9 @@ export function decodeList(value: string, place: string): RecommendationList {
     throw unreadable(place, String(error));
   }
   if (!isList(list)) throw unreadable(place, "a field is missing or of another type");
-  return list;
+  const { version, model, generated_at, variant = "" } = list;
+  const items = list.items.map(({ id, score, reason, propensity = 1 }) => ({ id, score, reason, propensity }));
+  return { version, model, generated_at, items, variant };
 }
 
 /**
@@ -65,7 +72,7 @@ export function decodeItem(id: string, row: readonly (string | null)[]): Item | 
   const [title, category, department, price, inStock] = row;
   if (title === null || title === undefined) return undefined;
   const amount = price ? Number(price) : null;
-  if (Number.isNaN(amount)) throw unreadable("endcap:item:{<item>}", "its price is no number");
+  if (amount !== null && !Number.isFinite(amount)) throw unreadable("endcap:item:{<item>}", "its price is no number");
   return {
     id,
     title,
@@ -76,24 +83,41 @@ export function decodeItem(id: string, row: readonly (string | null)[]): Item | 
   };
 }
 
-function isList(value: unknown): value is RecommendationList {
+/** As it lies in Redis: what is as it is for nearly all lists is left out. */
+interface WrittenItem extends Omit<ListItem, "propensity"> {
+  readonly propensity?: number;
+}
+
+interface WrittenList extends Omit<RecommendationList, "items" | "variant"> {
+  readonly items: readonly WrittenItem[];
+  readonly variant?: string;
+}
+
+function isList(value: unknown): value is WrittenList {
   return (
     isObject(value) &&
     Number.isInteger(value["version"]) &&
     typeof value["model"] === "string" &&
     Number.isInteger(value["generated_at"]) &&
+    isOf("string", value["variant"]) &&
     Array.isArray(value["items"]) &&
     value["items"].every(isListItem)
   );
 }
 
-function isListItem(value: unknown): value is ListItem {
+function isListItem(value: unknown): value is WrittenItem {
   return (
     isObject(value) &&
     typeof value["id"] === "string" &&
     typeof value["score"] === "number" &&
-    typeof value["reason"] === "string"
+    typeof value["reason"] === "string" &&
+    isOf("number", value["propensity"])
   );
+}
+
+/** Or left out. */
+function isOf(type: "string" | "number", value: unknown): boolean {
+  return value === undefined || typeof value === type;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

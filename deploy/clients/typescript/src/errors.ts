@@ -1,5 +1,9 @@
 /** What a read may raise. No error of the Redis client leaves this package. */
 
+import { ErrorReply } from "redis";
+
+const NOT_YET = /^(LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|ASK|MOVED|ERR max number of clients)/;
+
 /** All of them. */
 export class ClientError extends Error {
   override readonly name: string = "ClientError";
@@ -39,6 +43,11 @@ export function asOurs(error: unknown, where: string): ClientError {
     return new UnreadableValueError(
       `A key of the contract at ${where} holds another type (${said}). Only endcap may write ` +
         "there: see docs/redis.md.",
+    );
+  }
+  if (error instanceof ErrorReply && !NOT_YET.test(said)) {
+    return new ReadRefusedError(
+      `Redis at ${where} refused a read: ${said}. It has to be Redis 6.2 or later, or Valkey.`,
     );
   }
   const kind = error instanceof Error ? error.constructor.name : "Error";

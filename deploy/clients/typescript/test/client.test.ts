@@ -19,6 +19,7 @@ import {
 const URL_OF_ONE = named("ENDCAP_TEST_VALKEY");
 const READER = named("ENDCAP_TEST_READER");
 const CLUSTER = named("ENDCAP_TEST_CLUSTER").split(",");
+const CLUSTER_PIDS = named("ENDCAP_TEST_CLUSTER_PIDS").split(",").map(Number);
 const PATIENT: Options = { timeoutMs: 5000, deadlineMs: 30_000 };
 
 const raw = createClient({ url: URL_OF_ONE });
@@ -87,6 +88,17 @@ test("the first list of the chain with items is the answer", async () => {
   }
 });
 
+test("a list of an experiment says what an impression must", async () => {
+  await fill();
+  const item = { id: "tea", score: 0.5, reason: "why", propensity: 0.05 };
+  const list = { version: 8, model: "m", generated_at: 5, items: [item], variant: "summer=new-model" };
+  await raw.set("endcap:rec:{ann}", JSON.stringify(list));
+  const answer = await shop.recommend("ann");
+  assert.deepEqual([answer.variant, answer.items], ["summer=new-model", [item]]);
+  const other = await shop.recommend("bob");
+  assert.deepEqual([other.variant, other.items[0]?.propensity], ["", 1]);
+});
+
 test("a list, or the facts of a page, cost one round trip", async () => {
   await fill();
   await shop.recommend();
@@ -145,7 +157,7 @@ test("what cannot be asked is said as an error or in an empty answer", async () 
 
 test("an id may hold any character", async () => {
   await fill();
-  for (const user of ["{a}b", "a b", "größe", "}", "\0", "*", 'q"']) {
+  for (const user of ["🧀".repeat(256), "{a}b", "a b", "größe", "}", "\0", "*", 'q"']) {
     await raw.set(`endcap:rec:{${user}}`, aList("odd"));
     assert.equal((await shop.recommend(user)).source, "own");
   }
@@ -235,6 +247,62 @@ test("a reader that can only read is enough; a wrong password is refused at once
   stranger.close();
 });
 
+test("what a server refuses for other reasons is said so, and is not asked again", async () => {
+  const old = createServer((socket) => socket.on("data", () => socket.write("-ERR unknown command\r\n".repeat(8))));
+  const reads: Observation[] = [];
+  const observe = (read: Observation) => reads.push(read);
+  const none = Client.connect(`redis://127.0.0.1:${await listening(old)}`, { ...PATIENT, observe });
+  try {
+    await assert.rejects(none.recommend("ann"), /refused a read: ERR unknown command/);
+    await assert.rejects(none.recommend("ann"), ReadRefusedError);
+    assert.deepEqual(reads.map(({ tries }) => tries), [1, 1]);
+  } finally {
+    none.close();
+    old.close();
+  }
+});
+
+test("a node that stands still costs the readers of the others nothing", async () => {
+  const writer = createCluster({ rootNodes: CLUSTER.map((url) => ({ url })) });
+  await writer.connect();
+  const trending = await nodeOf("endcap:trending");
+  const byNode = new Map<number, string>();
+  for (let n = 0; byNode.size < CLUSTER.length; n += 1) {
+    byNode.set(await nodeOf(`endcap:rec:{moved-${n}}`), `moved-${n}`);
+  }
+  for (const user of byNode.values()) await writer.set(`endcap:rec:{${user}}`, aList("own"));
+  await writer.set("endcap:trending", aList("tea"));
+  writer.destroy();
+  const [still, sound] = [0, 1, 2].filter((node) => node !== trending) as [number, number];
+  const user = (node: number) => byNode.get(node) as string;
+  const reads: Observation[] = [];
+  const observe = (read: Observation) => reads.push(read);
+  const patient = Client.connectToCluster(CLUSTER, { ...PATIENT, timeoutMs: 300, backoffMs: 1, observe });
+  assert.equal((await patient.recommend(user(still))).source, "own");
+  assert.equal((await patient.recommend(user(sound))).source, "own");
+  reads.length = 0;
+  const pid = CLUSTER_PIDS[still] as number;
+  process.kill(pid, "SIGSTOP");
+  try {
+    let isOver = false;
+    const others = Array.from({ length: 8 }, async () => {
+      while (!isOver) assert.equal((await patient.recommend(user(sound))).source, "own");
+    });
+    const lesser = await patient.recommend(user(still));
+    isOver = true;
+    await Promise.all(others);
+    assert.equal(lesser.source, "trending");
+    assert.match(lesser.problem, /did not answer/);
+    const tries = (source: string) =>
+      new Set(reads.filter((read) => read.source === source).map((read) => read.tries));
+    assert.deepEqual([tries("own"), tries("trending")], [new Set([1]), new Set([3])]);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  assert.equal((await patient.recommend(user(still))).source, "own");
+  patient.close();
+});
+
 test("on a cluster the chain is the same, by a reader that can only read", async () => {
   const writer = createCluster({ rootNodes: CLUSTER.map((url) => ({ url })) });
   await writer.connect();
@@ -259,6 +327,21 @@ test("on a cluster the chain is the same, by a reader that can only read", async
   await assert.rejects(stranger.recommend("ann"), ReadRefusedError);
   stranger.close();
 });
+
+/** The place in CLUSTER of the node that holds the key. */
+async function nodeOf(key: string): Promise<number> {
+  for (const [place, url] of CLUSTER.entries()) {
+    const node = createClient({ url });
+    await node.connect();
+    const isThere = await node.get(key).then(
+      () => true,
+      () => false, // MOVED
+    );
+    node.destroy();
+    if (isThere) return place;
+  }
+  throw new Error(`no node holds ${key}`);
+}
 
 async function listening(server: Server): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
