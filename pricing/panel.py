@@ -15,6 +15,7 @@ from polars.exceptions import PolarsError
 from endcap.errors import DataError
 
 Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.intp]
 
 MEASURES = ("units", "lines", "price", "regular_price", "display", "mailer", "front_page")
 _REQUIRED = {"item_id", "week", "units", "price"}
@@ -76,7 +77,7 @@ class Panel:
         """The newest `number` weeks."""
         return self._of(slice(None), slice(-number, None), self.items, self.weeks[-number:])
 
-    def only(self, places: npt.NDArray[np.intp]) -> Self:
+    def only(self, places: Rows) -> Self:
         """Some of the items, by their rows."""
         items = tuple(self.items[place] for place in places)
         return self._of(places, slice(None), items, self.weeks)
@@ -100,7 +101,7 @@ class Panel:
         regular = np.fmax(_carried(self.regular_price), price)
         return self._with(price, regular)
 
-    def places_of(self, category: str) -> npt.NDArray[np.intp]:
+    def places_of(self, category: str) -> Rows:
         """The rows of a category, whatever its case.
 
         Raises:
