@@ -59,7 +59,9 @@ class PriceProposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         places = [(line.item_id, line.store_id) for line in self.lines]
         if not places or len(set(places)) < len(places):
-            raise ValueError("a proposal has one price for each of its items, and one item at least")
+            raise ValueError(
+                "a proposal has one price for each of its items, and one item at least"
+            )
         if not self.steps or self.steps[0].status != "proposed":
             raise ValueError("a proposal begins as proposed")
 
@@ -78,8 +80,8 @@ def step(proposal: PriceProposal, status: Status, who: str, at_ms: int) -> Price
     if status not in _NEXT[proposal.status]:
         last = proposal.steps[-1]
         raise PriceProposalError(
-            f"Proposal {proposal.proposal_id} was {last.status.replace('_', ' ')} by {last.who}; it "
-            f"cannot become {status.replace('_', ' ')}. `endcap price proposals` lists what waits."
+            f"Proposal {proposal.proposal_id} was {last.status.replace('_', ' ')} by {last.who}; "
+            f"it cannot become {status.replace('_', ' ')}. `endcap price proposals` lists what waits."
         )
     if not who.strip() or len(who) > 100 or not who.isprintable():
         raise PriceProposalError("--who takes a name of at most 100 letters.")

@@ -4,13 +4,15 @@ Of the week to come the price and the promotion are known, as planned; nothing e
 forecasters are called the same way, on the same weeks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import poisson
 
 from endcap.errors import DataError
-from endcap.pricing.baselines import BASELINES, Forecast
+from endcap.pricing.baselines import BASELINES
 from endcap.pricing.forecast import Training
 from endcap.pricing.measures import bias, dispersion, pinball, quantiles_of, wape
 from endcap.pricing.panel import Array, Panel
@@ -19,6 +21,9 @@ WARM_UP = 2
 """Weeks before the held-out ones that are forecast as well: how much errors spread is told from
 forecasts that were made before."""
 OURS = "endcap"
+"""Our median: what WAPE asks for. The baselines have theirs as well."""
+OUR_MEAN = "endcap_mean"
+"""What revenue and margin are computed from."""
 Advance = Callable[[str, int, int], None]
 
 
@@ -65,6 +70,18 @@ def summary(panel: Panel, found: Sequence[Forecasts]) -> dict[str, Any]:
     }
 
 
+def with_old_prices(panel: Panel, held_out: int) -> Panel:
+    """The panel as if nobody knew the prices of the held-out weeks: the last known ones stay.
+
+    A price is seen where somebody buys. What that tells of demand is at most what a backtest on
+    this panel loses.
+    """
+    hidden = {name: getattr(panel, name).copy() for name in ("price", "regular_price")}
+    for cells in hidden.values():
+        cells[:, -held_out - WARM_UP :] = np.nan
+    return dataclasses.replace(panel, **hidden)
+
+
 def _one_horizon(
     panel: Panel, held_out: int, horizon: int, vectors: Array | None, advance: Advance
 ) -> Forecasts:
@@ -77,26 +94,34 @@ def _one_horizon(
         )
     training = Training(panel, horizon, vectors)
 
-    def ours(history: Panel, plan: Any, _: int) -> Array:
-        return training.fit(history.units.shape[1]).expected(history, plan)
-
-    forecasters: Mapping[str, Forecast] = {OURS: ours, **BASELINES}
-    made: dict[str, list[Array]] = {name: [] for name in forecasters}
+    made: dict[str, list[Array]] = {name: [] for name in (OURS, OUR_MEAN, *BASELINES)}
     for done, place in enumerate(range(first, weeks)):
         history = panel.first_weeks(place - horizon + 1)
         plan = panel.plan(place, history)
-        for name, forecast in forecasters.items():
+        ours = training.fit(history.units.shape[1], with_median=True)
+        made[OURS].append(ours.middle(history, plan))
+        made[OUR_MEAN].append(ours.expected(history, plan))
+        for name, forecast in BASELINES.items():
             made[name].append(forecast(history, plan, horizon))
         advance(f"Forecasts, horizon {horizon}", done + 1, held_out + WARM_UP)
     units = panel.units[:, first:]
     whole = {name: np.column_stack(columns) for name, columns in made.items()}
+    quantiles = {name: _quantiles(units, columns, horizon) for name, columns in whole.items()}
+    quantiles[OURS] = _around(quantiles[OUR_MEAN], whole[OURS][:, WARM_UP:])
     return Forecasts(
         horizon,
         panel.weeks[-held_out:],
         units[:, WARM_UP:],
         {name: columns[:, WARM_UP:] for name, columns in whole.items()},
-        {name: _quantiles(units, columns, horizon) for name, columns in whole.items()},
+        quantiles,
     )
+
+
+def _around(quantiles: Array, median: Array) -> Array:
+    """Our quantiles: of the mean's negative binomial, with the median that was learned."""
+    found = quantiles.copy()
+    found[..., 1] = np.clip(median, found[..., 0], found[..., 2])
+    return found
 
 
 def _quantiles(units: Array, forecast: Array, horizon: int) -> Array:
@@ -118,7 +143,7 @@ def _figures(one: Forecasts) -> dict[str, Any]:
         }
         for name, made in one.made.items()
     }
-    ours = figures.pop(OURS)
+    ours, mean = figures.pop(OURS), figures.pop(OUR_MEAN)
     best = min(figures, key=lambda name: figures[name]["wape"])
     low, high = _uplift_interval(one, best)
     return {
@@ -129,9 +154,25 @@ def _figures(one: Forecasts) -> dict[str, Any]:
         "lower_by_interval": [low, high],
         "pinball": ours["pinball"],
         "bias": ours["bias"],
+        "mean": mean,
+        "least_possible_wape": round(_chance(one), 4),
         "inside_10_to_90": round(_inside(one), 4),
         "baselines": figures,
     }
+
+
+def _chance(one: Forecasts) -> float:
+    """The WAPE of who knows each week's true mean, if units were Poisson counts around ours: what
+    chance alone leaves. Real shoppers come in less even ways, so it is a bound from below."""
+    mean = np.maximum(one.made[OUR_MEAN].ravel(), 0.05)
+    middle = poisson.ppf(0.5, mean)
+    # E|Y - c| = m - c + 2 (c F(c) - m F(c - 1)) for a whole c and a Poisson Y of mean m.
+    off = (
+        mean
+        - middle
+        + 2 * (middle * poisson.cdf(middle, mean) - mean * poisson.cdf(middle - 1, mean))
+    )
+    return float(off.sum() / mean.sum())
 
 
 def _inside(one: Forecasts) -> float:
@@ -175,6 +216,7 @@ def _by_category(panel: Panel, one: Forecasts) -> list[dict[str, Any]]:
                 "items": int(where.sum()),
                 "units": float(units.sum()),
                 "wape": figures.pop(OURS),
+                "mean_wape": figures.pop(OUR_MEAN),
                 "pinball": pins.pop(OURS),
                 "baselines": {who: {"wape": w, "pinball": pins[who]} for who, w in figures.items()},
             }

@@ -1,4 +1,4 @@
-"""What any forecast must beat: naive, seasonal naive, a moving mean, and a log-log regression.
+"""What any forecast must beat: naive, seasonal naive, means and medians of late, log-log regressions.
 
 Each knows what ours knows: the history until the origin, and the plan of the week to come.
 """
@@ -35,32 +35,51 @@ def moving_mean(history: Panel, plan: Plan, horizon: int) -> Array:
     return np.asarray(history.units[:, -8:].mean(axis=1))
 
 
+def moving_median(history: Panel, plan: Plan, horizon: int) -> Array:
+    """The median of the last 8 weeks."""
+    return np.asarray(np.median(history.units[:, -8:], axis=1))
+
+
+def log_log_median(history: Panel, plan: Plan, horizon: int) -> Array:
+    """The log-log regression back from logarithms without smearing: the median, not the mean."""
+    return np.clip(_log_log(history, plan, 1e-6, smeared=False), 0, history.units.max(axis=1))
+
+
 def log_log(history: Panel, plan: Plan, horizon: int) -> Array:
     """Item by item, log(units + 1) on log price, display and mailer, by least squares.
 
     Back from logarithms by Duan's smearing (JASA 78, 1983, p. 605). No more than the item's best
     week: extrapolated, it would lose by far more.
     """
+    return np.clip(_log_log(history, plan, 1e-6), 0, history.units.max(axis=1))
+
+
+def drawn_log_log(history: Panel, plan: Plan, strength: float) -> Array:
+    """The same regression with its three slopes drawn to 0 by a ridge of `strength`: no baseline,
+    but something that a forecast may look at."""
+    return np.clip(_log_log(history, plan, strength), 0, 2 * history.units.max(axis=1))
+
+
+def _log_log(history: Panel, plan: Plan, ridge: float, smeared: bool = True) -> Array:
     known = history.carried()
-    items, weeks = known.units.shape
-    ones = np.ones((items, weeks))
-    x = np.stack([ones, np.log(known.price), known.display, known.mailer], axis=2)
+    x = np.stack([np.log(known.price), known.display, known.mailer], axis=2)
     y = np.log(known.units + 1)
-    # Where a column does not move, it says nothing: a ridge of 1e-6 gives it the coefficient 0.
-    middle = x.mean(axis=1, keepdims=True)
-    middle[:, :, 0] = 0
-    centred = x - middle
-    gram = np.einsum("iwk,iwl->ikl", centred, centred) + 1e-6 * np.eye(4)
-    found = np.linalg.solve(gram, np.einsum("iwk,iw->ik", centred, y)[:, :, None])[:, :, 0]
-    smear = np.exp(y - np.einsum("iwk,ik->iw", centred, found)).mean(axis=1)
-    now = np.column_stack([np.ones(items), np.log(plan.price), plan.display, plan.mailer])
-    fitted = np.exp(((now - middle[:, 0]) * found).sum(axis=1)) * smear - 1
-    return np.clip(fitted, 0, known.units.max(axis=1))
+    middle, mean = x.mean(axis=1), y.mean(axis=1)
+    x = x - middle[:, None, :]
+    y = y - mean[:, None]
+    # Where a column does not move, it says nothing: the ridge gives it the coefficient 0.
+    gram = np.einsum("iwk,iwl->ikl", x, x) + ridge * np.eye(3)
+    found = np.linalg.solve(gram, np.einsum("iwk,iw->ik", x, y)[:, :, None])[:, :, 0]
+    smear = np.exp(y - np.einsum("iwk,ik->iw", x, found)).mean(axis=1) if smeared else 1.0
+    now = np.column_stack([np.log(plan.price), plan.display, plan.mailer]) - middle
+    return np.asarray(np.exp(mean + (now * found).sum(axis=1)) * smear - 1)
 
 
 BASELINES: Mapping[str, Forecast] = {
     "naive": naive,
     "seasonal_naive": seasonal_naive,
     "log_log": log_log,
+    "log_log_median": log_log_median,
     "moving_mean": moving_mean,
+    "moving_median": moving_median,
 }

@@ -168,9 +168,7 @@ def _shrunk(panel: Panel, own: list[Mapping[str, Effect]]) -> Elasticities:
     for row, item in enumerate(panel.items):
         rows_of.setdefault(item.category, []).append(own[row])
     everywhere = _of_all(own, rows_of)
-    categories = {
-        name: _of_category(name, rows_of[name], *everywhere) for name in sorted(rows_of)
-    }
+    categories = {name: _of_category(name, rows_of[name], *everywhere) for name in sorted(rows_of)}
     items = []
     for row, item in enumerate(panel.items):
         group = categories[item.category]
@@ -183,9 +181,7 @@ def _shrunk(panel: Panel, own: list[Mapping[str, Effect]]) -> Elasticities:
         if price is not None:
             between = group.spread["price"] ** 2
             share = between / (between + price.error**2)
-        items.append(
-            ItemEffects(item.item_id, own[row], shrunk, share, _warning(price, group))
-        )
+        items.append(ItemEffects(item.item_id, own[row], shrunk, share, _warning(price, group)))
     return Elasticities(tuple(items), categories, everywhere)
 
 
@@ -272,4 +268,3 @@ def _drawn(own: Effect | None, group: Effect, spread: float) -> Effect:
     weight = prior / (prior + own.error**2)
     value = weight * own.value + (1 - weight) * group.value
     return Effect(float(value), float(np.sqrt(weight) * own.error))
-

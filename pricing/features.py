@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from endcap.pricing.baselines import drawn_log_log, log_log
 from endcap.pricing.panel import Array, Panel, Plan
 
 MIN_HISTORY = 8
@@ -39,6 +40,9 @@ NAMES = (
     "noise",
     "zeros",
     "elasticity",
+    "log_log",
+    "log_log_drawn",
+    "log_log_drawn_far",
 )
 _SHRINK = 2.0
 """Weeks of the item's own level in each mean of few weeks."""
@@ -91,8 +95,7 @@ def features(history: Panel, plan: Plan) -> Array:
         "last_2": ratio[:, -2:].mean(axis=1),
         "last_4": ratio[:, -4:].mean(axis=1),
         "last_13": ratio[:, -13:].mean(axis=1),
-        "lines_share": known.lines[:, -13:].sum(axis=1)
-        / np.maximum(units[:, -13:].sum(axis=1), 1),
+        "lines_share": known.lines[:, -13:].sum(axis=1) / np.maximum(units[:, -13:].sum(axis=1), 1),
         "at_such_price": _mean_where(ratio, such),
         "at_such_price_weeks": such.sum(axis=1),
         "in_mailer": _mean_where(ratio, in_mailer),
@@ -106,6 +109,9 @@ def features(history: Panel, plan: Plan) -> Array:
         "noise": ratio[:, -26:].std(axis=1),
         "zeros": (units[:, -26:] == 0).mean(axis=1),
         "elasticity": _slope(ratio, log_price),
+        "log_log": np.log((log_log(history, plan, 0) + 0.1) / (usual + 0.1)),
+        "log_log_drawn": np.log((drawn_log_log(history, plan, 0.2) + 0.1) / (usual + 0.1)),
+        "log_log_drawn_far": np.log((drawn_log_log(history, plan, 2.0) + 0.1) / (usual + 0.1)),
     }
     return np.column_stack([columns[name] for name in NAMES]).astype(float)
 
@@ -136,4 +142,6 @@ def _slope(ratio: Array, log_price: Array) -> Array:
     """Demand's answer to the item's own past prices, drawn to 0 where they hardly moved."""
     x = log_price - log_price.mean(axis=1, keepdims=True)
     y = np.log(ratio + 0.2)
-    return np.asarray((x * (y - y.mean(axis=1, keepdims=True))).sum(axis=1) / ((x**2).sum(axis=1) + 0.3))
+    return np.asarray(
+        (x * (y - y.mean(axis=1, keepdims=True))).sum(axis=1) / ((x**2).sum(axis=1) + 0.3)
+    )

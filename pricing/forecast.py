@@ -14,6 +14,8 @@ from endcap.pricing.panel import Array, Panel, Plan
 
 SEED = 0
 TREES = 120
+TRAINING_WEEKS = 26
+"""The newest half year: as many rows as it takes, and of the season that is."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,27 @@ class Forecaster:
     """What `fit` has learned. `vectors`: fixed columns by item, (I, k); k may be 0."""
 
     horizon: int
-    model: HistGradientBoostingRegressor
+    mean: HistGradientBoostingRegressor
+    median: HistGradientBoostingRegressor | None
     vectors: Array
 
     def expected(self, history: Panel, plan: Plan) -> Array:
         """Mean units of the week `horizon` weeks after the history, by item: (I,)."""
-        x = np.hstack([features(history, plan), self.vectors])
-        return np.asarray(self.model.predict(x) * level(history))
+        return np.asarray(self.mean.predict(self._rows(history, plan)) * level(history))
+
+    def middle(self, history: Panel, plan: Plan) -> Array:
+        """Median units of that week: what is least far off in absolute terms.
+
+        Raises:
+            ValueError: it was fitted without.
+        """
+        if self.median is None:
+            raise ValueError("This forecaster was fitted without a median.")
+        found = self.median.predict(self._rows(history, plan)) * level(history)
+        return np.asarray(np.maximum(found, 0))
+
+    def _rows(self, history: Panel, plan: Plan) -> Array:
+        return np.hstack([features(history, plan), self.vectors])
 
 
 class Training:
@@ -55,34 +71,28 @@ class Training:
             self._y.append(panel.units[:, place])
             self._level.append(level(history))
 
-    def fit(self, weeks: int) -> Forecaster:
-        """Learn from the first `weeks` weeks alone.
+    def fit(self, weeks: int, with_median: bool = False) -> Forecaster:
+        """Learn from the last `TRAINING_WEEKS` of the first `weeks` weeks alone.
 
         Poisson deviance of units with the level as exposure, monotone in price: a ratio weighted
-        by its level has the same gradient.
+        by its level has the same gradient. `with_median`: absolute errors as well, of the same
+        ratios with the same weights.
         """
         number = weeks - self._first
         if number < 1:
             raise DataError(
                 f"{weeks} weeks are too few to learn from; {self._first + 1} are needed."
             )
-        x = np.vstack([np.hstack([part, self._vectors]) for part in self._x[:number]])
-        usual = np.concatenate(self._level[:number])
-        signs = [-1 if name in PRICE_FEATURES else 0 for name in NAMES]
-        model = HistGradientBoostingRegressor(
-            loss="poisson",
-            learning_rate=0.09,
-            max_iter=TREES,
-            max_leaf_nodes=15,
-            min_samples_leaf=min(200, max(5, len(x) // 100)),
-            l2_regularization=5.0,
-            max_bins=127,
-            monotonic_cst=signs + [0] * self._vectors.shape[1],
-            early_stopping=False,
-            random_state=SEED,
-        )
-        model.fit(x, np.concatenate(self._y[:number]) / usual, sample_weight=usual)
-        return Forecaster(self._horizon, model, self._vectors)
+        taken = slice(max(0, number - TRAINING_WEEKS), number)
+        x = np.vstack([np.hstack([part, self._vectors]) for part in self._x[taken]])
+        usual = np.concatenate(self._level[taken])
+        ratio = np.concatenate(self._y[taken]) / usual
+        width = self._vectors.shape[1]
+        mean = _trees("poisson", len(x), width).fit(x, ratio, sample_weight=usual)
+        median = None
+        if with_median:
+            median = _trees("absolute_error", len(x), width).fit(x, ratio, sample_weight=usual)
+        return Forecaster(self._horizon, mean, median, self._vectors)
 
 
 def fit(panel: Panel, horizon: int, vectors: Array | None = None) -> Forecaster:
@@ -92,3 +102,19 @@ def fit(panel: Panel, horizon: int, vectors: Array | None = None) -> Forecaster:
         DataError: too few weeks.
     """
     return Training(panel, horizon, vectors).fit(panel.units.shape[1])
+
+
+def _trees(loss: str, rows: int, vectors: int) -> HistGradientBoostingRegressor:
+    signs = [-1 if name in PRICE_FEATURES else 0 for name in NAMES]
+    return HistGradientBoostingRegressor(
+        loss=loss,
+        learning_rate=0.09,
+        max_iter=TREES,
+        max_leaf_nodes=15,
+        min_samples_leaf=min(200, max(5, rows // 100)),
+        l2_regularization=5.0,
+        max_bins=127,
+        monotonic_cst=signs + [0] * vectors,
+        early_stopping=False,
+        random_state=SEED,
+    )

@@ -170,9 +170,7 @@ def _ladder_pairs(problem: Problem, rules: PriceRules) -> list[_Pair]:
     for ladder in rules.ladders:
         here = [row_of[item_id] for item_id in ladder.items if item_id in row_of]
         for cheaper, dearer in zip(here, here[1:], strict=False):
-            found.append(
-                _at_least(problem.model.today, dearer, 1 / (1 + ladder.gap), cheaper)
-            )
+            found.append(_at_least(problem.model.today, dearer, 1 / (1 + ladder.gap), cheaper))
     return found
 
 

@@ -111,7 +111,11 @@ class Panel:
         found = [n for n, item in enumerate(self.items) if item.category.casefold() == wished]
         if not found:
             near = sorted({i.category for i in self.items if wished in i.category.casefold()})
-            hint = f"There are {', '.join(near[:8])}." if near else "`endcap price categories` lists them."
+            hint = (
+                f"There are {', '.join(near[:8])}."
+                if near
+                else "`endcap price categories` lists them."
+            )
             raise DataError(f"No item of the panel is in the category {category!r}. {hint}")
         return np.array(found, dtype=np.intp)
 
@@ -129,13 +133,17 @@ class Panel:
             "`endcap price elasticity --category NAME` lists ids."
         )
 
-    def _of(self, rows: object, columns: slice, items: tuple[Item, ...], weeks: tuple[int, ...]) -> Self:
+    def _of(
+        self, rows: object, columns: slice, items: tuple[Item, ...], weeks: tuple[int, ...]
+    ) -> Self:
         cut = {name: getattr(self, name)[rows][:, columns] for name in MEASURES}
         return type(self)(items, weeks, **cut)
 
     def _with(self, price: Array, regular: Array) -> Self:
         rest = {name: getattr(self, name) for name in MEASURES}
-        return type(self)(self.items, self.weeks, **(rest | {"price": price, "regular_price": regular}))
+        return type(self)(
+            self.items, self.weeks, **(rest | {"price": price, "regular_price": regular})
+        )
 
 
 def panel_of(table: pl.DataFrame) -> Panel:

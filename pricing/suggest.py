@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from endcap.pricing.demand_model import DemandModel, demand_model
-from endcap.pricing.elasticity import Elasticities, ItemEffects, elasticities
+from endcap.pricing.elasticity import Advance, Elasticities, ItemEffects, elasticities
 from endcap.pricing.forecast import fit
 from endcap.pricing.live import SeenDemand, update_level
 from endcap.pricing.measures import dispersion
@@ -34,18 +34,14 @@ class Evidence(NamedTuple):
 
 
 def gather_evidence(
-    panel: Panel, weights: Array, today: Mapping[str, float] | None = None
+    panel: Panel, weights: Array, advance: Advance = lambda what, done, of: None
 ) -> Evidence:
-    """Estimate elasticities and forecast the week to come; `today`: prices that are newer than the
-    panel's last ones.
+    """Estimate elasticities and forecast the week to come at the panel's last prices.
 
     How far a forecast may be off is told from one that was made without the last 4 weeks.
     """
     known = panel.carried()
     prices = known.price[:, -1].copy()
-    for row, item in enumerate(panel.items):
-        price = (today or {}).get(item.item_id)
-        prices[row] = prices[row] if price is None or price <= 0 else price
     usual = slice(-4, None)
     plan = Plan(
         prices,
@@ -56,7 +52,22 @@ def gather_evidence(
     )
     level = fit(panel, 1).expected(panel, plan)
     spread = _spread(panel)
-    return Evidence(panel, elasticities(panel, weights), weights, level, prices, spread)
+    return Evidence(panel, elasticities(panel, weights, advance), weights, level, prices, spread)
+
+
+def with_prices(evidence: Evidence, prices: Mapping[str, float]) -> Evidence:
+    """The evidence where items cost something else today than in the panel's last week: the level
+    follows by each item's own elasticity."""
+    found = [prices.get(item.item_id) for item in evidence.panel.items]
+    today = np.array(
+        [
+            old if new is None or new <= 0 else new
+            for new, old in zip(found, evidence.today, strict=True)
+        ]
+    )
+    slopes = np.array([min(0.0, one.shrunk["price"].value) for one in evidence.effects.items])
+    level = evidence.level * (today / evidence.today) ** slopes
+    return evidence._replace(today=today, level=level)
 
 
 def suggest(
