@@ -81,7 +81,8 @@ def step(proposal: PriceProposal, status: Status, who: str, at_ms: int) -> Price
         last = proposal.steps[-1]
         raise PriceProposalError(
             f"Proposal {proposal.proposal_id} was {last.status.replace('_', ' ')} by {last.who}; "
-            f"it cannot become {status.replace('_', ' ')}. `endcap price proposals` lists what waits."
+            f"it cannot become {status.replace('_', ' ')}. "
+            "`endcap price proposals` lists what waits."
         )
     if not who.strip() or len(who) > 100 or not who.isprintable():
         raise PriceProposalError("--who takes a name of at most 100 letters.")

@@ -1,4 +1,4 @@
-"""What any forecast must beat: naive, seasonal naive, means and medians of late, log-log regressions.
+"""What any forecast must beat: naive, seasonal naive, means of late, log-log regressions.
 
 Each knows what ours knows: the history until the origin, and the plan of the week to come.
 """

@@ -59,7 +59,7 @@ class Training:
         self._first = MIN_HISTORY + horizon - 1
         if weeks <= self._first:
             raise DataError(
-                f"A forecast {horizon} weeks ahead needs {self._first + 1} weeks of sales at least; "
+                f"A forecast {horizon} weeks ahead needs {self._first + 1} weeks of sales; "
                 f"the panel has {weeks}."
             )
         self._x: list[Array] = []

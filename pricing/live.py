@@ -1,4 +1,4 @@
-"""Demand of today moves the forecast: purchases that the stream has counted, against those expected.
+"""Demand of today moves the forecast: purchases that the stream counted against those expected.
 
 The week's rate is a Gamma variable around the forecast; purchases seen so far are Poisson of its
 part of the week. The posterior's mean is a weighted mean of both: one early purchase moves

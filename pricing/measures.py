@@ -1,4 +1,4 @@
-"""How far a forecast was off: WAPE, bias, pinball loss; and counts that spread more than Poisson's."""
+"""How far a forecast was off: WAPE, bias, pinball loss; and how counts spread."""
 
 import numpy as np
 from scipy.stats import nbinom

@@ -5,6 +5,7 @@ valued at their units and margins of today, so the value of a candidate does not
 the programme is linear. What is told of the result is computed by the whole model.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def optimise(problem: Problem, rules: PriceRules) -> Chosen:
             f"No prices keep all rules ({found.message}). Allow a larger change, other endings, or "
             "take a ladder away."
         )
-    chosen = [int(np.argmax(found.x[a:b])) for a, b in zip(starts, starts[1:], strict=False)]
+    chosen = [int(np.argmax(found.x[a:b])) for a, b in pairwise(starts)]
     best = np.array([one[at] for one, at in zip(candidates, chosen, strict=True)])
     return Chosen(best, notes, float(found.mip_gap or 0.0))
 
@@ -132,7 +133,7 @@ def _constraints(
         # Those that stand below their floor must move, whatever was wished.
         must = sum(
             not np.any(np.abs(prices[a:b] - problem.model.today[row]) <= _EPS)
-            for row, (a, b) in enumerate(zip(starts, starts[1:], strict=False))
+            for row, (a, b) in enumerate(pairwise(starts))
         )
         low.append(0.0)
         high.append(float(max(rules.changes, must)))
@@ -152,12 +153,12 @@ def _family_pairs(problem: Problem, rules: PriceRules) -> list[_Pair]:
     found: list[_Pair] = []
     for rows in families.values():
         ordered = sorted(rows, key=lambda row: (problem.items[row].size, today[row]))
-        for small, large in zip(ordered, ordered[1:], strict=False):
+        for small, large in pairwise(ordered):
             a, b = problem.items[small].size, problem.items[large].size
             if a == b:
-                if rules.same_sizes and today[small] == today[large]:
-                    if problem.held[small] == problem.held[large]:
-                        found.append((small, 1.0, large, 0.0, 0.0))
+                alike = today[small] == today[large] and problem.held[small] == problem.held[large]
+                if rules.same_sizes and alike:
+                    found.append((small, 1.0, large, 0.0, 0.0))
             elif rules.size_ladders:
                 found.append(_at_least(today, large, 1.0, small))
                 found.append(_at_least(today, small, b / a, large))
@@ -169,7 +170,7 @@ def _ladder_pairs(problem: Problem, rules: PriceRules) -> list[_Pair]:
     found = []
     for ladder in rules.ladders:
         here = [row_of[item_id] for item_id in ladder.items if item_id in row_of]
-        for cheaper, dearer in zip(here, here[1:], strict=False):
+        for cheaper, dearer in pairwise(here):
             found.append(_at_least(problem.model.today, dearer, 1 / (1 + ladder.gap), cheaper))
     return found
 

@@ -120,7 +120,7 @@ def read_costs(file: Path) -> dict[str, float]:
         rows: Any = table.select("item_id", "cost").rows()
     except (OSError, PolarsError) as error:
         raise DataError(
-            f"{file} cannot be read as costs ({error}). It is CSV with the columns item_id and cost."
+            f"{file} cannot be read as costs ({error}). It is CSV: item_id, cost."
         ) from error
     wrong = [item for item, cost in rows if cost is None or not 0 <= cost < float("inf")]
     if wrong:

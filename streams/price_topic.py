@@ -6,6 +6,7 @@ people cannot approve and refuse one proposal at once.
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -216,7 +217,8 @@ async def _tried(once: Callable[[], Any]) -> Any:
             if attempt == ATTEMPTS:
                 raise
             RETRIES.inc()
-            await asyncio.sleep(BACK_OFF_S * 2 ** (attempt - 1))
+            # Two who fence each other must not come back at the same time.
+            await asyncio.sleep(BACK_OFF_S * 2 ** (attempt - 1) * (1 + random.random()))  # noqa: S311
     raise AssertionError("unreachable")
 
 
