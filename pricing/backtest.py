@@ -155,7 +155,7 @@ def _figures(one: Forecasts) -> dict[str, Any]:
         "pinball": ours["pinball"],
         "bias": ours["bias"],
         "mean": mean,
-        "least_possible_wape": round(_chance(one), 4),
+        "chance_wape": round(_chance(one), 4),
         "inside_10_to_90": round(_inside(one), 4),
         "baselines": figures,
     }

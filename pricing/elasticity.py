@@ -167,8 +167,10 @@ def _shrunk(panel: Panel, own: list[Mapping[str, Effect]]) -> Elasticities:
     rows_of: dict[str, list[Mapping[str, Effect]]] = {}
     for row, item in enumerate(panel.items):
         rows_of.setdefault(item.category, []).append(own[row])
-    everywhere = _of_all(own, rows_of)
-    categories = {name: _of_category(name, rows_of[name], *everywhere) for name in sorted(rows_of)}
+    everywhere, apart = _of_all(own, rows_of)
+    categories = {
+        name: _of_category(name, rows_of[name], everywhere, apart) for name in sorted(rows_of)
+    }
     items = []
     for row, item in enumerate(panel.items):
         group = categories[item.category]

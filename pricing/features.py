@@ -8,7 +8,7 @@ from endcap.pricing.panel import Array, Panel, Plan
 MIN_HISTORY = 8
 """Weeks that must lie before the first forecast."""
 PRICE_FEATURES = ("price_to_recent", "price_to_regular", "price_to_category")
-"""Demand must not rise with them."""
+"""How dear the plan is; all else the same, demand must not rise with them."""
 NAMES = (
     *PRICE_FEATURES,
     "price_to_last",

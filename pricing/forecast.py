@@ -1,5 +1,7 @@
-"""Units by item and week: boosted trees that never sell more at a higher price.
+"""Units by item and week: boosted trees, monotone in the features that tell how dear a plan is.
 
+Other features move with a price as well (what was sold at such a price before), so the whole is not
+strictly monotone. The answer to a price is taken from elasticities; the level is taken from here.
 A forecast is trained for one horizon, on each past week as it was seen `horizon` weeks before.
 """
 

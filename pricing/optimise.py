@@ -14,7 +14,7 @@ from scipy.sparse import lil_array
 
 from endcap.errors import DataError
 from endcap.pricing.demand_model import DemandModel
-from endcap.pricing.panel import Array, Item
+from endcap.pricing.panel import Array, Item, Rows
 from endcap.pricing.rules import PriceRules
 
 TIME_LIMIT_S = 30.0
@@ -111,7 +111,7 @@ def _value(problem: Problem, row: int, candidates: Array, rules: PriceRules) -> 
 
 
 def _constraints(
-    problem: Problem, rules: PriceRules, prices: Array, starts: Array
+    problem: Problem, rules: PriceRules, prices: Array, starts: Rows
 ) -> tuple[lil_array, Array, Array]:
     """One candidate an item, ladders, equal sizes, and how many prices may change."""
     pairs = [*_family_pairs(problem, rules), *_ladder_pairs(problem, rules)]

@@ -170,7 +170,15 @@ def panel_of(table: pl.DataFrame) -> Panel:
         pl.col(*_TEXTS).last(), pl.col("size").cast(pl.Float64).last()
     )
     items = tuple(
-        Item(r["item_id"], *(r[name] or "" for name in _TEXTS), r["size"] or 0.0)
+        Item(
+            item_id=r["item_id"],
+            title=r["title"] or "",
+            category=r["category"] or "",
+            department=r["department"] or "",
+            family=r["family"] or "",
+            brand=r["brand"] or "",
+            size=r["size"] or 0.0,
+        )
         for r in known.iter_rows(named=True)
     )
     places = {item.item_id: n for n, item in enumerate(items)}

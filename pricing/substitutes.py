@@ -40,7 +40,7 @@ def substitution(panel: Panel, baskets: Baskets | None = None) -> Array:
     if baskets is not None:
         weights = weights * np.clip(1 - _lift(baskets), 0, 1)
     sums = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
+    return np.asarray(np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0))
 
 
 def complements(panel: Panel, baskets: Baskets, least: float = 1.5) -> Array:

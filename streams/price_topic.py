@@ -7,9 +7,9 @@ people cannot approve and refuse one proposal at once.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiokafka.errors import KafkaError
@@ -48,6 +48,7 @@ ATTEMPTS = 3
 BACK_OFF_S = 0.5
 """Doubled from attempt to attempt."""
 DECIDE_S = 30.0
+_T = TypeVar("_T")
 
 
 async def read_proposals(bootstrap_servers: str, topics: Topics) -> list[PriceProposal]:
@@ -208,7 +209,7 @@ async def _in_time(bootstrap_servers: str) -> AsyncIterator[None]:
         raise unavailable(bootstrap_servers, error) from error
 
 
-async def _tried(once: Callable[[], Any]) -> Any:
+async def _tried(once: Callable[[], Awaitable[_T]]) -> _T:
     """Again after a pause where the broker did not answer; a decision is known by its step."""
     for attempt in range(1, ATTEMPTS + 1):
         try:

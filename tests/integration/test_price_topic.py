@@ -139,16 +139,12 @@ async def test_demand_is_purchases_of_the_window_each_once(
 
 async def test_the_commands_decide_and_list(stack: LocalStack, topics: Topics) -> None:
     settings = settings_for(stack, topics.prices.name.removesuffix(".prices"))
-    await propose(
-        stack.bootstrap_servers, topics, proposal("p", PriceLine("a", 2.00, 2.19))
-    )
+    await propose(stack.bootstrap_servers, topics, proposal("p", PriceLine("a", 2.00, 2.19)))
     decided = await asyncio.to_thread(
         endcap_json, "price", "approve", "p", "--who", "ben", "--json", **settings
     )
     assert decided["status"] == "approved"
-    again = await asyncio.to_thread(
-        endcap, "price", "refuse", "p", "--who", "cat", **settings
-    )
+    again = await asyncio.to_thread(endcap, "price", "refuse", "p", "--who", "cat", **settings)
     assert again.returncode == 1
     assert "was approved by ben" in again.stderr
     listed = await asyncio.to_thread(endcap_json, "price", "proposals", "--json", **settings)

@@ -76,11 +76,10 @@ def test_what_is_sold_from_the_forecast_week_on_changes_no_forecast(
         np.testing.assert_array_equal(before, after)
 
 
-def test_a_dearer_plan_never_sells_more(panel: Panel) -> None:
+def test_a_dearer_plan_sells_less(panel: Panel) -> None:
     history = panel.first_weeks(39)
     plan = panel.plan(39, history)
     forecaster = Training(panel, 1).fit(39)
-    # Both prices rise: the depth of a discount stays. The rivals' prices stay where they are.
     row = 4
     units = []
     for factor in (0.8, 0.9, 1.0, 1.1):
@@ -93,13 +92,13 @@ def test_a_dearer_plan_never_sells_more(panel: Panel) -> None:
 
 
 def test_a_backtest_tells_every_baseline_and_ours_by_category(panel: Panel) -> None:
-    found = summary(panel, backtest(panel, 3, (1, 2)))
+    found = summary(panel, backtest(panel, 2, (1,)))
     assert set(found["baselines"]) == set(BASELINES)
     assert found["best_baseline_wape"] == min(b["wape"] for b in found["baselines"].values())
     assert found["wape"] < found["baselines"]["naive"]["wape"]
-    assert found["least_possible_wape"] < found["wape"]
+    assert 0 < found["chance_wape"] < found["baselines"]["naive"]["wape"]
     assert {row["category"] for row in found["categories"]} == {"COFFEE", "TEA"}
-    assert found["held_out_weeks"] == [38, 39, 40]
+    assert found["held_out_weeks"] == [39, 40]
     assert "<svg" in wape_picture(found)
 
 
@@ -175,9 +174,7 @@ def test_the_programme_finds_what_trying_everything_finds(evidence: Evidence) ->
     rows = np.arange(3)
     panel = evidence.panel.only(rows)
     today = evidence.today[rows]
-    model = demand_model(
-        evidence.effects, rows, today, evidence.level[rows], np.zeros((3, 3)), 0.1
-    )
+    model = demand_model(evidence.effects, rows, today, evidence.level[rows], np.zeros((3, 3)), 0.1)
     rules = PriceRules(size_ladders=False, same_sizes=False, changes=2, endings=(9,))
     problem = Problem(
         panel.items, model, today * 0.6, today * 0.8, today * 1.2, (False, False, False)
@@ -371,9 +368,7 @@ def replace_id(proposal: PriceProposal, proposal_id: str) -> PriceProposal:
 
 
 def _proposal() -> PriceProposal:
-    return PriceProposal(
-        "p", "COFFEE", (PriceLine("a", 1.0, 1.1),), (Step("proposed", "ann", 1),)
-    )
+    return PriceProposal("p", "COFFEE", (PriceLine("a", 1.0, 1.1),), (Step("proposed", "ann", 1),))
 
 
 def _purchases(folder: Path, shuffled: bool) -> None:
