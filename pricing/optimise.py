@@ -45,7 +45,9 @@ class Chosen(NamedTuple):
 def optimise(problem: Problem, rules: PriceRules) -> Chosen:
     """The best allowed prices.
 
-    A ladder that today's prices break already need not be mended at once; it must not get worse.
+    A ladder that today's prices break already need not be mended at once; it must not get worse. A
+    floor goes before ladders: an item that stands below its own leaves them for this time, and says
+    so. With these two, today's prices (or floors) always are a solution.
 
     Raises:
         DataError: no solution was found in time.
@@ -69,8 +71,8 @@ def optimise(problem: Problem, rules: PriceRules) -> Chosen:
     )
     if found.x is None:
         raise DataError(
-            f"No prices keep all rules ({found.message}). Allow a larger change, other endings, or "
-            "take a ladder away."
+            f"No prices were found within {TIME_LIMIT_S:.0f} s ({found.message}). Name fewer "
+            "endings or a smaller largest_change."
         )
     chosen = [int(np.argmax(found.x[a:b])) for a, b in pairwise(starts)]
     best = np.array([one[at] for one, at in zip(candidates, chosen, strict=True)])
@@ -95,7 +97,7 @@ def _candidates(problem: Problem, row: int, rules: PriceRules) -> tuple[Array, s
     if today >= floor - _EPS:
         return np.union1d(allowed, [today]), ""
     if len(allowed):
-        return allowed, "today's price is below its floor"
+        return allowed, "today's price is below its floor: it moves without its ladders"
     return np.array([today]), "held: below its floor, and no allowed price reaches it"
 
 
@@ -114,8 +116,15 @@ def _constraints(
     problem: Problem, rules: PriceRules, prices: Array, starts: Rows
 ) -> tuple[lil_array, Array, Array]:
     """One candidate an item, ladders, equal sizes, and how many prices may change."""
-    pairs = [*_family_pairs(problem, rules), *_ladder_pairs(problem, rules)]
     size = len(problem.items)
+    today = problem.model.today
+    must_move = {
+        row
+        for row, (a, b) in enumerate(pairwise(starts))
+        if not np.any(np.abs(prices[a:b] - today[row]) <= _EPS)
+    }
+    every = [*_family_pairs(problem, rules), *_ladder_pairs(problem, rules)]
+    pairs = [pair for pair in every if must_move.isdisjoint({pair[0], pair[2]})]
     table = lil_array((size + len(pairs) + (rules.changes is not None), len(prices)))
     lower, upper = np.ones(size), np.ones(size)
     for row in range(size):
@@ -128,15 +137,11 @@ def _constraints(
         low.append(least)
         high.append(most)
     if rules.changes is not None:
-        today = np.repeat(problem.model.today, np.diff(starts))
-        table[table.shape[0] - 1, :] = (np.abs(prices - today) > _EPS).astype(float)
-        # Those that stand below their floor must move, whatever was wished.
-        must = sum(
-            not np.any(np.abs(prices[a:b] - problem.model.today[row]) <= _EPS)
-            for row, (a, b) in enumerate(pairwise(starts))
-        )
+        before = np.repeat(today, np.diff(starts))
+        table[table.shape[0] - 1, :] = (np.abs(prices - before) > _EPS).astype(float)
+        # Those that stand below their floor move, whatever was wished.
         low.append(0.0)
-        high.append(float(max(rules.changes, must)))
+        high.append(float(max(rules.changes, len(must_move))))
     return table, np.concatenate([lower, low]), np.concatenate([upper, high])
 
 

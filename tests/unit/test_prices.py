@@ -1,4 +1,4 @@
-"""Prices: nothing of the future in a forecast, nobody's price but everybody's, and all rules kept."""
+"""Prices: nothing of the future in a forecast, one price for everyone, and all rules kept."""
 
 import json
 from collections.abc import Callable
@@ -158,9 +158,11 @@ def test_suggested_prices_keep_every_rule(evidence: Evidence, objective: str) ->
     for row in found["items"]:
         by_family.setdefault(size[row["item_id"]][0], []).append(row)
     for small, large in by_family.values():
-        for name in ("price", "price_today"):
-            assert large[name] >= small[name] - 1e-6 or large["price_today"] < small["price_today"]
-            assert large[name] <= 2 * small[name] + 1e-6
+        # No ladder is broken that was not, and none more than it was.
+        for ours, factor, theirs in ((large, 1.0, small), (small, 2.0, large)):
+            now = factor * ours["price"] - theirs["price"]
+            before = factor * ours["price_today"] - theirs["price_today"]
+            assert now >= min(0.0, before) - 1e-6
     assert found["gain"][objective]["expected"] > 0
     assert "ASSUMED" in found["costs"]
 
@@ -343,9 +345,9 @@ def test_unknown_items_categories_and_files_are_told(panel: Panel, tmp_path: Pat
 
 def test_the_commands_print_one_object(tmp_path: Path) -> None:
     file = tmp_path / "weeks.parquet"
-    made_up_weeks(items=8, weeks=34).write_parquet(file)
+    made_up_weeks(items=8, weeks=26).write_parquet(file)
     run = CliRunner()
-    words = ["price", "backtest", "--panel", str(file), "--weeks", "2", "--horizons", "1"]
+    words = ["price", "backtest", "--panel", str(file), "--weeks", "1", "--horizons", "1"]
     ended = run.invoke(app, [*words, "--report", str(tmp_path / "out"), "--old-prices", "--json"])
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
