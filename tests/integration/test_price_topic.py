@@ -3,16 +3,22 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from command_line import endcap, endcap_json, settings_for
+from made_up_weeks import made_up_weeks
 
 from endcap.catalogue import CatalogueItem, decode_item, encode_item
 from endcap.deploy.local_stack import LocalStack
 from endcap.prices import PriceLine, PriceProposal, PriceProposalError, Step
+from endcap.pricing.evidence_file import write_evidence
+from endcap.pricing.panel import panel_of
+from endcap.pricing.substitutes import substitution
+from endcap.pricing.suggest import gather_evidence
 from endcap.streams.clients import create_topics, read_whole
 from endcap.streams.item_deltas import ItemDelta, encode_deltas
 from endcap.streams.price_topic import (
@@ -149,3 +155,33 @@ async def test_the_commands_decide_and_list(stack: LocalStack, topics: Topics) -
     assert "was approved by ben" in again.stderr
     listed = await asyncio.to_thread(endcap_json, "price", "proposals", "--json", **settings)
     assert [one["status"] for one in listed["proposals"]] == ["approved"]
+
+
+async def test_a_suggestion_of_live_demand_waits_for_approval_then_costs_so(
+    stack: LocalStack, topics: Topics, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    panel = panel_of(made_up_weeks(items=6, weeks=24))
+    write_evidence(tmp_path / "e.npz", gather_evidence(panel, substitution(panel)))
+    for item in panel.items:
+        made = CatalogueItem(item.item_id, item.title, item.category, price=3.05)
+        await producer.send_and_wait(
+            topics.catalogue.name, encode_item(made), key=item.item_id.encode()
+        )
+    now = int(time.time() * 1000)
+    (raw,) = encode_deltas([ItemDelta(0, 1, "purchase", now - 1000, ("i00", "i01"))])
+    await producer.send_and_wait(topics.item_deltas.name, raw)
+    settings = settings_for(stack, topics.prices.name.removesuffix(".prices"))
+    words = ("--category", "coffee", "--evidence", tmp_path / "e.npz", "--live", "--apply")
+    found = await asyncio.to_thread(
+        endcap_json, "price", "suggest", *words, "--who", "ann", "--json", **settings
+    )
+    assert found["live"]["purchases"] == 2
+    assert {row["price_today"] for row in found["items"]} == {3.05}
+    before = await catalogue_prices(stack.bootstrap_servers, topics)
+    assert before["i00"] == 3.05
+    name = found["proposal"]["proposal_id"]
+    await decide(stack.bootstrap_servers, topics, name, "approved", "ben", now)
+    after = await catalogue_prices(stack.bootstrap_servers, topics)
+    assert {i: p for i, p in after.items() if p != before[i]} == {
+        one["item_id"]: one["new_price"] for one in found["proposal"]["prices"]
+    }
