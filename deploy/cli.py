@@ -18,6 +18,7 @@ from endcap.deploy import (
     letters_cli,
     models_cli,
     models_in_use_cli,
+    price_cli,
     recommend_cli,
     rules_cli,
     smaller_cli,
@@ -47,6 +48,7 @@ app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(price_cli.app, name="price")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)

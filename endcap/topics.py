@@ -23,6 +23,7 @@ class Topics(NamedTuple):
     item_deltas: Topic
     catalogue: Topic
     price_changes: Topic
+    prices: Topic
     impressions: Topic
     erasures: Topic
     dead_letters: Topic
@@ -47,6 +48,7 @@ def topics_with_prefix(prefix: str = "endcap", generation: int = 1) -> Topics:
         item_deltas=Topic(f"{prefix}.item-deltas{of}", compacted=False),
         catalogue=Topic(f"{prefix}.catalogue", compacted=True),
         price_changes=Topic(f"{prefix}.price-changes", compacted=True),
+        prices=Topic(f"{prefix}.prices", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
         erasures=Topic(f"{prefix}.erasures", compacted=True),
         dead_letters=Topic(f"{prefix}.dead-letters{of}", compacted=True),

@@ -162,7 +162,8 @@ async def create_topics(
     """Create the topics that are missing; returns their names once the broker lists them all.
 
     Item deltas have one partition: they are aggregated demand, and one trending list needs all.
-    So has the catalogue: the trends app reads both as one worker; so have its price changes. Where
+    So has the catalogue: the trends app reads both as one worker; so have its price changes, and
+    the proposals of prices, whose steps have an order. Where
     the events are there already, the others get as many partitions as they have. `retention_days`
     is that of raw events and impressions, by the broker's clock; 0: for ever.
 
@@ -176,7 +177,12 @@ async def create_topics(
         missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
             partitions = counts[topics.events] or partitions
-            one_partition = {topics.item_deltas, topics.catalogue, topics.price_changes}
+            one_partition = {
+                topics.item_deltas,
+                topics.catalogue,
+                topics.price_changes,
+                topics.prices,
+            }
             wanted = [
                 NewTopic(
                     topic.name,

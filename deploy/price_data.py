@@ -1,0 +1,113 @@
+"""The panel that prices are made from: a shop's own file, or Complete Journey's weeks."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from endcap.errors import DataError, RuntimeConflictError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from endcap.pricing.panel import Array, Panel
+    from endcap.pricing.suggest import Evidence
+
+VECTOR_DIMENSIONS = 8
+"""Principal components of the item vectors: what trees can use of 64 numbers."""
+
+
+class ItemVectors(NamedTuple):
+    """`table` (I, k), zeros for items that the bundle does not know; how many it knows."""
+
+    table: "Array"
+    items: int
+
+
+def need_pricing() -> None:
+    """Say which extra is missing before a traceback does.
+
+    Raises:
+        RuntimeConflictError: scikit-learn, statsmodels, scipy or polars is not installed.
+    """
+    for name in ("polars", "scipy", "sklearn", "statsmodels"):
+        if importlib.util.find_spec(name) is None:
+            raise RuntimeConflictError(
+                f"Prices need the package {name}: pip install 'endcap[pricing]'."
+            )
+
+
+def complete_journey_table() -> "pl.DataFrame":
+    """Complete Journey's weeks, as `panel_of` takes them and with coupon prices beside."""
+    need_pricing()
+    from endcap.export.completejourney import data_folder
+    from endcap.pricing.completejourney import weekly_table
+
+    return weekly_table(data_folder())
+
+
+def load_panel(file: Path | None) -> "Panel":
+    """The file's panel; Complete Journey's where none is named.
+
+    Raises:
+        DataError: it cannot be read, or Complete Journey is not installed.
+        RuntimeConflictError: the extra `pricing` is not installed.
+    """
+    need_pricing()
+    from endcap.pricing.panel import panel_of, read_panel
+
+    return panel_of(complete_journey_table()) if file is None else read_panel(file)
+
+
+def load_evidence(
+    panel_file: Path | None,
+    evidence_file: Path | None,
+    advance: Callable[[str, int, int], None] = lambda what, done, of: None,
+) -> "Evidence":
+    """What suggestions are made from: read, or learned from the panel.
+
+    A shop's own panel has no baskets: its items stand in for one another by their units.
+
+    Raises:
+        DataError: a file cannot be read, or the panel is too short.
+    """
+    need_pricing()
+    from endcap.pricing.evidence_file import read_evidence
+    from endcap.pricing.substitutes import baskets_of, substitution
+    from endcap.pricing.suggest import gather_evidence
+
+    if evidence_file is not None:
+        return read_evidence(evidence_file)
+    panel = load_panel(panel_file)
+    baskets = None
+    if panel_file is None:
+        from endcap.export.completejourney import data_folder
+
+        baskets = baskets_of(data_folder(), panel, panel.weeks[-1])
+    return gather_evidence(panel, substitution(panel, baskets), advance=advance)
+
+
+def item_vectors(bundle: Path, panel: "Panel") -> ItemVectors:
+    """The Transformer's item vectors of a bundle, by the panel's rows, in few dimensions.
+
+    Raises:
+        BundleError: it cannot be loaded.
+        DataError: it has no vectors, or knows no item of the panel.
+    """
+    import numpy as np
+
+    from endcap.bundle import load_bundle
+
+    found = load_bundle(bundle)
+    if found.stages is None:
+        raise DataError(f"{bundle} has no item vectors of its own: train it again.")
+    table = found.stages.table.astype(float)
+    places = np.array([found.index_of.get(item.item_id, 0) for item in panel.items])
+    known = places > 0
+    if not known.any():
+        raise DataError(f"{bundle} knows no item of the panel; name the bundle of this shop.")
+    own = table[places]
+    own /= np.maximum(np.linalg.norm(own, axis=1, keepdims=True), 1e-9)
+    own -= own[known].mean(axis=0)
+    _, _, axes = np.linalg.svd(own[known], full_matrices=False)
+    return ItemVectors((own @ axes[:VECTOR_DIMENSIONS].T) * known[:, None], int(known.sum()))
