@@ -28,8 +28,8 @@ def read_glossary(folder: Path) -> Mapping[str, str]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        theirs, tab, ours = (part.strip().lower() for part in line.partition("\t"))
-        if not (theirs and tab and ours):
+        theirs, _, ours = (part.strip().lower() for part in line.partition("\t"))
+        if not (theirs and ours):
             raise DataError(
                 f"{path}, line {number}: a line is a customer's word, a tab, the catalogue's word."
             )
