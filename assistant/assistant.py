@@ -63,7 +63,8 @@ class Assistant:
         intent = guess.intent if guess.probability >= LEAST_PROBABILITY else UNSURE
         goods: tuple[str, ...] = ()
         if intent in _NAMES_GOODS:
-            goods = find_goods(text, self._glossary)
+            only_known = intent in OWN | {"promotions"}
+            goods = find_goods(text, self._glossary, only_known)
             before = reversed(turns)
             while not goods and intent in OF_PRODUCTS and (turn := next(before, None)):
                 goods = find_goods(turn.question, self._glossary)
@@ -72,7 +73,7 @@ class Assistant:
             language,
             intent,
             round(guess.probability, 4),
-            find_order(text) if intent in OWN | {"order_change", "person"} else "",
+            find_order(text, intent in OWN) if intent in OWN | {"order_change", "person"} else "",
             find_period(text, now_ms) if intent in OWN else None,
             goods,
             find_quantity(text) if intent == "price" else 1,
@@ -113,10 +114,10 @@ class Assistant:
                 return self._from_documents(draft, plan)
 
     def _from_documents(self, draft: Draft, plan: Plan) -> Kind:
-        found = self._index.find(plan.question, plan.language, plan.intent)
-        if found is None:
+        for found in self._index.find(plan.question, plan.language, plan.intent):
+            for sentence in found.sentences:
+                draft.claim("quote", Reference("document", found.section.place, sentence))
+        if not draft.has_claims:
             draft.note("unknown")
             return "refusal"
-        for sentence in found.sentences:
-            draft.claim("quote", Reference("document", found.section.place, sentence))
         return "answer"

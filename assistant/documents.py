@@ -1,8 +1,8 @@
 """The shop's documents: a folder of Markdown, split by its headings.
 
 `FOLDER/en/returns.md`, `FOLDER/zh/returns.md`: a folder a language; what lies in FOLDER itself is
-in the language of its letters. A document is quoted, never obeyed: what reads like an order to a
-program is left out and told.
+in the language of its letters. A document is quoted, never obeyed: a section with a sentence that
+reads like an order to a program is left out as a whole, and told.
 """
 
 import re
@@ -36,8 +36,8 @@ class Section(NamedTuple):
 
 
 class Documents(NamedTuple):
-    """All sections, and the sentences that were left out because they read like orders to a
-    program: (place, sentence)."""
+    """All sections; `left_out`: sentences that read like orders to a program, with the place of the
+    section that was left out for them."""
 
     sections: tuple[Section, ...]
     left_out: tuple[tuple[str, str], ...] = ()
@@ -65,12 +65,11 @@ def read_documents(folder: Path) -> Documents:
             continue  # a link out of the folder: what lies there is not the shop's word
         name = path.relative_to(folder).as_posix()
         for section in _sections(_text(path), name):
-            kept = tuple(each for each in section.sentences if not orders_a_program(each))
-            left_out += [(section.place, s) for s in section.sentences if s not in kept]
-            if orders_a_program(section.heading) or orders_a_program(section.title):
-                left_out.append((section.place, section.heading))
-            elif kept:
-                sections.append(section._replace(sentences=kept))
+            said = (section.title, section.heading, *section.sentences)
+            poisoned = [(section.place, each) for each in said if orders_a_program(each)]
+            left_out += poisoned
+            if not poisoned:
+                sections.append(section)
         if len(sections) > MAX_SECTIONS:
             raise DataError(f"{folder} has more than {MAX_SECTIONS} sections; leave some out.")
     return Documents(tuple(sections), tuple(left_out))

@@ -35,11 +35,9 @@ def answer_own(
     _say_order(draft, order)
     if plan.intent == "order_status":
         draft.note("no_tracking")
-        found = index.find(_HOW_LONG[plan.language], plan.language, "order_status")
-        for sentence in found.sentences if found else ():
-            draft.claim(
-                "quote", Reference("document", found.section.place if found else "", sentence)
-            )
+        for found in index.find(_HOW_LONG[plan.language], plan.language, "order_status")[:1]:
+            for sentence in found.sentences:
+                draft.claim("quote", Reference("document", found.section.place, sentence))
         return "answer"
     return _contents(draft, plan, order)
 

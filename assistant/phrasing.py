@@ -1,17 +1,19 @@
 """Whether what a phrasing model wrote says nothing that its facts do not.
 
 A rule of thumb that errs on refusing: each number, each name, each address of the phrased text has
-to occur in the facts, and it may not turn a yes into a no. It knows names by their capitals, so it
-judges English alone; text in other scripts is refused.
+to occur in the facts, most of its words have to, and it may not turn a yes into a no. It knows
+names by their capitals, so it judges English alone; text in other scripts is refused.
 """
 
 import re
 
 from endcap.assistant.answer import Answer
+from endcap.assistant.bm25 import terms_of
 from endcap.assistant.question import is_han
 from endcap.assistant.small_words import word_set
 
 MAX_LETTERS = 800
+_OWN_WORDS = 0.6
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _SENTENCE_START = re.compile(r"(?:^|[.!?:•\n]\s*)(\W*)([A-Z][\w'’]*)")
@@ -52,6 +54,7 @@ def is_supported(text: str, answer: Answer) -> bool:
         and _number_words(text) <= _number_words(facts)
         and _names(text) <= {word.lower() for word in _WORD.findall(facts)}
         and _is_negative(text) == _is_negative(facts)
+        and _is_about(text, facts)
     )
 
 
@@ -72,6 +75,12 @@ def _names(text: str) -> set[str]:
         and any(char.isupper() for char in match[0])
         and not (match.start() in opening and match[0].lower() in _OPENING)
     }
+
+
+def _is_about(text: str, facts: str) -> bool:
+    """Whether most of its words are the facts' own: what is new would hide among them."""
+    terms, known = terms_of(text), set(terms_of(facts))
+    return sum(term in known for term in terms) >= _OWN_WORDS * len(terms)
 
 
 def _is_negative(text: str) -> bool:

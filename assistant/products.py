@@ -31,7 +31,8 @@ class ProductFinder:
         Products that hold all words of the phrase come first; then what its words are near to.
         """
         terms = terms_of(phrase)
-        held = np.flatnonzero(self._lexical.coverage(terms) >= _ALL) + 1 if terms else np.empty(0)
+        whole = np.flatnonzero(self._lexical.coverage(terms) >= _ALL) if terms else ()
+        held = [int(at) + 1 for at in whole]
         if self._index is not None:
             understood = find_items(phrase, self._index, self._popularity, most)
             if not understood.nothing_like and len(understood.mentions) == 1:
@@ -43,4 +44,4 @@ class ProductFinder:
         return [self._items[at - 1].item_id for at in self._by_popularity(held)[:most]]
 
     def _by_popularity(self, held: Sequence[int]) -> list[int]:
-        return sorted((int(at) for at in held), key=lambda at: -float(self._popularity[at]))
+        return sorted(held, key=lambda at: -float(self._popularity[at]))

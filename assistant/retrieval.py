@@ -12,23 +12,25 @@ from endcap.assistant.question import Language
 from endcap.text import TextEncoder
 
 MAX_SENTENCES = 3
-_LEXICAL_SHARE = 0.6
+_NEAR = 0.06
+"""A second section that scores as well but for so much is quoted too."""
+_LEXICAL_SHARE = 0.4
 _TOPIC = 0.25
 """What it counts that a document is about what the question wants."""
 LEAST_WITH_TOPIC = 0.30
 LEAST_WITHOUT = 0.62
 """Below, nothing is said: measured on the questions for training (docs/assistant.md)."""
-_TOPICS: dict[str, str] = {
-    "returns": "return returns refund refunds exchange damaged 退货 退款 换货 损坏",
-    "delivery": "delivery deliver shipping pick up 配送 送货 运费 自提",
-    "order_change": "change cancel order orders 修改 取消 订单",
-    "order_status": "how long delivery takes 多久送到",
-    "payment": "payment pay paying card invoice gift card 付款 支付 发票 礼品卡",
-    "opening_hours": "opening hours open stores parking phone 营业时间 门店 停车 电话",
-    "loyalty": "loyalty card points coupons member 会员卡 积分 优惠券",
-    "privacy": "data privacy account 数据 隐私 账户",
+_TOPICS: dict[str, tuple[str, ...]] = {
+    "returns": ("return", "refund", "退货", "退款"),
+    "delivery": ("deliver", "shipping", "配送", "送货", "运费"),
+    "order_change": ("cancel", "取消", "修改订单"),
+    "order_status": ("long delivery takes", "多久送到"),
+    "payment": ("payment", "ways to pay", "付款", "支付"),
+    "opening_hours": ("opening hours", "营业时间"),
+    "loyalty": ("loyalty", "points", "会员", "积分"),
+    "privacy": ("data", "privacy", "数据", "隐私"),
 }
-"""Words of each intent that documents answer: they point out the documents of its topic."""
+"""Words of each intent that documents answer: they point out its documents, by title or heading."""
 
 
 class Found(NamedTuple):
@@ -52,15 +54,13 @@ class SectionIndex:
             for language in {each.language for each in documents.sections}
         }
 
-    def find(self, question: str, language: Language, intent: str) -> Found | None:
-        """The section that answers best, in the question's language where one is in it, else in
-        English; None where none is near enough."""
-        for of in dict.fromkeys((language, "en", *self._of)):
+    def find(self, question: str, language: Language, intent: str) -> Sequence[Found]:
+        """The section that answers best, and a second one that may as well, in the question's
+        language where documents are in it, else in English; none where none is near enough."""
+        for of in (language, "en"):
             if of in self._of:
-                found = self._of[of].find(question, intent, self._encoder)
-                if found is not None or of == language:
-                    return found
-        return None
+                return self._of[of].find(question, intent, self._encoder)
+        return ()
 
 
 class _Rows:
@@ -68,31 +68,33 @@ class _Rows:
         self._sections = sections
         whole = [f"{s.title} {s.heading} {s.heading} {' '.join(s.sentences)}" for s in sections]
         self._lexical = Bm25(whole)
-        self._topics = Bm25([f"{s.title} {s.heading}" for s in sections])
+        self._named = [f"{s.title} {s.heading}".lower() for s in sections]
         sentences = [
             (row, text) for row, s in enumerate(sections) for text in (s.heading, *s.sentences)
         ]
         self._row_of = np.array([row for row, _ in sentences], dtype=np.int32)
         self._vectors = encoder.encode([text for _, text in sentences])
 
-    def find(self, question: str, intent: str, encoder: TextEncoder) -> Found | None:
+    def find(self, question: str, intent: str, encoder: TextEncoder) -> Sequence[Found]:
+        if not self._sections:
+            return ()
         terms = terms_of(question)
         bm25 = self._lexical.scores(terms)
-        best = float(bm25.max(initial=0.0))
         coverage = self._lexical.coverage(terms)
-        lexical = 0.5 * coverage + 0.5 * coverage.max(initial=0.0) * bm25 / max(best, 1e-9)
+        share = bm25 / max(float(bm25.max()), 1e-9)
+        lexical = 0.5 * coverage + 0.5 * coverage.max() * share
         dense = self._nearest(encoder.encode([question])[0])
-        scores = _LEXICAL_SHARE * lexical + (1 - _LEXICAL_SHARE) * dense
         topic = self._topic(intent)
-        scores = scores + _TOPIC * topic
-        if not scores.size:
-            return None
-        at = int(scores.argmax())
-        least = LEAST_WITH_TOPIC if topic[at] else LEAST_WITHOUT
-        if scores[at] < least:
-            return None
-        section = self._sections[at]
-        return Found(section, float(scores[at]), section.sentences[:MAX_SENTENCES])
+        scores = _LEXICAL_SHARE * lexical + (1 - _LEXICAL_SHARE) * dense + _TOPIC * topic
+        best = float(scores.max())
+        return [
+            Found(
+                self._sections[at], float(scores[at]), self._sections[at].sentences[:MAX_SENTENCES]
+            )
+            for at in np.argsort(-scores, kind="stable")[:2]
+            if scores[at] >= best - _NEAR
+            and scores[at] >= (LEAST_WITH_TOPIC if topic[at] else LEAST_WITHOUT)
+        ]
 
     def _nearest(self, vector: FloatArray) -> FloatArray:
         """The cosine of each section's nearest sentence."""
@@ -102,5 +104,6 @@ class _Rows:
 
     def _topic(self, intent: str) -> FloatArray:
         """1 for sections of the topic's documents: whose title or heading has a word of it."""
-        words = terms_of(_TOPICS.get(intent, ""))
-        return np.asarray(self._topics.scores(words) > 0, dtype=np.float32)
+        words = _TOPICS.get(intent, ())
+        held = [any(word in named for word in words) for named in self._named]
+        return np.array(held, dtype=np.float32)

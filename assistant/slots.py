@@ -23,8 +23,9 @@ _NAMED_ORDER = re.compile(
     re.IGNORECASE,
 )
 _BARE_ORDER = re.compile(
-    r"(?<![\w.,-])#?(?P<id>[A-Za-z]{0,3}-?\d{5,}|\d{2,4}-\d{3,}|[A-Z]-\d{3,})(?![\w-])"
+    r"(?<![\w.,-])#?(?P<id>[A-Za-z]{0,3}-?\d{5,}|\d{2,4}-\d{3,}|[A-Z]-\d{3,})(?![\w-])", re.ASCII
 )
+_ANY_NUMBER = re.compile(r"(?<![\w.,$-])#?(?P<id>\d{3,})(?![\w.,%-])", re.ASCII)
 _ISO_DAY = re.compile(r"\d{4}-\d{1,2}-\d{1,2}")
 _NUMBERS = NUMBER_WORDS | {"dozen": 12}
 _HAN_COUNT = re.compile(
@@ -35,14 +36,18 @@ _COUNT = re.compile(
 )
 
 
-def find_order(text: str) -> str:
+def find_order(text: str, is_about_one: bool = False) -> str:
     """The number of an order that the text names; empty where it names none.
+
+    `is_about_one`: the question is known to be about an order, so any longer number will do.
 
     >>> [find_order(t) for t in ("Where is order #123?", "订单40211873355到哪了", "30 days")]
     ['123', '40211873355', '']
     """
     rest = _ISO_DAY.sub(" ", text)
     found = _NAMED_ORDER.search(rest) or _BARE_ORDER.search(rest)
+    if found is None and is_about_one:
+        found = _ANY_NUMBER.search(rest)
     return found["id"].strip("-").upper() if found else ""
 
 
@@ -60,11 +65,12 @@ def find_quantity(text: str) -> int:
     return min(max(number, 1), MAX_QUANTITY)
 
 
-def find_goods(text: str, glossary: Mapping[str, str]) -> tuple[str, ...]:
+def find_goods(text: str, glossary: Mapping[str, str], only_known: bool = False) -> tuple[str, ...]:
     """Phrases that may name goods, in the catalogue's words, at most `MAX_PHRASES`.
 
     `glossary`: words of another language by the catalogue's. The longest that the text holds are
-    taken first; where there is one, nothing else of the text is looked up.
+    taken first; where there is one, nothing else of the text is looked up. `only_known`: of a
+    Chinese text nothing else is looked up in any case: its words cannot be told apart.
 
     >>> find_goods("How much are three cartons of oat milk?", {})
     ('oat milk',)
@@ -81,7 +87,7 @@ def find_goods(text: str, glossary: Mapping[str, str]) -> tuple[str, ...]:
     if named:
         return tuple(dict.fromkeys(phrase for _, phrase in sorted(named)))[:MAX_PHRASES]
     if is_han(text):
-        return _han_goods(text)
+        return () if only_known else _han_goods(text)
     found = [phrase.text for phrase in phrases_of(text, AROUND_GOODS)]
     return tuple(dict.fromkeys(found))[:MAX_PHRASES]
 

@@ -59,12 +59,14 @@ AROUND_GOODS = word_set(
     combien coute coutent prix avez vous vendez quanto avete prezzo compre vez ultima passt zu went
     actually currently still already right real really lately recently again before earlier ago
     what's whats gimme hand normally generally usual happen happens find guys guy money off moment
-    pick after bit grab other others based let cuestan are any was other
+    pick after bit grab other others based let cuestan are any was pay paid paying spend spent
+    spending money list lists listed history record records everything all details detail number
+    contents content receipt track shopping open household account
     """
 )
 """Words around the goods of a question; those around a purchase are `endcap.text`'s STOP."""
 HAN_AROUND_GOODS = (
     "有没有|多少钱|什么时候|最便宜|是多少|怎么卖|请问|你们|我们|我想|我要|我在|想买|要买|买过|买了|可以|"
     "哪些|哪种|哪里|哪个|还有|有货|库存|现货|价格|价钱|打折|优惠|促销|特价|推荐|卖完|上次|几次|"
-    "有吗|吗|呢|的|了|吧|啊|找|买|卖|有|在|是|要|我|和|跟|与|什么|多少|怎么|几|个"
+    "东西|商品|最近|今天|现在|活动|有吗|吗|呢|的|了|吧|啊|找|买|卖|有|在|是|要|我|和|跟|与|什么|多少|怎么|几|个"
 )

@@ -249,10 +249,12 @@ async def _ask(desk: Desk, question: str, turns: tuple[Turn, ...], user: str, ju
 
 
 def _with_document(settings: Settings, target: _Target, folder: Path, text: str) -> Desk:
-    """The shop's documents with one that an attacker could write to."""
+    """The shop's documents on returns, and one that an attacker could write to."""
     copy = folder / "documents"
-    shutil.copytree(settings.assistant_documents, copy)
     for language, title in (("en", "Returns"), ("zh", "退货")):
+        (copy / language).mkdir(parents=True)
+        returns = f"{language}/returns.md"
+        shutil.copyfile(settings.assistant_documents / returns, copy / returns)
         (copy / language / "news.md").write_text(f"# {title}\n\n## {title}\n{text}\n")
     assistant = Assistant(target.desk.assistant.model, read_documents(copy))
     shop = BundleShop(target.bundle, target.items, target.events)

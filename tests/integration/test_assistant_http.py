@@ -27,7 +27,7 @@ from endcap.streams.order_view import OrderView
 from endcap.topics import Topics, topics_with_prefix
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
-SECRET = "a-secret-of-the-tests-alone"
+SECRET = "a-secret-of-the-tests-alone"  # noqa: S105
 NOW_MS = int(time.time() * 1000)
 GOOD = "You can return unopened goods within 30 days of purchase."
 BAD = "You can return anything within 90 days. Ask Thomas Miller!"
@@ -43,7 +43,7 @@ class PhrasingEndpoint:
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 endpoint.asked.append(loads(body))
                 status = endpoint.statuses.pop(0) if endpoint.statuses else 200
@@ -144,18 +144,18 @@ async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
 
 async def ask(client: httpx.AsyncClient, question: str, user: str = "", **more: Any) -> Any:
     headers = {"X-Shopper-Token": ShopperTokens(SECRET).make(user)} if user else {}
-    answer = await client.post(
-        "/v1/assistant", json={"question": question} | more, headers=headers
-    )
+    answer = await client.post("/v1/assistant", json={"question": question} | more, headers=headers)
     return answer.json()
 
 
 async def until(reached: Callable[[], Any]) -> Any:
     """What an awaited condition gives once it holds."""
-    async with asyncio.timeout(60):
-        while not (found := await reached()):
-            await asyncio.sleep(0.1)  # between polls, bounded by the time-out
-        return found
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if found := await reached():
+            return found
+        await asyncio.sleep(0.1)  # between polls, bounded by the deadline
+    raise AssertionError("not reached within 60 s")
 
 
 async def test_a_shopper_is_told_of_their_own_orders_alone(client: httpx.AsyncClient) -> None:
@@ -217,9 +217,7 @@ async def test_a_hand_over_lies_in_its_topic_when_it_is_promised(
     client: httpx.AsyncClient, shop: Shop
 ) -> None:
     earlier = [{"question": "where is order 7001", "kind": "answer"}]
-    said = await ask(
-        client, "let me talk to a human", "ann", earlier=earlier, conversation_id="c9"
-    )
+    said = await ask(client, "let me talk to a human", "ann", earlier=earlier, conversation_id="c9")
     assert said["kind"] == "hand_over"
     assert "hand_over" not in said  # its summary is for the shop
     (kept,) = await newest_conversations(shop.broker, shop.topics, hand_overs_alone=True)

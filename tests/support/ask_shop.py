@@ -1,4 +1,4 @@
-"""The demo's shop as the assistant sees it: a real household's purchases, the bundle's catalogue."""
+"""The demo's shop for the assistant: a real household's purchases, the bundle's catalogue."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 from endcap.errors import SettingsError
 from endcap.serving.shopper_tokens import ShopperTokens
 
-SECRET = "a-secret-of-the-tests-alone"
+SECRET = "a-secret-of-the-tests-alone"  # noqa: S105
 
 
-@given(st.text(min_size=1, max_size=256).filter(lambda s: s.encode("utf-8", "ignore").decode() == s))
+@given(
+    st.text(min_size=1, max_size=256).filter(lambda s: s.encode("utf-8", "ignore").decode() == s)
+)
 def test_a_token_names_the_shopper_that_it_was_made_for(user: str) -> None:
     tokens = ShopperTokens(SECRET)
     assert tokens.user_of(tokens.make(user)) == user
