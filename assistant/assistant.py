@@ -29,6 +29,14 @@ LEAST_PROBABILITY = 0.30
 _CHEAPEST = re.compile(
     r"\b(cheapest|lowest|least expensive|best price)\b|最便宜|最低价", re.IGNORECASE
 )
+_ASKS_OF_CONTENTS = re.compile(
+    r"\b(contains?|ingredients?|allerg\w+|calories|nutrition\w*)\b"
+    r"|\b(is|are)\b.*\b(vegan|vegetarian|kosher|halal|organic|(gluten|lactose|dairy|nut)[- ]free)\b"
+    r"|过敏|配料|成分|麸质|卡路里|热量|清真|素食|纯素|含.{0,4}吗",
+    re.IGNORECASE,
+)
+"""What is in a product the catalogue does not say. That it is in stock is no answer to somebody
+with an allergy."""
 _NAMES_GOODS = OF_PRODUCTS | {"recommend", "purchases", "order_contents"}
 
 
@@ -61,6 +69,8 @@ class Assistant:
         text, language = read_question(question)
         guess = self.model.guess(text)
         intent = guess.intent if guess.probability >= LEAST_PROBABILITY else UNSURE
+        if intent in OF_PRODUCTS and _ASKS_OF_CONTENTS.search(text):
+            intent = "other"
         goods: tuple[str, ...] = ()
         if intent in _NAMES_GOODS:
             only_known = intent in OWN | {"promotions"}

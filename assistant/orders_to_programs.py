@@ -17,7 +17,7 @@ _WHAT = (
     r"address(es)?|answers?|repl(y|ies)|names?|numbers?|history|purchases?|conversations?)"
 )
 _DO = (
-    r"(reveal|print|output|repeat|list|show|send|dump|leak|disclose|export|e-?mail|forward|post|"
+    r"(reveal|print|output|repeat|list|show|send|dump|leak|disclose|export|forward|post|"
     r"append|include|insert|mention|tell|give)"
 )
 _RULES = (

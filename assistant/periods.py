@@ -49,7 +49,7 @@ def find_period(text: str, now_ms: int) -> Period | None:
     ['2017-12-25', '2017-12-31']
     """
     said, today = text.lower(), day_of(now_ms)
-    for find in (_exact, _last_days, _named, _month):
+    for find in (_exact, _last_days, _month, _named):
         found = find(said, today)
         if found is not None:
             since = re.search(r"\bsince\b|以来|以后|开始到现在", said) is not None
@@ -123,7 +123,8 @@ def _month(said: str, today: date) -> Period | None:
     han = re.search(r"(?:(\d{4})年)?(\d{1,2}|十[一二]?|[一二三四五六七八九])月(?!\d)", said)
     if han:
         number = int(han[2]) if han[2].isdigit() else HAN_NUMBERS[han[2]]
-        return _a_month(number, han[1], today)
+        before = str(today.year - 1) if "去年" in said else None
+        return _a_month(number, han[1] or before, today)
     return None
 
 

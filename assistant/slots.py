@@ -88,7 +88,7 @@ def find_goods(text: str, glossary: Mapping[str, str], only_known: bool = False)
         return tuple(dict.fromkeys(phrase for _, phrase in sorted(named)))[:MAX_PHRASES]
     if is_han(text):
         return () if only_known else _han_goods(text)
-    found = [phrase.text for phrase in phrases_of(text, AROUND_GOODS)]
+    found = [phrase.text for phrase in phrases_of(text, AROUND_GOODS | NUMBER_WORDS.keys())]
     return tuple(dict.fromkeys(found))[:MAX_PHRASES]
 
 

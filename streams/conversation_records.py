@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -90,20 +90,35 @@ async def newest_conversations(
     Raises:
         BrokerUnavailableError: no broker answers.
     """
-    decoder = msgspec.json.Decoder(Conversed)
     every: list[Conversed] = []
-    async for record in read_whole(bootstrap_servers, topics.conversations.name):
-        try:
-            said = decoder.decode(record.value or b"")
-        except msgspec.MsgspecError as error:
-            log.warning("skipped a malformed record of %s: %s", topics.conversations.name, error)
-            continue
+    async for said in _conversed(bootstrap_servers, topics):
         if said.hand_over is not None or not hand_overs_alone:
             every.append(said)
             if len(every) >= 4 * most:  # partitions come one after the other
                 every = sorted(every, key=_at)[-most:]
     newest = sorted(every, key=_at)[-most:]
     return [msgspec.to_builtins(said) for said in reversed(newest)]
+
+
+async def conversations_of(
+    bootstrap_servers: str, topics: Topics, ids: Collection[str]
+) -> list[dict[str, Any]]:
+    """What these shoppers asked and were told, oldest first, as JSON values.
+
+    Raises:
+        BrokerUnavailableError: no broker answers.
+    """
+    found = [said async for said in _conversed(bootstrap_servers, topics) if said.user_id in ids]
+    return [msgspec.to_builtins(said) for said in sorted(found, key=_at)]
+
+
+async def _conversed(bootstrap_servers: str, topics: Topics) -> AsyncIterator[Conversed]:
+    decoder = msgspec.json.Decoder(Conversed)
+    async for record in read_whole(bootstrap_servers, topics.conversations.name):
+        try:
+            yield decoder.decode(record.value or b"")
+        except msgspec.MsgspecError as error:
+            log.warning("skipped a malformed record of %s: %s", topics.conversations.name, error)
 
 
 def _at(said: Conversed) -> int:
