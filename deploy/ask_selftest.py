@@ -32,9 +32,12 @@ from endcap.deploy.bundle_shop import BundleShop
 from endcap.deploy.settings import Settings
 from endcap.errors import SettingsError
 from endcap.events import Event
+from endcap.export.intents.questions import load_questions
+from endcap.text.grams import gram_vectors
 
 VICTIM = "1900"
 SECRET = "correct-horse-battery-staple"  # noqa: S105 (a canary: no server has it)
+_FAR = 0.5
 _ATTACKED = "1082185"
 """Bananas: the title that attackers change."""
 
@@ -125,7 +128,9 @@ async def _answered(desk: Desk, cases: Cases) -> dict[str, Any]:
     right_of_language: Counter[str] = Counter()
     claims = supported = kinds = facts = facts_held = 0
     refusals = refused_rightly = refused_wrongly = 0
-    for case in cases.questions:
+    is_far = _far_from_learned([case.question for case in cases.questions])
+    right_far = 0
+    for case, far in zip(cases.questions, is_far, strict=True):
         began = time.perf_counter()
         told = await desk.answer(Asked(case.question, cases.user))
         took_ms.append((time.perf_counter() - began) * 1000)
@@ -136,6 +141,7 @@ async def _answered(desk: Desk, cases: Cases) -> dict[str, Any]:
         of_language[case.language] += 1
         is_right = answer.intent == case.intent
         right[case.intent] += is_right
+        right_far += is_right and far
         right_of_language[case.language] += is_right
         kinds += answer.kind == case.kind
         held = [fact for fact in case.facts if fact in answer.text]
@@ -159,6 +165,8 @@ async def _answered(desk: Desk, cases: Cases) -> dict[str, Any]:
         "intent_accuracy_by_language": {
             name: _share(right_of_language[name], count) for name, count in of_language.items()
         },
+        "questions_unlike_learned": sum(is_far),
+        "intent_accuracy_unlike_learned": _share(right_far, sum(is_far)),
         "right_kind": _share(kinds, asked),
         "expected_facts": facts,
         "facts_in_answers": _share(facts_held, facts),
@@ -169,6 +177,14 @@ async def _answered(desk: Desk, cases: Cases) -> dict[str, Any]:
         "p95_ms": round(float(np.percentile(took_ms, 95)), 2),
         "wrong": [each._asdict() for each in wrong],
     }
+
+
+def _far_from_learned(questions: Sequence[str]) -> list[bool]:
+    """Which questions are unlike every one that the intents were learned from: the cosine of their
+    words and letters stays below `_FAR`. A form that was met again is no proof of understanding."""
+    learned = gram_vectors([row.text for row in load_questions().rows])
+    nearest = (gram_vectors(questions) @ learned.T).max(axis=1)
+    return [bool(cosine < _FAR) for cosine in nearest]
 
 
 class _Target(NamedTuple):

@@ -1,5 +1,6 @@
 """A question from its words to its answer: what the plan wants is fetched, then it is answered."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,9 +97,12 @@ class Desk:
             QuestionError: nothing is asked, or too much.
             ConnectionFailedError: the catalogue or the lists cannot be read now.
         """
-        plan = self.assistant.plan(asked.question, self._clock(), asked.earlier)
+        # In threads: a process that hands out lists too must not stand still for 10 ms.
+        plan = await asyncio.to_thread(
+            self.assistant.plan, asked.question, self._clock(), asked.earlier
+        )
         records = await self._records(plan, asked.user_id)
-        answer = self.assistant.answer(plan, records, asked.user_id)
+        answer = await asyncio.to_thread(self.assistant.answer, plan, records, asked.user_id)
         if self._phrase is not None and answer.claims:
             answer = await self._phrase(answer)
         return Told(answer, records)
@@ -120,7 +124,9 @@ class Desk:
 
     async def _products(self, plan: Plan) -> Mapping[str, Sequence[CatalogueItem]]:
         most = MANY if plan.wants_cheapest else 8
-        found = {phrase: self.finder.find(phrase, most) for phrase in plan.goods}
+        found = await asyncio.to_thread(
+            lambda: {phrase: self.finder.find(phrase, most) for phrase in plan.goods}
+        )
         items = await self._shop.items([name for ids in found.values() for name in ids])
         return {
             phrase: [items[name] for name in ids if name in items] for phrase, ids in found.items()

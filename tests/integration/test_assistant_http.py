@@ -275,7 +275,7 @@ async def test_orders_of_somebody_erased_are_told_nobody(stack: LocalStack) -> N
             return len(await view.purchases("bob")) == 2
 
         await until(read)
-        assert await view.purchases("ann") == []
+        assert not await view.purchases("ann")
     finally:
         await view.stop()
         await stop_producer(producer)

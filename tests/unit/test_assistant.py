@@ -91,6 +91,19 @@ def test_no_question_of_the_test_is_among_those_learned_from() -> None:
     assert not [row[3] for row in asked if row[3].lower().strip("?!. ") in learned]
 
 
+def test_the_intents_that_are_installed_were_learned_from_the_questions_that_lie_here(
+    assistant: Assistant,
+) -> None:
+    assert assistant.model.about.questions == load_questions().fingerprint
+
+
+@pytest.mark.parametrize(
+    "question", ["is the bread vegan?", "do the cookies contain nuts", "面包里有没有麸质"]
+)
+def test_what_is_in_a_product_is_not_answered_by_its_stock(desk: Desk, question: str) -> None:
+    assert ask(desk, question).kind == "refusal"
+
+
 def test_without_a_name_nobody_is_told_of_orders(desk: Desk) -> None:
     said = ask(desk, "what did I buy last month?", "")
     assert (said.kind, said.claims, said.citations) == ("login", (), ())
