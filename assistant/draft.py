@@ -1,5 +1,7 @@
 """An answer while it is put together: claims with their facts, and notes without one."""
 
+from collections.abc import Sequence
+
 from endcap.assistant.answer import Answer, Citation, Claim, HandOver, Kind
 from endcap.assistant.facts import Facts, Reference
 from endcap.assistant.plan import Plan
@@ -24,14 +26,33 @@ class Draft:
 
     def claim(self, template: str, *references: Reference) -> bool:
         """Say it, if the records have each of its facts; whether they do."""
+        said = self._said(template, references)
+        if said is None:
+            return False
+        self._add(template, *said)
+        return True
+
+    def claim_once(self, template: str, *references: Reference) -> bool:
+        """The same, but for what was said already: another product with the same title."""
+        said = self._said(template, references)
+        if said is None:
+            return False
+        if said[0] not in self._lines:
+            self._add(template, *said)
+        return True
+
+    def _said(
+        self, template: str, references: Sequence[Reference]
+    ) -> tuple[str, list[Citation]] | None:
         cited = [citation for ref in references if (citation := self._facts.cite(ref)) is not None]
         if len(cited) < len(references):
-            return False
+            return None
+        return say(template, self._plan.language, [each.value for each in cited]), cited
+
+    def _add(self, template: str, text: str, cited: Sequence[Citation]) -> None:
         at = tuple(self._cited.setdefault(each, len(self._cited)) for each in cited)
-        text = say(template, self._plan.language, [each.value for each in cited])
         self._claims.append(Claim(text, template, at))
         self._lines.append(text)
-        return True
 
     def note(self, name: str) -> None:
         """Say a sentence that holds no fact."""

@@ -54,10 +54,10 @@ def _availability(draft: Draft, items: Sequence[CatalogueItem]) -> None:
     for item in items[:MAX_PRODUCTS]:
         there = Reference("product", item.item_id, "title in stock")
         if not (
-            draft.claim("in_stock_pieces", there, Reference("product", item.item_id, "stock"))
-            or draft.claim("in_stock", there)
+            draft.claim_once("in_stock_pieces", there, Reference("product", item.item_id, "stock"))
+            or draft.claim_once("in_stock", there)
         ):
-            draft.claim("sold_out", Reference("product", item.item_id, "title sold out"))
+            draft.claim_once("sold_out", Reference("product", item.item_id, "title sold out"))
 
 
 def _price(draft: Draft, plan: Plan, items: Sequence[CatalogueItem]) -> None:
@@ -69,11 +69,11 @@ def _price(draft: Draft, plan: Plan, items: Sequence[CatalogueItem]) -> None:
         draft.note("no_price")
     for at, item in enumerate(priced[:MAX_PRODUCTS]):
         title = Reference("product", item.item_id, "title")
-        draft.claim("costs", title, Reference("product", item.item_id, "price"))
+        draft.claim_once("costs", title, Reference("product", item.item_id, "price"))
         if at == 0 and plan.quantity > 1:
             count = Reference("product", item.item_id, f"count:{plan.quantity}")
             together = Reference("product", item.item_id, f"price:{plan.quantity}")
-            draft.claim("costs_together", title, count, together)
+            draft.claim_once("costs_together", title, count, together)
 
 
 def _promotion(draft: Draft, items: Sequence[CatalogueItem]) -> None:
@@ -81,7 +81,7 @@ def _promotion(draft: Draft, items: Sequence[CatalogueItem]) -> None:
     if not any(said):
         draft.note("not_reduced")
         item = items[0]
-        draft.claim(
+        draft.claim_once(
             "costs",
             Reference("product", item.item_id, "title"),
             Reference("product", item.item_id, "price"),
@@ -100,4 +100,4 @@ def _reduced(draft: Draft, items: Sequence[CatalogueItem]) -> Kind:
 
 def _say_reduced(draft: Draft, item: CatalogueItem) -> bool:
     fields = ("title", "price", "earlier price")
-    return draft.claim("reduced", *(Reference("product", item.item_id, f) for f in fields))
+    return draft.claim_once("reduced", *(Reference("product", item.item_id, f) for f in fields))

@@ -132,7 +132,9 @@ def _show(answer: Answer) -> None:
     said = f"{answer.kind}, {answer.intent} ({answer.confidence:.0%})"
     screen.print(said, style="dim", markup=False, highlight=False)
     for citation in answer.citations:
-        where = f"  {citation.source} {citation.id}, {citation.field}: {citation.value}"
+        where = f"  {citation.source} {citation.id}"
+        if citation.field != citation.value:  # what a document is cited by stands in the answer
+            where += f", {citation.field}: {citation.value}"
         screen.print(where, style="dim", markup=False, highlight=False)
     if answer.hand_over is not None:
         screen.print(answer.hand_over.summary, markup=False, highlight=False)

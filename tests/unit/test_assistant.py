@@ -330,3 +330,8 @@ def test_the_command_says_what_it_wants() -> None:
 def test_a_setting_that_names_no_intents_is_told(tmp_path: Path) -> None:
     with pytest.raises(EndcapError, match="endcap intents train"):
         open_assistant(load_settings(assistant_intents=tmp_path / "none.npz"))
+
+
+def test_two_lines_of_one_title_are_both_told(desk: Desk) -> None:
+    told = ask(desk, "what was in order 40911416520?").text
+    assert told.count("• Cookies: regular × 1, $3.99 each") == 2
