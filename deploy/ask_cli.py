@@ -27,10 +27,12 @@ def ask(
     selftest: Annotated[
         bool, typer.Option("--selftest", help="Put the known questions and attacks to it.")
     ] = False,
-    questions: Annotated[Path, typer.Option(help="The self-test's questions.")] = _TESTS
-    / "questions.yaml",
-    attacks: Annotated[Path, typer.Option(help="The self-test's attacks.")] = _TESTS
-    / "attacks.yaml",
+    questions: Annotated[
+        Path, typer.Option(help="The self-test's questions.", show_default=False)
+    ] = _TESTS / "questions.yaml",
+    attacks: Annotated[
+        Path, typer.Option(help="The self-test's attacks.", show_default=False)
+    ] = _TESTS / "attacks.yaml",
     as_json: Json = False,
 ) -> None:
     """Answer a question from the shop's records and documents, with what the answer rests on.
