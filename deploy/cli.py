@@ -11,9 +11,11 @@ import typer
 
 from endcap import __version__
 from endcap.deploy import (
+    ask_cli,
     bench_cli,
     experiment_cli,
     explain_cli,
+    intents_cli,
     keys_cli,
     letters_cli,
     models_cli,
@@ -45,6 +47,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(intents_cli.app, name="intents")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
 app.add_typer(rules_cli.app, name="rules")
@@ -58,6 +61,7 @@ app.command()(smaller_cli.tune)
 app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
 app.command("words")(words_cli.words)
+app.command("ask")(ask_cli.ask)
 
 
 def main() -> None:

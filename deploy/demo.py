@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -64,6 +65,7 @@ class Demo:
         self._console = console
         self._progress = Progress()
         self._stopped = asyncio.Event()
+        self._token_secret = secrets.token_urlsafe(32)
         self._ports: dict[str, int] = {}
         self._children: list[Child] = []
         self._before: dict[float, float] = {}
@@ -174,6 +176,8 @@ class Demo:
             "ENDCAP_HTTP_PORT" if is_http else "ENDCAP_METRICS_PORT": str(port),
             "ENDCAP_HTTP_HOST": self._settings.http_host,
             "ENDCAP_HTTP_RESCORE": "true",  # words to products, in the storefront's search box
+            "ENDCAP_ASSISTANT": "true",
+            "ENDCAP_SHOPPER_TOKEN_SECRET": self._token_secret,
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
             "ENDCAP_DATA_DIR": str(stack.log_dir),

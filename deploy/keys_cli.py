@@ -45,3 +45,29 @@ def new(
     print(key)
     screen.print("For the file that api_keys_file names:", highlight=False)
     print(lines)
+
+
+@app.command()
+def shopper(
+    user_id: Annotated[str, typer.Argument(help="The shopper who has logged in.")],
+    as_json: Json = False,
+) -> None:
+    """Make a token by which a shopper asks about their own orders (`X-Shopper-Token`).
+
+    It is signed with shopper_token_secret and valid for shopper_token_valid_s.
+
+    Example: endcap keys shopper 1364
+    """
+    from endcap.deploy.opened_assistant import shopper_tokens
+    from endcap.deploy.settings import load_settings
+
+    settings = load_settings()
+    tokens = shopper_tokens(settings)
+    if tokens is None:
+        raise EndcapError("Set ENDCAP_SHOPPER_TOKEN_SECRET, the same as the server's, first.")
+    token = tokens.make(user_id)
+    if as_json:
+        valid_s = settings.shopper_token_valid_s
+        show_result({"user_id": user_id, "token": token, "valid_s": valid_s}, as_json)
+    else:
+        print(token)

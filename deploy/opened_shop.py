@@ -21,6 +21,7 @@ from endcap.serving.rescore_queue import LateQueue
 from endcap.serving.shop_routes import Shop
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shop_shelves import ShopShelves
+from endcap.streams.topic_follower import TopicFollower
 from endcap.streams.topic_view import TopicView, catalogue_view
 from endcap.text import TextIndex, Understood, find_items
 
@@ -40,7 +41,7 @@ async def opened_shop(
         view = catalogue_view(settings.broker, settings.topics)
         changes = ListChanges(settings.store)
         closing.push_async_callback(view.stop)
-        for task in (_started(view), changes.run(), _told(changes, rules)):
+        for task in (started_view(view, "the shop"), changes.run(), _told(changes, rules)):
             closing.push_async_callback(cancelled, asyncio.create_task(task))
         words = None if queue is None else BundleWords(queue, settings)
         yield Shop(ShopShelves(PublishedOrTrained(view, settings)), changes, queue, words)
@@ -122,14 +123,14 @@ async def _told(changes: ListChanges, rules: ShopRules) -> None:
             changes.wake_all()
 
 
-async def _started(view: TopicView[CatalogueItem]) -> None:
-    """Read the catalogue, as soon as a broker answers."""
+async def started_view(view: TopicFollower, whose: str) -> None:
+    """Read a topic for somebody, as soon as a broker answers."""
     retry_s = _FIRST_RETRY_S
     while True:
         try:
             await view.start()
         except BrokerUnavailableError as error:
-            log.warning("%s The shop shows its bundle's items until then.", error)
+            log.warning("%s Until then %s goes on without it.", error, whose)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, _LAST_RETRY_S)
         else:

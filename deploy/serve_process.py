@@ -12,6 +12,7 @@ from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
+from endcap.deploy.opened_assistant import opened_assistant, shopper_tokens
 from endcap.deploy.opened_shop import opened_shop
 from endcap.deploy.processes import (
     port_taken,
@@ -63,6 +64,7 @@ def run_serve(settings: Settings) -> None:
     """
     access = http_access(settings)
     placements = parse_placements(settings.placements)
+    tokens = shopper_tokens(settings)
 
     async def main() -> None:
         bootstrap, topics = settings.broker, settings.topics
@@ -80,6 +82,14 @@ def run_serve(settings: Settings) -> None:
                 running(rules_watch),
                 _queue(settings, rules) as queue,
                 opened_shop(settings, access, queue, rules) as shop,
+                opened_assistant(
+                    settings,
+                    lists,
+                    queue,
+                    RecordProducer(
+                        producer, topics.conversations.name, "conversation_id", ACKNOWLEDGE_S
+                    ),
+                ) as answerer,
             ):
                 await producer.start()
                 await sessions.start()
@@ -94,6 +104,8 @@ def run_serve(settings: Settings) -> None:
                     access,
                     settings.http_origins,
                     shop,
+                    answerer,
+                    tokens,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)

@@ -15,6 +15,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+import endcap.assistant
 from endcap.counted import counted
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
@@ -22,6 +23,8 @@ from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
 DEMO_BUNDLE = BUNDLES / "completejourney"
+SHOP_DOCUMENTS = Path(__file__).parent / "shop_documents"
+INTENTS = Path(endcap.assistant.__file__).with_name("intents.npz")
 _PREFIX = "ENDCAP_"
 _NOT_SETTINGS = {"ENDCAP_DATA"}
 """Read by the tests and benchmarks alone."""
@@ -75,6 +78,16 @@ class Settings(BaseSettings):
     trends_extensions: Annotated[list[str], NoDecode] = Field(default_factory=list)
     co_purchase_period_days: int = Field(default=28, ge=1)
     co_purchase_max_items: int = Field(default=100_000, ge=0)
+    assistant: bool = False
+    assistant_documents: Path = SHOP_DOCUMENTS
+    assistant_intents: Path = INTENTS
+    assistant_currency: str = Field(default="$", min_length=1, max_length=8)
+    assistant_phrasing_url: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
+    assistant_phrasing_model: str = ""
+    assistant_phrasing_key: SecretStr = SecretStr("")
+    assistant_phrasing_timeout_s: float = Field(default=2.0, gt=0, le=30)
+    shopper_token_secret: SecretStr = SecretStr("")
+    shopper_token_valid_s: int = Field(default=3600, ge=1, le=31 * 86_400)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cache_dir: Path | None = None

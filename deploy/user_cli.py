@@ -39,6 +39,7 @@ def show(user_id: UserId, as_json: Json = False) -> None:
         "purchased_items": len(session["purchased"]) if session else 0,
         "raw_events": len(held["raw_events"]),
         "dead_letters": len(held["dead_letters"]),
+        "questions": len(held["conversations"]),
         "list": [item["id"] for item in held["list"]["items"]] if held["list"] else None,
     }
     show_result(found, as_json)
@@ -49,7 +50,7 @@ def export(
     user_id: UserId,
     out: Annotated[Path | None, typer.Option(help="The file; stdout where it is left out.")] = None,
 ) -> None:
-    """All that is held of a person, as JSON: session, raw events, dead letters, list.
+    """All that is held of a person, as JSON: session, raw events, dead letters, list, questions.
 
     Example: endcap user export 1364 --out 1364.json
     """
@@ -116,11 +117,13 @@ def receipt(
 
 async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
     from endcap.serving.redis_store import RedisStore
+    from endcap.streams.conversation_records import conversations_of
     from endcap.streams.person import find_person
 
     store = RedisStore(settings.store)
     try:
         person = await find_person(settings.broker, settings.topics, user_id)
+        said = await conversations_of(settings.broker, settings.topics, person.ids)
         ready = await store.read(user_id)
     finally:
         await store.close()
@@ -140,6 +143,7 @@ async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
         "cart": list(session.cart) if session else [],
         "raw_events": [raw.decode(errors="replace") for raw in person.events],
         "dead_letters": letters,
+        "conversations": said,
         "list": msgspec.to_builtins(ready) if ready else None,
     }
 

@@ -25,6 +25,7 @@ class Topics(NamedTuple):
     price_changes: Topic
     prices: Topic
     impressions: Topic
+    conversations: Topic
     erasures: Topic
     dead_letters: Topic
 
@@ -50,6 +51,7 @@ def topics_with_prefix(prefix: str = "endcap", generation: int = 1) -> Topics:
         price_changes=Topic(f"{prefix}.price-changes", compacted=True),
         prices=Topic(f"{prefix}.prices", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
+        conversations=Topic(f"{prefix}.conversations", compacted=False),
         erasures=Topic(f"{prefix}.erasures", compacted=True),
         dead_letters=Topic(f"{prefix}.dead-letters{of}", compacted=True),
     )

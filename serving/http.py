@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from endcap.serving.answers import Healthy, Ready, answer, json_body
+from endcap.serving.assistant_route import Answerer, add_assistant, add_shop_tokens
 from endcap.serving.front import HEALTH_ROUTE, HEALTHY, Front
 from endcap.serving.guard import Access, Guard
 from endcap.serving.kept_list import KeptList
@@ -37,6 +38,7 @@ from endcap.serving.sessions_port import SessionReader
 from endcap.serving.shop_page import add_no_page
 from endcap.serving.shop_routes import Shop, add_shop
 from endcap.serving.shop_window import ShopWindow
+from endcap.serving.shopper_tokens import ShopperTokens
 
 __all__ = ["MAX_BODY_BYTES", "MAX_EVENTS", "Options", "create_app"]
 
@@ -48,7 +50,7 @@ class Options(NamedTuple):
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
     that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
-    demo's, with its page.
+    demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are.
     """
 
     queue: Scoring | None = None
@@ -59,6 +61,8 @@ class Options(NamedTuple):
     access: Access = Access()
     origins: Sequence[str] = ()
     shop: Shop | None = None
+    answerer: Answerer | None = None
+    tokens: ShopperTokens | None = None
 
 
 _PLAIN = Options()
@@ -87,11 +91,14 @@ def create_app(
     add_rescoring(app, window, options.queue)
     add_posting(app, events, options.impressions)
     add_people(app, lists, sessions, options.erasures)
+    add_assistant(app, options.answerer, options.tokens)
     _add_operations(app, lists, kept)
     if options.shop is None:
         add_no_page(app)
     else:
         add_shop(app, options.shop, window, lists, sessions)
+        if options.tokens is not None:
+            add_shop_tokens(app, options.tokens)
     front = Front(window, CountRequests(app))
     guarded = front if options.access.is_open else Guard(front, options.access)
     return _shared(guarded, options.origins) if options.origins else guarded

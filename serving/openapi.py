@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from endcap.events import Event
 from endcap.serving import answers
 from endcap.serving.api_keys import wanted_role
+from endcap.serving.assistant_answers import AnswerShown, QuestionAsked
 from endcap.serving.impression_body import PostedImpression
 from endcap.serving.placed_list import PlacedList
 from endcap.serving.problems import PROBLEM_JSON, Problem
@@ -25,6 +26,8 @@ _STRUCTS: list[Any] = [
     Event,
     PostedImpression,
     RescoreRequest,
+    QuestionAsked,
+    AnswerShown,
     answers.Accepted,
     answers.SessionShown,
     answers.PersonShown,
