@@ -12,6 +12,7 @@ import typer
 from endcap import __version__
 from endcap.deploy import (
     bench_cli,
+    campaign_cli,
     experiment_cli,
     explain_cli,
     keys_cli,
@@ -47,6 +48,7 @@ app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(campaign_cli.app, name="campaign")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
