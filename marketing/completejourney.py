@@ -20,6 +20,8 @@ FIRST_DAY = date(2017, 1, 1)
 DAYS = 365
 """Of 2017; purchases after it are a few hours of one night, and belong to no day of the table."""
 
+NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
+
 
 class Campaign(NamedTuple):
     """`kind`: Type A (coupons chosen for each household), B or C (the same for all addressed).
@@ -145,3 +147,28 @@ def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> Fl
     places = np.searchsorted(households, rows["household_id"].to_numpy())
     np.add.at(table, (places, rows["day"].to_numpy()), rows[value].to_numpy())
     return table
+
+
+def purchase_lines() -> pl.DataFrame:
+    """Lines of goods in time order: user_id, item_id (str), timestamp_ms, price paid a piece,
+    quantity, category, brand, and whether there was a discount on it."""
+    folder = data_folder()
+    products = pl.read_parquet(folder / "products.parquet").filter(
+        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(NOT_GOODS)
+    )
+    return (
+        pl.read_parquet(folder / "transactions.parquet")
+        .filter((pl.col("quantity") >= 1) & (pl.col("sales_value") > 0))
+        .join(products, on="product_id", how="inner")
+        .select(
+            pl.col("household_id").cast(pl.String).alias("user_id"),
+            pl.col("product_id").cast(pl.String).alias("item_id"),
+            pl.col("transaction_timestamp").dt.epoch("ms").alias("timestamp_ms"),
+            (pl.col("sales_value") / pl.col("quantity")).round(2).alias("price"),
+            "quantity",
+            pl.col("product_category").fill_null("").str.to_titlecase().alias("category"),
+            pl.col("brand").fill_null(""),
+            (pl.col("retail_disc") > 0).alias("discounted"),
+        )
+        .sort("timestamp_ms", "user_id", "item_id")
+    )
