@@ -1,8 +1,6 @@
 """`endcap campaign`: whom to address, what it brought, and how sure that is."""
 
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 

@@ -21,6 +21,7 @@ from endcap.deploy import (
     models_in_use_cli,
     recommend_cli,
     rules_cli,
+    segments_cli,
     smaller_cli,
     user_cli,
     words_cli,
@@ -48,6 +49,7 @@ app.add_typer(keys_cli.app, name="keys")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
 app.add_typer(rules_cli.app, name="rules")
+app.add_typer(segments_cli.app, name="segments")
 app.add_typer(campaign_cli.app, name="campaign")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)

@@ -1,6 +1,5 @@
 """Purchases as sessions, for what `endcap segments` learns and is judged by."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -49,8 +48,8 @@ def read_purchases(source: str) -> "pl.DataFrame":
         lines = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(
-            f"{file} cannot be read as {file.suffix or 'Parquet'}: {error}. Name a .parquet or .csv "
-            f"file of purchase lines, or {COMPLETE_JOURNEY}."
+            f"{file} cannot be read: {error}. Name a .parquet or .csv file of purchase lines, or "
+            f"{COMPLETE_JOURNEY}."
         ) from error
     return checked_lines(lines, source)
 
@@ -58,9 +57,7 @@ def read_purchases(source: str) -> "pl.DataFrame":
 def learned_from(lines: "pl.DataFrame") -> Learned:
     """Each shopper's session after these purchases, by the fold that the session worker uses."""
     baskets = (
-        lines.group_by("user_id", "timestamp_ms")
-        .agg("item_id")
-        .sort("user_id", "timestamp_ms")
+        lines.group_by("user_id", "timestamp_ms").agg("item_id").sort("user_id", "timestamp_ms")
     )
     acts: dict[str, list[Act]] = {}
     for user_id, when_ms, items in baskets.iter_rows():
@@ -78,8 +75,8 @@ def judged(lines: "pl.DataFrame") -> dict[str, Any]:
     import polars as pl
 
     from endcap.marketing.lifetime_value import History
-    from endcap.marketing.segment_training import item_facts, judge_visits
     from endcap.marketing.segment_model import remembered
+    from endcap.marketing.segment_training import item_facts, judge_visits
 
     last_ms = int(lines["timestamp_ms"].max())  # type: ignore[arg-type]
     cut_ms = last_ms // _DAY_MS * _DAY_MS - JUDGED_DAYS * _DAY_MS
@@ -94,7 +91,9 @@ def judged(lines: "pl.DataFrame") -> dict[str, Any]:
     days = before.select("user_id", day).unique()
     then = lines.filter(pl.col("timestamp_ms") >= cut_ms).select("user_id", day).unique()
     whole = days.group_by("user_id").agg(
-        pl.len().alias("visits"), pl.col("day").min().alias("first"), pl.col("day").max().alias("last")
+        pl.len().alias("visits"),
+        pl.col("day").min().alias("first"),
+        pl.col("day").max().alias("last"),
     )
     came = then.group_by("user_id").agg(pl.len().alias("came"))
     rows = {
@@ -112,15 +111,44 @@ def judged(lines: "pl.DataFrame") -> dict[str, Any]:
         for name in ("visits", "first", "last", "came")
     )
     truth = History(visits - 1, last - first, cut_ms // _DAY_MS - first)
+    return (
+        {
+            "days": JUDGED_DAYS,
+            "cut": f"{datetime.fromtimestamp(cut_ms / 1000, UTC):%F}",
+        }
+        | judge_visits(known, truth, cut_ms, later, JUDGED_DAYS)
+        | discounts(learned, facts, before)
+        | states(learned, facts, lines, cut_ms)
+    )
+
+
+def states(learned: Learned, facts: Any, lines: "pl.DataFrame", cut_ms: int) -> dict[str, Any]:
+    """Of shoppers in each state at the cut, how many came within the next 28 days."""
+    import polars as pl
+
+    from endcap.marketing.segment_model import SOON_DAYS, segment_of
+    from endcap.marketing.segment_training import build_model
+    from endcap.segments import state_at
+
+    model = build_model(learned.sessions, facts, cut_ms, "")
+    soon = pl.col("timestamp_ms").is_between(cut_ms, cut_ms + SOON_DAYS * _DAY_MS)
+    came = set(lines.filter(soon)["user_id"])
+    counts: dict[str, list[int]] = {}
+    for session in learned.sessions:
+        segment = segment_of(session, model, cut_ms, 1)
+        if segment is not None:
+            row = counts.setdefault(state_at(segment, cut_ms), [0, 0])
+            row[0] += 1
+            row[1] += session.user_id in came
     return {
-        "days": JUDGED_DAYS,
-        "cut": f"{datetime.fromtimestamp(cut_ms / 1000, UTC):%F}",
-    } | judge_visits(known, truth, cut_ms, later, JUDGED_DAYS) | discounts(learned, facts, before)
+        "states": {
+            state: {"shoppers": n, "came_within_28_days": round(back / n, 4)}
+            for state, (n, back) in sorted(counts.items())
+        }
+    }
 
 
-def discounts(
-    learned: Learned, facts: Any, lines: "pl.DataFrame"
-) -> dict[str, float]:
+def discounts(learned: Learned, facts: Any, lines: "pl.DataFrame") -> dict[str, float]:
     """How well the discount share of a shopper's items tells the share of their own purchases that
     were at a discount; a rank correlation."""
     import polars as pl

@@ -23,9 +23,10 @@ class Segment(msgspec.Struct, frozen=True):
     `version`: events folded, as of lists; `at_ms`: when it was made. `visits` to the till, days
     with a purchase, in the 91 days up to the last: from `first_ms` to `last_ms`; `spend` in them,
     at usual prices; `spend_per_visit`: the next one's, by the model.
-    `expected_visits` in the next 28 days and `value` in the next 365 days in money, as of
-    `at_ms`; `tier` of that value among all shoppers. `discount_share`: of bought items, how often
-    they sell at a discount; `seeks_discounts`: more than three quarters of the shoppers.
+    `expected_visits` in the next 28 days, `churn_risk`: the chance of none in them, and `value` in
+    money in the next 365 days, as of `at_ms`; `tier` of that value among all shoppers.
+    `discount_share`: of bought items, how often they sell at a discount; `seeks_discounts`: more
+    than three quarters of the shoppers.
 
     Time alone moves somebody on: from `lapsing_from_ms` the shopper is lapsing, from
     `lapsed_from_ms` lapsed, whatever was written before. `state_at` tells.

@@ -24,6 +24,7 @@ class Topics(NamedTuple):
     catalogue: Topic
     price_changes: Topic
     impressions: Topic
+    campaigns: Topic
     erasures: Topic
     dead_letters: Topic
 
@@ -48,6 +49,7 @@ def topics_with_prefix(prefix: str = "endcap", generation: int = 1) -> Topics:
         catalogue=Topic(f"{prefix}.catalogue", compacted=True),
         price_changes=Topic(f"{prefix}.price-changes", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
+        campaigns=Topic(f"{prefix}.campaigns", compacted=False),
         erasures=Topic(f"{prefix}.erasures", compacted=True),
         dead_letters=Topic(f"{prefix}.dead-letters{of}", compacted=True),
     )

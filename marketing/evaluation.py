@@ -129,7 +129,7 @@ BASELINES = ("response", "spent_most", "bought_promoted")
 
 
 def figures(judged: Judged) -> dict[str, Any]:
-    """Qini coefficients in dollars per shopper and campaign, each with its interval; random is 0."""
+    """Qini coefficients in dollars per shopper and campaign, with intervals; random is 0."""
     weights = household_weights(judged.panel.household)
     drawn = {
         name: np.array([qini(judged.effects, places, row) for row in weights])

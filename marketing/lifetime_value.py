@@ -56,9 +56,7 @@ def bg_nbd_log_likelihood(model: BgNbd, history: History) -> Array:
     x, last, age = history
     common = gammaln(r + x) - gammaln(r) + r * math.log(alpha) + betaln(a, b + x) - betaln(a, b)
     stayed = -(r + x) * np.log(alpha + age)
-    left = (
-        math.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + last)
-    )
+    left = math.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + last)
     return np.asarray(common + np.where(x > 0, np.logaddexp(stayed, left), stayed))
 
 
@@ -105,13 +103,21 @@ def expected_visits(model: BgNbd, history: History, days: float) -> Array:
     return np.asarray((a + b + x - 1) / (a - 1) * (1 - shrunk) * chance_alive(model, history))
 
 
-def days_until(model: BgNbd, repeats: int, last: float, alive: float) -> float:
-    """Days from the first visit at which, with no visit since, the chance to be alive has fallen to
-    `alive`: the inverse of `chance_alive`. `repeats` of at least 1."""
-    odds = (1 / alive - 1) * (model.b + repeats - 1) / model.a
-    return float(
-        max(last, (model.alpha + last) * odds ** (1 / (model.r + repeats)) - model.alpha)
-    )
+def chance_away(model: BgNbd, history: History, days: float) -> Array:
+    """That nobody is seen in the next `days`: gone for good, or alive with a rate that is
+    Gamma(`r` + visits, `alpha` + age) and no visit by chance."""
+    x, _, age = history
+    none = ((model.alpha + age) / (model.alpha + age + days)) ** (model.r + x)
+    return np.asarray(1 - chance_alive(model, history) * (1 - none))
+
+
+def longest_gap(model: BgNbd, repeats: int, last: float, chance: float) -> float:
+    """Days after the last visit that a shopper who is still there lets pass with `chance` only.
+
+    >>> round(longest_gap(BgNbd(1.5, 12, 1, 9), 12, 90, 0.1), 1)
+    19.0
+    """
+    return float((model.alpha + last) * (chance ** (-1 / (model.r + repeats)) - 1))
 
 
 def fit_gamma_gamma(repeats: Array, spend: Array) -> GammaGamma:

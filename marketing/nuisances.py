@@ -73,9 +73,7 @@ def cross_fitted(
     return found
 
 
-def doubly_robust(
-    found: Nuisances, addressed: NDArray[np.int8], outcome: FloatArray
-) -> FloatArray:
+def doubly_robust(found: Nuisances, addressed: NDArray[np.int8], outcome: FloatArray) -> FloatArray:
     """A score for each row whose mean over any group is the group's average effect, if either the
     chances or the outcomes are estimated well (AIPW; Robins, Rotnitzky & Zhao, 1994).
 

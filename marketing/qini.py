@@ -43,9 +43,7 @@ def places_within(scores: FloatArray, groups: NDArray[np.int64]) -> FloatArray:
     return places
 
 
-def qini(
-    effects: FloatArray, places: FloatArray, weights: FloatArray | None = None
-) -> float:
+def qini(effects: FloatArray, places: FloatArray, weights: FloatArray | None = None) -> float:
     """The coefficient: mean of effect times (1 - place), less what chance gains, in the effect's
     unit per shopper. `weights` [N]: how often a row counts.
 

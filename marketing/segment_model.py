@@ -13,20 +13,20 @@ from endcap.marketing.lifetime_value import (
     BgNbd,
     GammaGamma,
     History,
-    chance_alive,
-    days_until,
+    chance_away,
     expected_spend,
     expected_visits,
+    longest_gap,
 )
 from endcap.segments import Affinity, Segment, Tier
-from endcap.sessions import Interaction, Session
+from endcap.sessions import Interaction, Purchased, Session
 
 DAY_MS = 86_400_000
 WINDOW_DAYS = 91
 """Older visits are forgotten by sessions too often to be counted."""
 SOON_DAYS, YEAR_DAYS = 28, 365
-LAPSING, LAPSED = 0.5, 0.2
-"""Chances to be alive; or, sooner, that an active shopper would have come by now: see `_lapses`."""
+LAPSING, LAPSED = (0.1, 7), (0.01, 28)
+"""A silence that a shopper still there keeps with this chance only, and at least these days."""
 _AFFINITIES = 5
 _PURCHASE = EventType.PURCHASE.code
 
@@ -43,13 +43,12 @@ class ItemFacts(msgspec.Struct, frozen=True, array_like=True):
 class SegmentModel(msgspec.Struct, frozen=True):
     """Learned by `endcap segments build`; a JSON file that names nobody.
 
-    `second_visit_days`: by when nine of ten of those who came again had come. `value_cuts`: upper
-    bounds of the low and the middle tier; `discount_cut`: upper quartile of `discount_share`.
+    `value_cuts`: upper bounds of the low and the middle tier; `discount_cut`: upper quartile of
+    `discount_share`.
     """
 
     visits: BgNbd
     spend: GammaGamma
-    second_visit_days: float
     value_cuts: tuple[float, float]
     discount_cut: float
     items: dict[str, ItemFacts]
@@ -84,9 +83,7 @@ def remembered(session: Session, items: Mapping[str, ItemFacts]) -> Remembered |
     )
 
 
-def _baskets(
-    single: Sequence[Interaction], items: Mapping[str, ItemFacts]
-) -> tuple[int, float]:
+def _baskets(single: Sequence[Interaction], items: Mapping[str, ItemFacts]) -> tuple[int, float]:
     """How many of the newest are whole, and what they cost on average: the oldest one may have been
     cut off, and counts only where there is no other."""
     costs: dict[int, float] = {}
@@ -110,9 +107,7 @@ def history_of(found: Sequence[Remembered], now_ms: int) -> History:
     )
 
 
-def segment_of(
-    session: Session, model: SegmentModel, now_ms: int, version: int
-) -> Segment | None:
+def segment_of(session: Session, model: SegmentModel, now_ms: int, version: int) -> Segment | None:
     """None: the shopper never bought anything, and marketing has no segment for them."""
     found = remembered(session, model.items)
     if found is None:
@@ -120,35 +115,36 @@ def segment_of(
     history = history_of([found], now_ms)
     repeats, last = int(history.repeats[0]), float(history.last[0])
     visits = repeats + 1
-    alive = float(chance_alive(model.visits, history)[0])
     worth = float(
         expected_spend(
             model.spend, np.array([float(found.baskets)]), np.array([found.spend_per_visit])
         )[0]
     )
     value = worth * float(expected_visits(model.visits, history, YEAR_DAYS)[0])
-    lapsing_days, lapsed_days = _lapses(model, repeats, last)
-    first_ms = found.times_ms[0]
-    from_day = first_ms // DAY_MS * DAY_MS
+    first_ms, last_ms = found.times_ms[0], found.times_ms[-1]
     at_discount = discount_share(session, model.items)
+    known = [
+        (each, model.items[each.item_id])
+        for each in session.purchased
+        if each.item_id in model.items
+    ]
     return Segment(
         version,
         now_ms,
         visits,
         first_ms,
-        found.times_ms[-1],
+        last_ms,
         round(found.spend_per_visit * visits, 2),
         round(worth, 2),
         round(float(expected_visits(model.visits, history, SOON_DAYS)[0]), 3),
-        round(1 - alive, 4),
+        round(float(chance_away(model.visits, history, SOON_DAYS)[0]), 4),
         round(value, 2),
         _tier(value, model.value_cuts),
-        from_day + int(lapsing_days * DAY_MS),
-        from_day + int(lapsed_days * DAY_MS),
+        *_lapses_ms(model, repeats, last, last_ms),
         round(at_discount, 4),
         at_discount > model.discount_cut,
-        _shares(session, {key: facts.category for key, facts in _known(session, model)}),
-        _shares(session, {key: facts.brand for key, facts in _known(session, model)}),
+        _shares([(each, facts.category) for each, facts in known], session.updated_ms),
+        _shares([(each, facts.brand) for each, facts in known], session.updated_ms),
     )
 
 
@@ -171,29 +167,20 @@ def encode_model(model: SegmentModel) -> bytes:
     return msgspec.json.encode(model)
 
 
-def _lapses(model: SegmentModel, repeats: int, last: float) -> tuple[float, float]:
-    """Days from the first visit at which a shopper who does not come again is lapsing, and lapsed.
-
-    After one visit the model of visits cannot tell; then it is how long others took to come again,
-    and twice that.
-    """
-    if repeats == 0:
-        return model.second_visit_days, 2 * model.second_visit_days
-    return (
-        days_until(model.visits, repeats, last, LAPSING),
-        days_until(model.visits, repeats, last, LAPSED),
+def _lapses_ms(model: SegmentModel, repeats: int, last: float, last_ms: int) -> tuple[int, int]:
+    """When a shopper who does not come again is lapsing, and lapsed. By each one's own rhythm: who
+    came daily is missed after a week."""
+    lapsing, lapsed = (
+        last_ms + int(max(least, longest_gap(model.visits, repeats, last, chance)) * DAY_MS)
+        for chance, least in (LAPSING, LAPSED)
     )
+    return lapsing, max(lapsing, lapsed)
 
 
 def _tier(value: float, cuts: tuple[float, float]) -> Tier:
     if value <= cuts[0]:
         return "low"
     return "middle" if value <= cuts[1] else "high"
-
-
-def _known(session: Session, model: SegmentModel) -> list[tuple[str, ItemFacts]]:
-    ids = [each.item_id for each in session.purchased]
-    return [(item_id, model.items[item_id]) for item_id in ids if item_id in model.items]
 
 
 def discount_share(session: Session, items: Mapping[str, ItemFacts]) -> float:
@@ -204,12 +191,10 @@ def discount_share(session: Session, items: Mapping[str, ItemFacts]) -> float:
     return math.fsum(times * share for times, share in known) / total if total else 0.0
 
 
-def _shares(session: Session, names: Mapping[str, str]) -> tuple[Affinity, ...]:
+def _shares(named: Sequence[tuple[Purchased, str]], now_ms: int) -> tuple[Affinity, ...]:
     """The largest, by decayed counts: habits of last spring weigh less than this month's."""
-    now_ms = session.updated_ms
     sums: dict[str, float] = {}
-    for each in session.purchased:
-        name = names.get(each.item_id)
+    for each, name in named:
         if name:
             sums[name] = sums.get(name, 0.0) + each.decayed_at(now_ms)
     total = math.fsum(sums.values())

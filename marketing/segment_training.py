@@ -8,17 +8,17 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from endcap.errors import DataError
 from endcap.marketing.lifetime_value import (
     Array,
     History,
-    chance_alive,
+    chance_away,
     expected_spend,
     expected_visits,
     fit_bg_nbd,
     fit_gamma_gamma,
 )
 from endcap.marketing.segment_model import (
-    DAY_MS,
     YEAR_DAYS,
     ItemFacts,
     Remembered,
@@ -27,12 +27,10 @@ from endcap.marketing.segment_model import (
     remembered,
     segment_of,
 )
-from endcap.errors import DataError
 from endcap.sessions import Session
 
 COLUMNS = ("user_id", "item_id", "timestamp_ms", "price", "quantity")
 MORE_COLUMNS = ("category", "brand", "discounted")
-_RETURNED = 0.9
 
 
 def checked_lines(lines: pl.DataFrame, name: str) -> pl.DataFrame:
@@ -97,7 +95,6 @@ def build_model(
     model = SegmentModel(
         visits,
         spend,
-        _second_visit_days(known),
         (float(np.quantile(value, 1 / 3)), float(np.quantile(value, 2 / 3))),
         0.0,
         dict(items),
@@ -109,7 +106,6 @@ def build_model(
     return SegmentModel(
         model.visits,
         model.spend,
-        model.second_visit_days,
         model.value_cuts,
         float(np.quantile(shares, 0.75)),
         model.items,
@@ -119,7 +115,11 @@ def build_model(
 
 
 def judge_visits(
-    known: Sequence[Remembered], truth: History, cut_ms: int, later: NDArray[np.float64], days: float
+    known: Sequence[Remembered],
+    truth: History,
+    cut_ms: int,
+    later: NDArray[np.float64],
+    days: float,
 ) -> dict[str, Any]:
     """Visits foretold for the `days` after the cut against those that came, `later` [N].
 
@@ -130,7 +130,7 @@ def judge_visits(
     ours = expected_visits(fit_bg_nbd(held), held, days)
     complete = expected_visits(fit_bg_nbd(truth), truth, days)
     rate = (truth.repeats + 1) / np.maximum(truth.age, 1) * days
-    alive = chance_alive(fit_bg_nbd(held), held)
+    away = chance_away(fit_bg_nbd(held), held, days)
     gone = later == 0
     return {
         "visits_mae": {
@@ -146,20 +146,14 @@ def judge_visits(
         },
         "gone_auc": {
             "sessions": _auc(-ours, gone),
-            "churn_risk": _auc(1 - alive, gone),
+            "churn_risk": _auc(away, gone),
             "own_rate": _auc(-rate, gone),
             "recency": _auc(truth.age - truth.last, gone),
         },
         "gone": int(gone.sum()),
+        "gone_expected": round(float(away.sum()), 1),
         "shoppers": len(later),
     }
-
-
-def _second_visit_days(known: Sequence[Remembered]) -> float:
-    gaps = [
-        (each.times_ms[1] - each.times_ms[0]) / DAY_MS for each in known if len(each.times_ms) > 1
-    ]
-    return round(max(1.0, float(np.quantile(gaps, _RETURNED))), 2)
 
 
 def _mae(foretold: Array, came: Array) -> float:

@@ -58,9 +58,12 @@ def selftest(seed: int = 1, size: int = 6000) -> dict[str, Any]:
     places = {name: places_within(scores, one) for name, scores in rankings.items()}
     average = interval_of(float(effects.mean()), weights @ effects / weights.sum(axis=1))
     sent = met.addressed == 1
-    gains = {name: interval_of(
-        qini(effects, each), np.array([qini(effects, each, row) for row in weights])
-    ) for name, each in places.items()}
+    gains = {
+        name: interval_of(
+            qini(effects, each), np.array([qini(effects, each, row) for row in weights])
+        )
+        for name, each in places.items()
+    }
     true_gains = {name: qini(truth, each) for name, each in places.items()}
     covered = all(gains[name].low <= true_gains[name] <= gains[name].high for name in gains)
     return {

@@ -32,6 +32,7 @@ from endcap.serving.request_count import CountRequests
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
 from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.segment_route import SegmentReader, add_segments
 from endcap.serving.sessions_port import SessionReader
 from endcap.serving.shop_page import add_no_page
 from endcap.serving.shop_routes import Shop, add_shop
@@ -47,7 +48,7 @@ class Options(NamedTuple):
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
     that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
-    demo's, with its page.
+    demo's, with its page. `segments`: of shoppers, where marketing keeps them.
     """
 
     queue: Scoring | None = None
@@ -58,6 +59,7 @@ class Options(NamedTuple):
     access: Access = Access()
     origins: Sequence[str] = ()
     shop: Shop | None = None
+    segments: SegmentReader | None = None
 
 
 _PLAIN = Options()
@@ -81,6 +83,7 @@ def create_app(
     add_rescoring(app, window, options.queue)
     add_posting(app, events, options.impressions)
     add_people(app, lists, sessions, options.erasures)
+    add_segments(app, options.segments)
     _add_operations(app, lists, kept)
     if options.shop is None:
         add_no_page(app)
