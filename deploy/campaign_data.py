@@ -16,7 +16,9 @@ def needs_marketing() -> None:
         DataError: the extra is not installed.
     """
     missing = [
-        name for name in ("polars", "scipy", "sklearn") if importlib.util.find_spec(name) is None
+        name
+        for name in ("jinja2", "polars", "scipy", "sklearn")
+        if importlib.util.find_spec(name) is None
     ]
     if missing:
         raise DataError(f"{', '.join(missing)} is missing: pip install 'endcap[marketing]'.")

@@ -96,7 +96,7 @@ def show(
     segment = _with_store(load_settings(), lambda store: store.segment(user_id))
     if segment is None:
         raise EndcapError(
-            f"There is no segment of {user_id}: nothing was bought yet, or `endcap segments follow` "
+            f"There is no segment of {user_id}: nothing was bought, or `endcap segments follow` "
             "does not run."
         )
     found = {"user_id": user_id, "state": state_at(segment, _now_ms())}

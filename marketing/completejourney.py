@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from endcap.arrays import FloatArray
 from endcap.errors import DataError
+from endcap.marketing.arrays import Floats
 
 FIRST_DAY = date(2017, 1, 1)
 DAYS = 365
@@ -42,12 +42,12 @@ class Journey(NamedTuple):
 
     households: NDArray[np.int64]
     campaigns: tuple[Campaign, ...]
-    spend: FloatArray
-    visits: FloatArray
-    discount: FloatArray
-    coupon: FloatArray
-    redeemed: FloatArray
-    promoted: dict[int, FloatArray]
+    spend: Floats
+    visits: Floats
+    discount: Floats
+    coupon: Floats
+    redeemed: Floats
+    promoted: dict[int, Floats]
     addressed: dict[int, NDArray[np.bool_]]
 
     @property
@@ -140,7 +140,7 @@ def load_journey() -> Journey:
     )
 
 
-def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> FloatArray:
+def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> Floats:
     """Sums [H, DAYS]; households that never bought are left out."""
     table = np.zeros((len(households), DAYS), np.float32)
     rows = rows.filter(pl.col("household_id").is_in(households))

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from endcap.arrays import FloatArray
 from endcap.errors import DataError
+from endcap.marketing.arrays import Floats
 from endcap.marketing.completejourney import Campaign, Journey, day_of
 from endcap.marketing.nuisances import Nuisances, cross_fitted, doubly_robust
 from endcap.marketing.panel import FEATURES, WINDOW, Panel, judged_campaigns, panel_of
@@ -31,7 +31,7 @@ JUDGED_FROM = date(2017, 8, 8)
 """The first judged campaign begins; what is learned from has ended by then."""
 CHOOSING_FOLDS = 3
 Says = Callable[[str], None]
-MoreFeatures = Callable[[Panel], FloatArray]
+MoreFeatures = Callable[[Panel], Floats]
 """Further columns [N, *] for the rows of a panel."""
 
 
@@ -52,10 +52,10 @@ class Judged(NamedTuple):
 
     panel: Panel
     found: Nuisances
-    outcomes: FloatArray
-    effects: FloatArray
-    predicted: dict[str, FloatArray]
-    places: dict[str, FloatArray]
+    outcomes: Floats
+    effects: Floats
+    predicted: dict[str, Floats]
+    places: dict[str, Floats]
     learner: str
     choosing: dict[str, float]
     kept: float
@@ -193,7 +193,7 @@ def balance(judged: Judged) -> dict[str, float]:
     spread = np.sqrt((x[sent].var(axis=0) + x[~sent].var(axis=0)) / 2)
     moving = spread > 0
 
-    def apart(of: FloatArray) -> float:
+    def apart(of: Floats) -> float:
         means = [np.average(x[arm], axis=0, weights=of[arm]) for arm in (sent, ~sent)]
         return float(np.abs((means[0] - means[1])[moving] / spread[moving]).max())
 
@@ -209,7 +209,7 @@ def _lesson(panel: Panel, outcome: str, more: MoreFeatures | None) -> Lesson:
     return Lesson(_wide(panel, more), panel.addressed, y, found)
 
 
-def _wide(panel: Panel, more: MoreFeatures | None) -> FloatArray:
+def _wide(panel: Panel, more: MoreFeatures | None) -> Floats:
     return panel.x if more is None else np.hstack([panel.x, more(panel)])
 
 
@@ -244,7 +244,7 @@ def _naive(judged: Judged) -> float:
     return float(judged.outcomes[sent].mean() - judged.outcomes[~sent].mean())
 
 
-def _average(panel: Panel, outcome: FloatArray) -> Interval:
+def _average(panel: Panel, outcome: Floats) -> Interval:
     y = outcome.astype(np.float64)
     found = cross_fitted(panel.x, panel.addressed, y, panel.household)
     kept = found.overlapping

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.model_selection import GroupKFold
 
-from endcap.arrays import FloatArray
 from endcap.errors import DataError
+from endcap.marketing.arrays import Floats
 
 FOLDS = 5
 OVERLAP = (0.02, 0.98)
@@ -21,9 +21,9 @@ class Nuisances(NamedTuple):
     """`propensity` [N]: chance of being addressed; `mu0`, `mu1` [N]: outcome when left alone, when
     addressed."""
 
-    propensity: FloatArray
-    mu0: FloatArray
-    mu1: FloatArray
+    propensity: Floats
+    mu0: Floats
+    mu1: Floats
 
     @property
     def overlapping(self) -> NDArray[np.bool_]:
@@ -47,9 +47,9 @@ def classifier() -> HistGradientBoostingClassifier:
 
 
 def cross_fitted(
-    x: FloatArray,
+    x: Floats,
     addressed: NDArray[np.int8],
-    outcome: FloatArray,
+    outcome: Floats,
     household: NDArray[np.int64],
     make_regressor: Callable[[], Any] = regressor,
 ) -> Nuisances:
@@ -73,7 +73,7 @@ def cross_fitted(
     return found
 
 
-def doubly_robust(found: Nuisances, addressed: NDArray[np.int8], outcome: FloatArray) -> FloatArray:
+def doubly_robust(found: Nuisances, addressed: NDArray[np.int8], outcome: Floats) -> Floats:
     """A score for each row whose mean over any group is the group's average effect, if either the
     chances or the outcomes are estimated well (AIPW; Robins, Rotnitzky & Zhao, 1994).
 

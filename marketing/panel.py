@@ -1,12 +1,12 @@
 """A row for each household and campaign: what was known when it began, and what came of it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.arrays import FloatArray
+from endcap.marketing.arrays import Floats
 from endcap.marketing.completejourney import DAYS, Campaign, Journey
 
 WINDOW = 28
@@ -27,12 +27,12 @@ class Panel(NamedTuple):
     `promoted`, `total` [N]: dollars in the window, on what the coupons are for and on everything.
     """
 
-    x: FloatArray
+    x: Floats
     addressed: NDArray[np.int8]
     household: NDArray[np.int64]
     campaign: NDArray[np.int64]
-    promoted: FloatArray
-    total: FloatArray
+    promoted: Floats
+    total: Floats
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Panel":
         """Some of the rows."""
@@ -57,16 +57,22 @@ def panel_of(journey: Journey, campaigns: Sequence[Campaign], shift: int = 0) ->
     have reacted to it: what is "found" there is not the campaign's doing.
     """
     parts = [_rows(journey, each, each.start - shift) for each in campaigns]
-    return Panel(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    columns: Any = zip(*parts, strict=True)
+    return Panel(*(np.concatenate(column) for column in columns))
+
+
+def known_at(journey: Journey, campaign: Campaign, at: int) -> Floats:
+    """Features [H, len(FEATURES)] of all households if the campaign began on day `at`."""
+    columns = _known(journey, campaign, journey.promoted[campaign.campaign_id], at)
+    return np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32)
 
 
 def _rows(journey: Journey, campaign: Campaign, at: int) -> Panel:
     promoted = journey.promoted[campaign.campaign_id]
     size = len(journey.households)
-    columns = _known(journey, campaign, promoted, at)
     place = journey.campaigns.index(campaign)
     return Panel(
-        np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32),
+        known_at(journey, campaign, at),
         journey.addressed[campaign.campaign_id].astype(np.int8),
         np.arange(size),
         np.full(size, place),
@@ -75,10 +81,8 @@ def _rows(journey: Journey, campaign: Campaign, at: int) -> Panel:
     )
 
 
-def _known(
-    journey: Journey, campaign: Campaign, promoted: FloatArray, at: int
-) -> dict[str, FloatArray]:
-    def last(table: FloatArray, days: int) -> FloatArray:
+def _known(journey: Journey, campaign: Campaign, promoted: Floats, at: int) -> dict[str, Floats]:
+    def last(table: Floats, days: int) -> Floats:
         return np.asarray(table[:, max(0, at - days) : at].sum(axis=1))
 
     size = len(journey.households)
@@ -107,7 +111,7 @@ def _known(
         "promoted_28": np.log1p(last(promoted, 28)),
         "promoted_56": np.log1p(of_it),
         "promoted_share": of_it / np.maximum(spend, 1),
-        "promoted_days": last(promoted > 0, _HISTORY),
+        "promoted_days": last((promoted > 0).astype(np.float32), _HISTORY),
         "discount_share": discount / np.maximum(spend + discount, 1),
         "coupons_56": np.log1p(last(journey.coupon, _HISTORY)),
         "redeemed_ever": np.log1p(last(journey.redeemed, at)),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from endcap.arrays import FloatArray
+from endcap.marketing.arrays import Floats
 
 RESAMPLES = 500
 POINTS = 101
@@ -25,7 +25,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def places_within(scores: FloatArray, groups: NDArray[np.int64]) -> FloatArray:
+def places_within(scores: Floats, groups: NDArray[np.int64]) -> Floats:
     """Each row's place in its group by falling score, as a share in (0, 1): a budget is a
     campaign's own, so shoppers are ranked within it. Ties are broken by a fixed shuffle.
 
@@ -43,7 +43,7 @@ def places_within(scores: FloatArray, groups: NDArray[np.int64]) -> FloatArray:
     return places
 
 
-def qini(effects: FloatArray, places: FloatArray, weights: FloatArray | None = None) -> float:
+def qini(effects: Floats, places: Floats, weights: Floats | None = None) -> float:
     """The coefficient: mean of effect times (1 - place), less what chance gains, in the effect's
     unit per shopper. `weights` [N]: how often a row counts.
 
@@ -56,7 +56,7 @@ def qini(effects: FloatArray, places: FloatArray, weights: FloatArray | None = N
     return float(gained - by_chance)
 
 
-def curve(effects: FloatArray, places: FloatArray) -> FloatArray:
+def curve(effects: Floats, places: Floats) -> Floats:
     """Gains [POINTS] at shares 0, 0.01, ..., 1."""
     order = np.argsort(places, kind="stable")
     summed = np.r_[0.0, np.cumsum(effects[order])] / len(effects)
@@ -66,7 +66,7 @@ def curve(effects: FloatArray, places: FloatArray) -> FloatArray:
 
 def household_weights(
     household: NDArray[np.int64], resamples: int = RESAMPLES, seed: int = 1
-) -> FloatArray:
+) -> Floats:
     """How often each row counts in each resample [resamples, N]."""
     _, which = np.unique(household, return_inverse=True)
     number = int(which.max()) + 1
@@ -76,7 +76,7 @@ def household_weights(
     return drawn[:, which].astype(np.float64)
 
 
-def interval_of(value: float, drawn: FloatArray) -> Interval:
+def interval_of(value: float, drawn: Floats) -> Interval:
     """A value with the middle 95 % of its resamples."""
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Interval(float(value), float(low), float(high))

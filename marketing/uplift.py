@@ -9,19 +9,19 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from endcap.arrays import FloatArray
+from endcap.marketing.arrays import Floats
 from endcap.marketing.nuisances import Nuisances, classifier, doubly_robust, regressor
 
-Predict = Callable[[FloatArray], FloatArray]
+Predict = Callable[[Floats], Floats]
 """Values [N], higher first, of rows [N, F]."""
 
 
 class Lesson(NamedTuple):
     """What uplift is learned from. `found`: estimates for these rows, cross-fitted by household."""
 
-    x: FloatArray
+    x: Floats
     addressed: NDArray[np.int8]
-    outcome: FloatArray
+    outcome: Floats
     found: Nuisances
 
 
@@ -49,7 +49,7 @@ def fit_x_learner(lesson: Lesson) -> Predict:
     on_left = regressor().fit(x[left], (found.mu1 - outcome)[left])
     chance = classifier().fit(x, lesson.addressed)
 
-    def predict(rows: FloatArray) -> FloatArray:
+    def predict(rows: Floats) -> Floats:
         e = chance.predict_proba(rows)[:, 1]
         return np.asarray(e * on_left.predict(rows) + (1 - e) * on_sent.predict(rows))
 
