@@ -17,7 +17,13 @@ File = Annotated[Path, typer.Argument(help="Campaigns in YAML; docs/campaigns.md
 
 
 @app.command()
-def evaluate(as_json: Json = False) -> None:
+def evaluate(
+    with_states: Annotated[
+        bool,
+        typer.Option("--states", help="Once more with the Transformer's states as features."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Judge targeting by uplift on Complete Journey's later campaigns, against response and chance.
 
     Takes about three minutes on one core.
@@ -34,6 +40,13 @@ def evaluate(as_json: Json = False) -> None:
     found |= {"balance": balance(judged), "controls": controls(journey, split)}
     _say("The same for all that was spent.")
     found["all_spend"] = figures(judge(journey, split, "total"))
+    if with_states:
+        from endcap.deploy.campaign_states import state_features
+
+        _say("The same with the Transformer's states as further features.")
+        every = [*split.learned, *split.judged]
+        more = state_features(journey, every, load_settings().bundle)
+        found["with_states"] = figures(judge(journey, split, more=more))
     found["learned_campaigns"] = [each.campaign_id for each in split.learned]
     found["judged_campaigns"] = [each.campaign_id for each in split.judged]
     show_result(found, as_json)

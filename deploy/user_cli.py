@@ -49,7 +49,8 @@ def export(
     user_id: UserId,
     out: Annotated[Path | None, typer.Option(help="The file; stdout where it is left out.")] = None,
 ) -> None:
-    """All that is held of a person, as JSON: session, raw events, dead letters, list.
+    """All that is held of a person, as JSON: session, raw events, dead letters, list,
+    segment.
 
     Example: endcap user export 1364 --out 1364.json
     """
@@ -116,14 +117,17 @@ def receipt(
 
 async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
     from endcap.serving.redis_store import RedisStore
+    from endcap.serving.segment_store import SegmentStore
     from endcap.streams.person import find_person
 
-    store = RedisStore(settings.store)
+    store, segments = RedisStore(settings.store), SegmentStore(settings.store)
     try:
         person = await find_person(settings.broker, settings.topics, user_id)
         ready = await store.read(user_id)
+        segment = await segments.segment(user_id)
     finally:
         await store.close()
+        await segments.close()
     session = person.snapshot.session if person.snapshot else None
     letters = [
         {
@@ -141,6 +145,7 @@ async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
         "raw_events": [raw.decode(errors="replace") for raw in person.events],
         "dead_letters": letters,
         "list": msgspec.to_builtins(ready) if ready else None,
+        "segment": msgspec.to_builtins(segment) if segment else None,
     }
 
 

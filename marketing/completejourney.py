@@ -89,7 +89,7 @@ def load_journey() -> Journey:
         .filter(pl.col("day").is_between(0, DAYS - 1) & (pl.col("sales_value") >= 0))
     )
     households = lines["household_id"].unique().sort().to_numpy()
-    daily = lines.group_by("household_id", "day").agg(
+    daily = lines.group_by("household_id", "day", maintain_order=True).agg(
         pl.col("sales_value").sum(),
         pl.col("basket_id").n_unique(),
         pl.col("retail_disc").sum(),
@@ -106,7 +106,9 @@ def load_journey() -> Journey:
         for row in described.iter_rows(named=True)
     )
     coupons = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id")
-    by_item = lines.group_by("household_id", "day", "product_id").agg(pl.col("sales_value").sum())
+    by_item = lines.group_by("household_id", "day", "product_id", maintain_order=True).agg(
+        pl.col("sales_value").sum()
+    )
     promoted = {}
     for each in campaigns:
         items = coupons.filter(pl.col("campaign_id") == each.campaign_id)["product_id"].unique()
@@ -142,11 +144,12 @@ def load_journey() -> Journey:
 
 def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> Floats:
     """Sums [H, DAYS]; households that never bought are left out."""
-    table = np.zeros((len(households), DAYS), np.float32)
+    table = np.zeros((len(households), DAYS))
     rows = rows.filter(pl.col("household_id").is_in(households))
     places = np.searchsorted(households, rows["household_id"].to_numpy())
     np.add.at(table, (places, rows["day"].to_numpy()), rows[value].to_numpy())
-    return table
+    # To the cent: in which order threads add must not move a tree's split.
+    return np.asarray(table.round(2), np.float32)
 
 
 def purchase_lines() -> pl.DataFrame:

@@ -19,6 +19,8 @@ from endcap.errors import DataError
 
 Array = NDArray[np.float64]
 _LEAST = 10
+_OFF_ONE = 1e-6
+"""The expectation is continuous where `a` is 1, its formula is 0 / 0."""
 _LOW, _HIGH = 1e-4, 1e5
 """Bounds of every parameter; a fit that ends there has not found one."""
 
@@ -96,7 +98,8 @@ def chance_alive(model: BgNbd, history: History) -> Array:
 def expected_visits(model: BgNbd, history: History, days: float) -> Array:
     """In the next `days` (2005, eq. 10). By Euler's transformation of the hypergeometric function,
     which neither overflows nor cancels for hundreds of visits."""
-    r, alpha, a, b = model.r, model.alpha, model.a, model.b
+    r, alpha, b = model.r, model.alpha, model.b
+    a = model.a if abs(model.a - 1) > _OFF_ONE else 1 + _OFF_ONE
     x, _, age = history
     z = days / (alpha + age + days)
     shrunk = (1 - z) ** (a - 1) * hyp2f1(a + b - 1 - r, a - 1, a + b + x - 1, z)

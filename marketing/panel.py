@@ -57,8 +57,9 @@ def panel_of(journey: Journey, campaigns: Sequence[Campaign], shift: int = 0) ->
     have reacted to it: what is "found" there is not the campaign's doing.
     """
     parts = [_rows(journey, each, each.start - shift) for each in campaigns]
-    columns: Any = zip(*parts, strict=True)
-    return Panel(*(np.concatenate(column) for column in columns))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    whole: Any = columns
+    return Panel(*whole)
 
 
 def known_at(journey: Journey, campaign: Campaign, at: int) -> Floats:

@@ -61,7 +61,7 @@ def curve(effects: Floats, places: Floats) -> Floats:
     order = np.argsort(places, kind="stable")
     summed = np.r_[0.0, np.cumsum(effects[order])] / len(effects)
     shares = np.r_[0.0, np.arange(1, len(effects) + 1) / len(effects)]
-    return np.interp(np.linspace(0, 1, POINTS), shares, summed)
+    return np.asarray(np.interp(np.linspace(0, 1, POINTS), shares, summed))
 
 
 def household_weights(
@@ -73,7 +73,7 @@ def household_weights(
     drawn = np.random.default_rng(seed).multinomial(
         number, np.full(number, 1 / number), size=resamples
     )
-    return drawn[:, which].astype(np.float64)
+    return np.asarray(drawn[:, which], np.float64)
 
 
 def interval_of(value: float, drawn: Floats) -> Interval:
