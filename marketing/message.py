@@ -57,7 +57,7 @@ def write_message(plan: CampaignPlan, items: Sequence[MessageItem]) -> Message:
     try:
         subject = " ".join(plain.from_string(plan.subject).render(items=items).split())
         body = plain.from_string(plan.body).render(items=items)
-    except (TemplateError, TypeError, OverflowError, MemoryError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise DataError(
             f"The template of {plan.name} cannot be filled in: {error}. It knows `items`, each "
             "with id, title, reason and price."
