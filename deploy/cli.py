@@ -13,6 +13,7 @@ from endcap import __version__
 from endcap.deploy import (
     ask_cli,
     bench_cli,
+    campaign_cli,
     experiment_cli,
     explain_cli,
     intents_cli,
@@ -23,6 +24,7 @@ from endcap.deploy import (
     price_cli,
     recommend_cli,
     rules_cli,
+    segments_cli,
     smaller_cli,
     user_cli,
     words_cli,
@@ -52,6 +54,8 @@ app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
 app.add_typer(rules_cli.app, name="rules")
 app.add_typer(price_cli.app, name="price")
+app.add_typer(segments_cli.app, name="segments")
+app.add_typer(campaign_cli.app, name="campaign")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)

@@ -42,7 +42,7 @@ def run_stream(settings: Settings) -> None:
     """The session worker with /metrics."""
 
     async def main() -> None:
-        _serve_metrics(settings)
+        serve_metrics(settings)
         settle_garbage_collection()
         worker = session_worker(settings)
         stop_on_signal(worker.stop)
@@ -55,7 +55,7 @@ def run_rescore(settings: Settings) -> None:
     """The rescorer with /metrics; beside it, what sweeps up after erasures."""
 
     async def main() -> None:
-        _serve_metrics(settings)
+        serve_metrics(settings)
         async with opened_rescorer(settings, WaitingRoom()) as parts:
             await run_together(parts)
 
@@ -66,7 +66,7 @@ def run_stream_and_rescore(settings: Settings) -> None:
     """Session worker and rescorer in one process: the fold hands its sessions straight over."""
 
     async def main() -> None:
-        _serve_metrics(settings)
+        serve_metrics(settings)
         settle_garbage_collection()
         sys.setswitchinterval(_SWITCH_S)
         room = WaitingRoom()
@@ -123,7 +123,7 @@ def run_ingest(settings: Settings) -> None:
     opened = open_sources(settings)
 
     async def main() -> None:
-        _serve_metrics(settings)
+        serve_metrics(settings)
         place = IngestPlace(
             settings.broker,
             settings.topics,
@@ -141,7 +141,8 @@ def run_ingest(settings: Settings) -> None:
     run_on_the_fastest_loop(main)
 
 
-def _serve_metrics(settings: Settings) -> None:
+def serve_metrics(settings: Settings) -> None:
+    """/metrics on the port set, if one is."""
     if settings.metrics_port == 0:
         return
     try:
@@ -187,7 +188,7 @@ def run_item_side(settings: Settings) -> None:
         store = RedisStore(settings.store)
         stopping = asyncio.Event()
         stop_on_signal(stopping.set)
-        _serve_metrics(settings)
+        serve_metrics(settings)
         try:
             await run_trends(place, store, stopping)
         finally:

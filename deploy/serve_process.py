@@ -28,6 +28,7 @@ from endcap.serving.placements import parse_placements
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rescore_queue import LateQueue
 from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.segment_store import SegmentStore
 from endcap.serving.shop_rules import ShopRules
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.late_producer import LateProducer
@@ -70,6 +71,7 @@ def run_serve(settings: Settings) -> None:
         bootstrap, topics = settings.broker, settings.topics
         producer = LateProducer(bootstrap)
         store = RedisStore(settings.store)
+        segments = SegmentStore(settings.store)
         folder = settings.sessions_dir / "http"  # beside the worker's, which has it to itself
         sessions = LateSessions(SessionView(bootstrap, topics, session_store(settings, folder)))
         rules, rules_watch = open_rules(settings)
@@ -106,6 +108,7 @@ def run_serve(settings: Settings) -> None:
                     shop,
                     answerer,
                     tokens,
+                    segments,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)
@@ -123,6 +126,7 @@ def run_serve(settings: Settings) -> None:
             keeping.cancel()
             await sessions.stop()
             await store.close()
+            await segments.close()
             await producer.stop()
 
     if is_open(settings.http_port):

@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     experiments_file: Path | None = None
     rules_file: Path | None = None
     messages_file: Path | None = None
+    segments_file: Path | None = None
     provider: Literal["cpu", "cuda"] = "cpu"
     provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)
@@ -150,6 +151,11 @@ class Settings(BaseSettings):
     def experiments_path(self) -> Path:
         """Where the experiments stand: the file set, else one in the data folder."""
         return self.experiments_file or self.data_dir / "experiments.yaml"
+
+    @property
+    def segments_path(self) -> Path:
+        """What segments are made by: the file set, else one in the data folder."""
+        return self.segments_file or self.data_dir / "segments.json"
 
     @property
     def sessions_dir(self) -> Path:

@@ -50,7 +50,8 @@ def export(
     user_id: UserId,
     out: Annotated[Path | None, typer.Option(help="The file; stdout where it is left out.")] = None,
 ) -> None:
-    """All that is held of a person, as JSON: session, raw events, dead letters, list, questions.
+    """All that is held of a person, as JSON: session, raw events, dead letters, list, segment,
+    questions.
 
     Example: endcap user export 1364 --out 1364.json
     """
@@ -117,16 +118,19 @@ def receipt(
 
 async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
     from endcap.serving.redis_store import RedisStore
+    from endcap.serving.segment_store import SegmentStore
     from endcap.streams.conversation_records import conversations_of
     from endcap.streams.person import find_person
 
-    store = RedisStore(settings.store)
+    store, segments = RedisStore(settings.store), SegmentStore(settings.store)
     try:
         person = await find_person(settings.broker, settings.topics, user_id)
         said = await conversations_of(settings.broker, settings.topics, person.ids)
         ready = await store.read(user_id)
+        segment = await segments.segment(user_id)
     finally:
         await store.close()
+        await segments.close()
     session = person.snapshot.session if person.snapshot else None
     letters = [
         {
@@ -145,6 +149,7 @@ async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
         "dead_letters": letters,
         "conversations": said,
         "list": msgspec.to_builtins(ready) if ready else None,
+        "segment": msgspec.to_builtins(segment) if segment else None,
     }
 
 

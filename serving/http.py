@@ -34,6 +34,7 @@ from endcap.serving.request_count import CountRequests
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
 from endcap.serving.ruled_lists import RuledLists
+from endcap.serving.segment_route import SegmentReader, add_segments
 from endcap.serving.sessions_port import SessionReader
 from endcap.serving.shop_page import add_no_page
 from endcap.serving.shop_routes import Shop, add_shop
@@ -50,7 +51,8 @@ class Options(NamedTuple):
 
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
     that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
-    demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are.
+    demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are. `segments`: of
+    shoppers, where marketing keeps them.
     """
 
     queue: Scoring | None = None
@@ -63,6 +65,7 @@ class Options(NamedTuple):
     shop: Shop | None = None
     answerer: Answerer | None = None
     tokens: ShopperTokens | None = None
+    segments: SegmentReader | None = None
 
 
 _PLAIN = Options()
@@ -92,6 +95,7 @@ def create_app(
     add_posting(app, events, options.impressions)
     add_people(app, lists, sessions, options.erasures)
     add_assistant(app, options.answerer, options.tokens)
+    add_segments(app, options.segments)
     _add_operations(app, lists, kept)
     if options.shop is None:
         add_no_page(app)

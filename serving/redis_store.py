@@ -22,6 +22,7 @@ from endcap.lists import (
     rec_key,
     shelf_key,
 )
+from endcap.segments import segment_key
 from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
@@ -59,7 +60,8 @@ class RedisStore:
             return await self._forward_only.write(rows)
 
     async def delete_lists(self, user_ids: Sequence[str]) -> int:
-        """Forget lists; returns how many there were.
+        """Forget lists, and what marketing made of the same sessions; returns how many lists there
+        were.
 
         Raises:
             StoreUnavailableError: Redis did not answer, retries included.
@@ -69,7 +71,8 @@ class RedisStore:
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for user_id in user_ids:
                     pipeline.delete(rec_key(user_id))
-                return sum(await pipeline.execute())
+                    pipeline.delete(segment_key(user_id))
+                return sum((await pipeline.execute())[::2])
 
     async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
         """Replace the fallback for everybody."""

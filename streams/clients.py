@@ -165,7 +165,8 @@ async def create_topics(
     So has the catalogue: the trends app reads both as one worker; so have its price changes, and
     the proposals of prices, whose steps have an order. Where
     the events are there already, the others get as many partitions as they have. `retention_days`
-    is that of raw events, impressions and conversations, by the broker's clock; 0: for ever.
+    is that of raw events, impressions, conversations and campaigns, by the broker's clock; 0: for
+    ever.
 
     Raises:
         BrokerUnavailableError: no broker answered, or it knew nothing of the new topics for
@@ -240,7 +241,8 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
 
 def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
-    if retention_days and topic in {topics.events, topics.impressions, topics.conversations}:
+    kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
+    if retention_days and topic in kept_for_days:
         kept["retention.ms"] = str(retention_days * 86_400_000)
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention
