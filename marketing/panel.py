@@ -36,7 +36,14 @@ class Panel(NamedTuple):
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Panel":
         """Some of the rows."""
-        return Panel(*(column[chosen] for column in self))
+        return Panel(
+            self.x[chosen],
+            self.addressed[chosen],
+            self.household[chosen],
+            self.campaign[chosen],
+            self.promoted[chosen],
+            self.total[chosen],
+        )
 
 
 def judged_campaigns(journey: Journey, least: int = 25) -> list[Campaign]:
