@@ -43,11 +43,6 @@ def substitution(panel: Panel, baskets: Baskets | None = None) -> Array:
     return np.asarray(np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0))
 
 
-def complements(panel: Panel, baskets: Baskets, least: float = 1.5) -> Array:
-    """Pairs (I, I, of 0 and 1) that meet far more often than by chance: no substitutes."""
-    return np.asarray((_lift(baskets) >= least) & (baskets.of_pair >= 10), dtype=float)
-
-
 def baskets_of(folder: Path, panel: Panel, until_week: int) -> Baskets:
     """Complete Journey's baskets with the panel's items, of weeks up to `until_week`."""
     places = pl.DataFrame(

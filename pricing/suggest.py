@@ -76,9 +76,13 @@ def suggest(
     """Suggested prices of a category with expected units, revenue and margin a week.
 
     Raises:
-        DataError: there is no such category, or no prices keep all rules.
+        DataError: there is no such category, a ladder names an unknown item, or no prices were
+            found in time.
     """
     rows = evidence.panel.places_of(category)
+    for ladder in rules.ladders:
+        for item_id in ladder.items:
+            evidence.panel.row_of(item_id)
     panel = evidence.panel.only(rows)
     level, spread = evidence.level[rows], evidence.spread
     live: dict[str, Any] | None = None

@@ -33,7 +33,7 @@ from endcap.pricing.evidence_file import read_evidence, write_evidence
 from endcap.pricing.forecast import Training
 from endcap.pricing.live import SeenDemand, read_demand, update_level
 from endcap.pricing.panel import Panel, panel_of, read_panel
-from endcap.pricing.rules import PriceRules, read_rules
+from endcap.pricing.rules import Ladder, PriceRules, read_rules
 from endcap.pricing.substitutes import Baskets, substitution
 from endcap.pricing.suggest import Evidence, gather_evidence, suggest
 
@@ -275,6 +275,21 @@ def test_demand_of_today_moves_the_forecast_by_as_much_as_it_has_seen(evidence: 
     assert (week > hour).all()
     assert (hour > 1).all()
     assert (week < 3.5).all()
+
+
+def test_a_ladder_is_climbed_and_one_of_unknown_items_is_told(evidence: Evidence) -> None:
+    made = suggest(evidence, "coffee", PriceRules(hold_unknown=False))["items"]
+    cheap, dear = sorted(made, key=lambda row: float(row["price_today"]))[1:3]
+    ladder = Ladder((cheap["item_id"], dear["item_id"]), gap=0.01)
+    rows = suggest(evidence, "coffee", PriceRules(ladders=(ladder,)))["items"]
+    prices = {row["item_id"]: (row["price_today"], row["price"], row["note"]) for row in rows}
+    (low_today, low, low_note), (high_today, high, high_note) = (
+        prices[item_id] for item_id in ladder.items
+    )
+    before = high_today / 1.01 - low_today
+    assert high / 1.01 - low >= min(0.0, before) - 1e-6 or "below its floor" in low_note + high_note
+    with pytest.raises(DataError, match="no item 'zz'"):
+        suggest(evidence, "coffee", PriceRules(ladders=(Ladder(("i00", "zz")),)))
 
 
 def test_evidence_survives_its_file(evidence: Evidence, tmp_path: Path) -> None:
