@@ -14,7 +14,7 @@ from endcap.bundle import load_bundle
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError
-from endcap.events import Event, parse_event
+from endcap.events import Event
 
 _TESTS = Path(__file__).parent.parent / "tests" / "assistant"
 
@@ -76,13 +76,17 @@ def _answered(settings: Settings, question: str, user: str) -> Answer:
 
 
 async def _purchases(settings: Settings, user: str) -> Sequence[Event]:
-    from endcap.streams.person import find_person
+    """As the server reads them: nothing of somebody who was erased."""
+    from endcap.streams.order_view import OrderView
 
-    person = await find_person(settings.broker, settings.topics, user)
-    if person.snapshot is None:
-        return ()  # never seen, or erased: what raw events are left is told nobody
-    events = (parse_event(raw, 2**62) for raw in person.events)
-    return [event for event in events if event.user_id == user]
+    secret = settings.erasure_secret.get_secret_value()
+    keep_days = settings.forget_after_days
+    view = OrderView(settings.broker, settings.topics, secret=secret, keep_days=keep_days)
+    try:
+        await view.start()
+        return await view.purchases(user)
+    finally:
+        await view.stop()
 
 
 def _selftest(settings: Settings, questions: Path, attacks: Path) -> dict[str, Any]:
