@@ -1,7 +1,7 @@
 """A row for each household and campaign: what was known when it began, and what came of it."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,14 +36,7 @@ class Panel(NamedTuple):
 
     def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Panel":
         """Some of the rows."""
-        return Panel(
-            self.x[chosen],
-            self.addressed[chosen],
-            self.household[chosen],
-            self.campaign[chosen],
-            self.promoted[chosen],
-            self.total[chosen],
-        )
+        return Panel._make([column[chosen] for column in self])
 
 
 def judged_campaigns(journey: Journey, least: int = 25) -> list[Campaign]:
@@ -65,8 +58,7 @@ def panel_of(journey: Journey, campaigns: Sequence[Campaign], shift: int = 0) ->
     """
     parts = [_rows(journey, each, each.start - shift) for each in campaigns]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    whole: Any = columns
-    return Panel(*whole)
+    return Panel._make(columns)
 
 
 def known_at(journey: Journey, campaign: Campaign, at: int) -> Floats:
