@@ -158,7 +158,7 @@ def test_without_faiss_a_large_table_says_what_to_install(
 
     monkeypatch.delitem(sys.modules, "faiss", raising=False)
     monkeypatch.setattr(builtins, "__import__", without_faiss)
-    with pytest.raises(RuntimeConflictError, match=r"endcap\[retrieval\]"):
+    with pytest.raises(RuntimeConflictError, match=r"\.\[retrieval\]"):
         open_retriever(
             table, tmp_path, made_up_queries(table, 8, seed=1), silent, exact_up_to=ITEMS - 1
         )

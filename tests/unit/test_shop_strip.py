@@ -13,12 +13,13 @@ from endcap.rules import parse_rules
 from endcap.serving import shop_strip
 from endcap.serving.list_changes import ListChanges
 from endcap.serving.memory_store import MemoryStore
-from endcap.serving.ruled_lists import MAX_AGE_S, RuledLists
+from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.shop_list import ProductFacts
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shop_shelves import ShopShelves
 from endcap.serving.shop_strip import Strips
 from endcap.serving.shop_window import ShopWindow
+from endcap.serving.shown_items import MAX_AGE_S
 
 STILL_HERE = b": still here\n\n"
 
