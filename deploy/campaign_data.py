@@ -21,7 +21,7 @@ def needs_marketing() -> None:
         if importlib.util.find_spec(name) is None
     ]
     if missing:
-        raise DataError(f"{', '.join(missing)} is missing: pip install 'endcap[marketing]'.")
+        raise DataError(f"{', '.join(missing)} is missing: pip install '.[marketing]' in a clone.")
 
 
 def opened_journey() -> "Journey":

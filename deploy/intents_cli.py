@@ -42,7 +42,7 @@ def train(
     except ImportError as error:
         raise EndcapError(
             f"Training needs the export extra ({error.name} is missing): "
-            "pip install 'endcap[export]'."
+            "pip install '.[export]' in a clone."
         ) from error
     from endcap.text.intent_model import encode_intents
     from endcap.text.multilingual import MultilingualEncoder

@@ -27,7 +27,7 @@ async def phrasing(settings: Settings) -> AsyncIterator[Phrase]:
     except ImportError as error:
         raise EndcapError(
             f"Phrasing needs the assistant extra ({error.name} is missing): "
-            "pip install 'endcap[assistant]'."
+            "pip install '.[assistant]' in a clone."
         ) from error
     client = PhrasingClient(
         settings.assistant_phrasing_url,

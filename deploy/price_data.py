@@ -33,7 +33,7 @@ def need_pricing() -> None:
     for name in ("polars", "scipy", "sklearn", "statsmodels"):
         if importlib.util.find_spec(name) is None:
             raise RuntimeConflictError(
-                f"Prices need the package {name}: pip install 'endcap[pricing]'."
+                f"Prices need the package {name}: pip install '.[pricing]' in a clone."
             )
 
 

