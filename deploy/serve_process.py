@@ -36,6 +36,9 @@ from endcap.streams.late_sessions import LateSessions
 from endcap.streams.record_producer import RecordProducer
 from endcap.streams.session_view import SessionView
 
+KEEP_ALIVE_S = 75
+"""Longer than clients, proxies and balancers keep an idle connection (5 to 60 s): whoever closes
+first must be the one who asks, or a request meets a connection that has just gone."""
 GRACE_S = 5
 """For requests that are being answered when the process is told to stop."""
 ACKNOWLEDGE_S = 5.0
@@ -144,6 +147,7 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         access_log=False,  # its lines would hold user ids
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 
