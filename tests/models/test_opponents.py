@@ -22,7 +22,7 @@ from endcap.export.opponents.line_up import LINE_UP
 from endcap.export.opponents.opponent import Choice, Opponent, Task
 from endcap.export.opponents.tuning import Budget, fit, opponent_named, tune
 
-pytestmark = pytest.mark.models
+pytestmark = [pytest.mark.models, pytest.mark.timeout(600)]
 N_ITEMS = 40
 
 

@@ -37,6 +37,8 @@ from endcap.pricing.rules import Ladder, PriceRules, read_rules
 from endcap.pricing.substitutes import Baskets, substitution
 from endcap.pricing.suggest import Evidence, gather_evidence, suggest
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture(scope="module")
 def panel() -> Panel:
