@@ -176,6 +176,7 @@ def report(
     """
     from endcap.deploy.campaign_data import opened_journey
     from endcap.deploy.campaign_plot import qini_picture, reach_picture, segments_picture
+    from endcap.export.completejourney import data_folder
     from endcap.marketing.evaluation import balance, controls, curves, figures, judge, split_of
     from endcap.marketing.report import by_segment, reach_by_group
 
@@ -186,7 +187,7 @@ def report(
         "balance": balance(judged),
         "controls": controls(journey, split),
         "segments": by_segment(judged),
-        "reach": reach_by_group(judged, journey),
+        "reach": reach_by_group(judged, journey, data_folder()),
         "curves": curves(judged),
     }
     note = "Estimated, not randomised: confounding is left (docs/campaigns.md)"

@@ -27,6 +27,7 @@ def needs_marketing() -> None:
 def opened_journey() -> "Journey":
     """Complete Journey's households and campaigns."""
     needs_marketing()
+    from endcap.export.completejourney import data_folder
     from endcap.marketing.completejourney import load_journey
 
-    return load_journey()
+    return load_journey(data_folder())

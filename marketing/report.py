@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from endcap.marketing.arrays import Floats
-from endcap.marketing.completejourney import Journey, data_folder
+from endcap.marketing.completejourney import Journey
 from endcap.marketing.evaluation import Judged
 from endcap.marketing.panel import FEATURES
 from endcap.marketing.qini import household_weights, interval_of
@@ -58,13 +58,13 @@ def by_segment(judged: Judged) -> list[dict[str, Any]]:
     return found
 
 
-def reach_by_group(judged: Judged, journey: Journey) -> list[dict[str, Any]]:
+def reach_by_group(judged: Judged, journey: Journey, folder: Path) -> list[dict[str, Any]]:
     """How many of each demographic group are among the first `REACHED` of their campaign, by uplift
     and by response, and how many the shop addressed; with 95 % intervals over households.
 
-    The groups are looked at here alone: no ranking knows them.
+    The groups, of the tables in `folder`, are looked at here alone: no ranking knows them.
     """
-    told = pl.read_parquet(Path(data_folder()) / "demographics.parquet").with_columns(
+    told = pl.read_parquet(folder / "demographics.parquet").with_columns(
         pl.col(*GROUPS).cast(pl.String).fill_null("not told")
     )
     chosen = {
