@@ -1,14 +1,15 @@
 """One server or a Redis Cluster, as the URL says: opened; and a cluster read as one server is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import hiredis
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
-from redis.exceptions import ClusterDownError, RedisClusterException
+from redis.exceptions import ClusterDownError, ReadOnlyError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -43,6 +44,20 @@ def open_redis(url: str, timeout_s: float, retry: Retry) -> Any:
         retry=retry,
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+
+
+@contextmanager
+def answering(url: str) -> Iterator[None]:
+    """What `open_redis` raises, as ours.
+
+    Raises:
+        StoreUnavailableError: the server does not answer, retries included.
+    """
+    try:
+        yield
+    # A master that has become a replica refuses writes until the client is led to the new one.
+    except (*AWAY, ReadOnlyError) as error:
+        raise unavailable(url, error) from error
 
 
 class ClusterReads:

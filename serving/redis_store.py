@@ -1,13 +1,11 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ReadOnlyError
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import (
@@ -23,7 +21,7 @@ from endcap.lists import (
     shelf_key,
 )
 from endcap.segments import segment_key
-from endcap.serving.cluster_reads import AWAY, ClusterReads, is_cluster, open_redis
+from endcap.serving.cluster_reads import AWAY, ClusterReads, answering, is_cluster, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
 from endcap.serving.shared_reads import SharedReads, unavailable
 
@@ -56,7 +54,7 @@ class RedisStore:
             Row(rec_key(user_id), ready.version, encode_list(ready))
             for user_id, ready in lists.items()
         ]
-        with self._answering():
+        with answering(self._url):
             return await self._forward_only.write(rows)
 
     async def delete_lists(self, user_ids: Sequence[str]) -> int:
@@ -66,7 +64,7 @@ class RedisStore:
         Raises:
             StoreUnavailableError: Redis did not answer, retries included.
         """
-        with self._answering():
+        with answering(self._url):
             # One DEL a key: on a cluster they lie in different slots.
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for user_id in user_ids:
@@ -76,14 +74,14 @@ class RedisStore:
 
     async def write_trending(self, ready: RecommendationList, only_if_absent: bool = False) -> None:
         """Replace the fallback for everybody."""
-        with self._answering():
+        with answering(self._url):
             await self._redis.set(TRENDING_KEY, encode_list(ready), nx=only_if_absent)
 
     async def write_shelves(self, lists: Mapping[Shelf, RecommendationList | None]) -> None:
         """Replace lists that are nobody's own, in one pipeline; None takes one down."""
         if not lists:
             return
-        with self._answering():
+        with answering(self._url):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for shelf, ready in lists.items():
                     if ready is None:
@@ -94,7 +92,7 @@ class RedisStore:
 
     async def write_items(self, items: Sequence[CatalogueItem]) -> None:
         """Each item as a hash."""
-        with self._answering():
+        with answering(self._url):
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for item in items:
                     fields = {
@@ -108,7 +106,7 @@ class RedisStore:
         """Forget items; unknown ones are no error."""
         if not ids:
             return
-        with self._answering():
+        with answering(self._url):
             # One DEL a key: on a cluster they lie in different slots.
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for item_id in ids:
@@ -131,7 +129,7 @@ class RedisStore:
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
-        with self._answering():
+        with answering(self._url):
             # One GET a key: on a cluster they lie in different slots.
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for user_id in user_ids:
@@ -180,7 +178,7 @@ class RedisStore:
 
     async def server(self) -> str:
         """What the server says it is."""
-        with self._answering():
+        with answering(self._url):
             info = await self._redis.info("server")
         name = info.get("server_name", "redis")
         return f"{name} {info.get(f'{name}_version', info.get('redis_version', ''))}"
@@ -192,21 +190,12 @@ class RedisStore:
 
     async def _users(self, most: int) -> list[str]:
         users: list[str] = []
-        with self._answering():
+        with answering(self._url):
             async for key in self._redis.scan_iter(match=rec_key("*"), count=200):
                 users.append(key.decode()[len("endcap:rec:{") : -1])
                 if len(users) >= most:
                     break
         return users
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Redis' own errors as ours."""
-        try:
-            yield
-        # A master that has become a replica refuses writes until the client is led to the new one.
-        except (*AWAY, ReadOnlyError) as error:
-            raise unavailable(self._url, error) from error
 
 
 def _item(row: Sequence[bytes]) -> CatalogueItem:

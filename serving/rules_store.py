@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ResponseError
 
 from endcap.errors import SettingsError
-from endcap.serving.cluster_reads import AWAY, open_redis
-from endcap.serving.shared_reads import unavailable
+from endcap.serving.cluster_reads import answering, open_redis
 
 RULES_KEY = "endcap:rules"
 KEPT = 1000
@@ -75,9 +74,8 @@ class RulesStore:
     @contextmanager
     def _answering(self) -> Iterator[None]:
         try:
-            yield
-        except (*AWAY, ReadOnlyError) as error:
-            raise unavailable(self._url, error) from error
+            with answering(self._url):
+                yield
         except ResponseError as error:
             raise SettingsError(
                 f"The rules in Redis cannot be read or written ({error}). {RULES_KEY} must be a "

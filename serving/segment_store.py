@@ -1,12 +1,10 @@
 """Segments in Redis: `endcap:segment:{<user>}`. See docs/redis.md."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ReadOnlyError
 
 from endcap.segments import (
     SEGMENT_TTL_S,
@@ -16,9 +14,8 @@ from endcap.segments import (
     segment_key,
     state_at,
 )
-from endcap.serving.cluster_reads import AWAY, open_redis
+from endcap.serving.cluster_reads import answering, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
-from endcap.serving.shared_reads import unavailable
 
 _TIMEOUT_S = 5.0
 _PAGE = 500
@@ -43,12 +40,12 @@ class SegmentStore:
         ]
         if not rows:
             return 0
-        with self._answering():
+        with answering(self._url):
             return await self._forward_only.write(rows)
 
     async def delete(self, user_ids: Sequence[str]) -> int:
         """Forget; returns how many there were."""
-        with self._answering():
+        with answering(self._url):
             # One DEL a key: on a cluster they lie in different slots.
             async with self._redis.pipeline(transaction=False) as pipeline:
                 for user_id in user_ids:
@@ -57,14 +54,14 @@ class SegmentStore:
 
     async def segment(self, user_id: str) -> Segment | None:
         """One shopper's."""
-        with self._answering():
+        with answering(self._url):
             raw = await self._redis.get(segment_key(user_id))
         return decode_segment(raw) if raw else None
 
     async def every(self) -> AsyncIterator[tuple[str, Segment]]:
         """All of them, by walking the keys: for campaigns and reports, not for pages."""
         page: list[str] = []
-        with self._answering():
+        with answering(self._url):
             async for key in self._redis.scan_iter(match=segment_key("*"), count=_PAGE):
                 page.append(key.decode()[_BEFORE - 1 : -1])
                 if len(page) == _PAGE:
@@ -97,11 +94,3 @@ class SegmentStore:
             for user_id, value in zip(user_ids, raw, strict=True)
             if value
         ]
-
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Redis' own errors as ours."""
-        try:
-            yield
-        except (*AWAY, ReadOnlyError) as error:
-            raise unavailable(self._url, error) from error
