@@ -28,7 +28,6 @@ from endcap.serving.rescore_queue import Scoring
 from endcap.serving.shopper_tokens import ShopperTokens
 from endcap.streams.conversation_records import ConversationRecords, Conversed, Sink
 from endcap.streams.order_view import OrderView
-from endcap.streams.topic_view import catalogue_view
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,11 @@ def shopper_tokens(settings: Settings) -> ShopperTokens | None:
 
 @asynccontextmanager
 async def opened_assistant(
-    settings: Settings, lists: ListReader, queue: Scoring | None, records: Sink
+    settings: Settings,
+    products: PublishedOrTrained | None,
+    lists: ListReader,
+    queue: Scoring | None,
+    records: Sink,
 ) -> AsyncIterator["LiveAnswerer | None"]:
     """The assistant; None where it is not switched on. It answers from its documents while Kafka
     and Redis are away.
@@ -53,7 +56,7 @@ async def opened_assistant(
     Raises:
         EndcapError: documents or intents cannot be read, or phrasing is not set up as a whole.
     """
-    if not settings.assistant:
+    if products is None or not settings.assistant:
         yield None
         return
     assistant = await asyncio.to_thread(open_assistant, settings)
@@ -65,7 +68,6 @@ async def opened_assistant(
             settings.assistant_documents,
         )
     async with AsyncExitStack() as closing:
-        view = catalogue_view(settings.broker, settings.topics)
         orders = OrderView(
             settings.broker,
             settings.topics,
@@ -73,17 +75,15 @@ async def opened_assistant(
             settings.erasure_secret.get_secret_value(),
             settings.forget_after_days,
         )
-        for follower in (view, orders):
-            closing.push_async_callback(follower.stop)
-            closing.push_async_callback(
-                cancelled, asyncio.create_task(started_view(follower, "the assistant"))
-            )
+        closing.push_async_callback(orders.stop)
+        starting = started_view(orders, "the assistant")
+        closing.push_async_callback(cancelled, asyncio.create_task(starting))
         kept = ConversationRecords(records)
         closing.push_async_callback(kept.close)
         phrase: Phrase | None = None
         if settings.assistant_phrasing_url:
             phrase = await closing.enter_async_context(_phrasing(settings))
-        shop = LiveShop(PublishedOrTrained(view, settings), orders, lists, queue)
+        shop = LiveShop(products, orders, lists, queue)
         yield LiveAnswerer(settings, assistant, shop, kept, phrase)
 
 

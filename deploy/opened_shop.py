@@ -29,22 +29,45 @@ log = logging.getLogger(__name__)
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 10.0
 
 
+def has_shop(settings: Settings, access: Access) -> bool:
+    """False where it is switched off, or keys are on, which no page could keep."""
+    return settings.http_shop and access.keys is None
+
+
 @asynccontextmanager
-async def opened_shop(
-    settings: Settings, access: Access, queue: LateQueue | None, rules: ShopRules
-) -> AsyncIterator[Shop | None]:
-    """The shop; None where it is switched off, or keys are on, which no page could keep."""
-    if not settings.http_shop or access.keys is not None:
+async def opened_products(
+    settings: Settings, access: Access
+) -> AsyncIterator["PublishedOrTrained | None"]:
+    """What is sold, read once for the shop and the assistant; None where there is neither."""
+    if not has_shop(settings, access) and not settings.assistant:
         yield None
         return
     async with AsyncExitStack() as closing:
         view = catalogue_view(settings.broker, settings.topics)
-        changes = ListChanges(settings.store)
         closing.push_async_callback(view.stop)
-        for task in (started_view(view, "the shop"), changes.run(), _told(changes, rules)):
+        starting = started_view(view, "what shows products")
+        closing.push_async_callback(cancelled, asyncio.create_task(starting))
+        yield PublishedOrTrained(view, settings)
+
+
+@asynccontextmanager
+async def opened_shop(
+    settings: Settings,
+    access: Access,
+    products: "PublishedOrTrained | None",
+    queue: LateQueue | None,
+    rules: ShopRules,
+) -> AsyncIterator[Shop | None]:
+    """The shop; None where there is none."""
+    if products is None or not has_shop(settings, access):
+        yield None
+        return
+    async with AsyncExitStack() as closing:
+        changes = ListChanges(settings.store)
+        for task in (changes.run(), _told(changes, rules)):
             closing.push_async_callback(cancelled, asyncio.create_task(task))
         words = None if queue is None else BundleWords(queue, settings)
-        yield Shop(ShopShelves(PublishedOrTrained(view, settings)), changes, queue, words)
+        yield Shop(ShopShelves(products), changes, queue, words)
 
 
 class PublishedOrTrained:

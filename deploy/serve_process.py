@@ -13,7 +13,7 @@ from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
 from endcap.deploy.opened_assistant import opened_assistant, shopper_tokens
-from endcap.deploy.opened_shop import opened_shop
+from endcap.deploy.opened_shop import opened_products, opened_shop
 from endcap.deploy.processes import (
     port_taken,
     session_store,
@@ -86,9 +86,11 @@ def run_serve(settings: Settings) -> None:
             async with (
                 running(rules_watch),
                 _queue(settings, rules) as queue,
-                opened_shop(settings, access, queue, rules) as shop,
+                opened_products(settings, access) as products,
+                opened_shop(settings, access, products, queue, rules) as shop,
                 opened_assistant(
                     settings,
+                    products,
                     lists,
                     queue,
                     RecordProducer(
