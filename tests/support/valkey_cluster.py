@@ -2,11 +2,12 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import redis
 from own_valkey import OwnValkey
+from redis_users import make_users
 
 from endcap.deploy.local_stack.ports import free_ports
 
@@ -63,6 +64,18 @@ class ValkeyCluster:
             deadline = time.monotonic() + _TIMEOUT_S
             while not all(_sees_all(client) for client in clients):
                 assert time.monotonic() < deadline, "the nodes did not meet"
+
+
+@contextlib.contextmanager
+def cluster_with_users(folder: Path) -> Iterator[ValkeyCluster]:
+    """One that runs, with the users of docs/redis.md."""
+    running = ValkeyCluster(folder)
+    try:
+        for url in running.urls:
+            make_users(url)
+        yield running
+    finally:
+        running.stop()
 
 
 def _sees_all(client: redis.Redis) -> bool:
