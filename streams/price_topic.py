@@ -59,15 +59,11 @@ async def read_proposals(bootstrap_servers: str, topics: Topics) -> list[PricePr
     """
     found: dict[str, PriceProposal] = {}
     async with _in_time(bootstrap_servers):
-        async for record in read_whole(bootstrap_servers, topics.prices.name):
-            key = (record.key or b"").decode(errors="replace")
-            if record.value is None:
+        async for key, one in _decoded(bootstrap_servers, topics.prices.name, decode_proposal):
+            if one is None:
                 found.pop(key, None)
-                continue
-            try:
-                found[key] = decode_proposal(record.value)
-            except msgspec.MsgspecError as error:
-                log.warning("skipped a malformed proposal in %s: %s", topics.prices.name, error)
+            else:
+                found[key] = one
     return sorted(found.values(), key=lambda one: (one.steps[0].at_ms, one.proposal_id))
 
 
@@ -275,17 +271,29 @@ async def _priced(
     return priced
 
 
-async def _catalogue(bootstrap_servers: str, topics: Topics) -> dict[str, CatalogueItem]:
-    found: dict[str, CatalogueItem] = {}
-    async for record in read_whole(bootstrap_servers, topics.catalogue.name):
+async def _decoded(
+    bootstrap_servers: str, topic: str, decode: Callable[[bytes], _T]
+) -> AsyncIterator[tuple[str, _T | None]]:
+    """Keys and values of a compacted topic, None for what was deleted; what cannot be read is told
+    of and passed over."""
+    async for record in read_whole(bootstrap_servers, topic):
         key = (record.key or b"").decode(errors="replace")
         if record.value is None:
-            found.pop(key, None)
+            yield key, None
             continue
         try:
-            item = decode_item(record.value)
+            value = decode(record.value)
         except msgspec.MsgspecError as error:
-            log.warning("skipped a malformed item of %s: %s", topics.catalogue.name, error)
+            log.warning("skipped a malformed value of %s: %s", topic, error)
+            continue
+        yield key, value
+
+
+async def _catalogue(bootstrap_servers: str, topics: Topics) -> dict[str, CatalogueItem]:
+    found: dict[str, CatalogueItem] = {}
+    async for key, item in _decoded(bootstrap_servers, topics.catalogue.name, decode_item):
+        if item is None:
+            found.pop(key, None)
             continue
         held = found.get(key)
         if held is None or not is_older(item.version, held.version):
