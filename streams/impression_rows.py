@@ -8,7 +8,7 @@ import msgspec
 import xxhash
 
 from endcap.experiments import Impression, decode_impression
-from endcap.streams.experiment_records import Advance, TopicSince
+from endcap.streams.topic_since import Advance, TopicSince
 from endcap.topics import Topics
 
 

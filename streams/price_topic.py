@@ -34,8 +34,8 @@ from endcap.streams.clients import (
     stop_producer,
     unavailable,
 )
-from endcap.streams.experiment_records import TopicSince
 from endcap.streams.item_deltas import decode_deltas
+from endcap.streams.topic_since import TopicSince
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
