@@ -3,12 +3,18 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaConnectionError,
+    KafkaError,
+    ProducerFenced,
+    TopicAlreadyExistsError,
+)
 
 from endcap.errors import BrokerUnavailableError
 from endcap.streams.group_offsets import refuse_answers_of_others
@@ -69,6 +75,22 @@ async def started_transactional_producer(
         max_batch_size=MAX_BATCH_BYTES,
     )
     return await _start(producer, bootstrap_servers)
+
+
+@contextlib.contextmanager
+def told_when_fenced() -> Iterator[None]:
+    """Around what is written in a transaction.
+
+    aiokafka hears in the background that a newer producer has the id. What is sent after that
+    meets an `IllegalOperation`, which is no `KafkaError` and reads as a mistake of the caller's.
+
+    Raises:
+        ProducerFenced: the transaction that was begun here has ended without its commit.
+    """
+    try:
+        yield
+    except IllegalOperation as error:
+        raise ProducerFenced from error
 
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:

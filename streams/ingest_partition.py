@@ -10,7 +10,11 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from endcap.streams.clients import started_transactional_producer, stop_producer
+from endcap.streams.clients import (
+    started_transactional_producer,
+    stop_producer,
+    told_when_fenced,
+)
 from endcap.streams.dead_letters import letter_record
 from endcap.streams.ingest_batch import IngestedBatch, Source, ingest_batch
 from endcap.streams.record_batches import send_batches
@@ -73,19 +77,20 @@ class IngestPartition:
         partitions = len(await self._producer.partitions_for(events))
         batch = await ingest_batch(self._source, records, int(time.time() * 1000), partitions)
         await self._producer.begin_transaction()
-        sent = []
-        for partition, rows in batch.events.items():
-            sent += await send_batches(self._producer, events, partition, rows)
-        if batch.dead_letters:
-            among = await self._producer.partitions_for(letters)
-            rows = [letter_record(letter.record, letter.error) for letter in batch.dead_letters]
-            sent += await send_batches(
-                self._producer, letters, self._place.partition % len(among), rows
+        with told_when_fenced():
+            sent = []
+            for partition, rows in batch.events.items():
+                sent += await send_batches(self._producer, events, partition, rows)
+            if batch.dead_letters:
+                among = await self._producer.partitions_for(letters)
+                rows = [letter_record(letter.record, letter.error) for letter in batch.dead_letters]
+                sent += await send_batches(
+                    self._producer, letters, self._place.partition % len(among), rows
+                )
+            for acknowledged, _ in sent:
+                await acknowledged
+            await self._producer.send_offsets_to_transaction(
+                {self._place: records[-1].offset + 1}, self._group_id
             )
-        for acknowledged, _ in sent:
-            await acknowledged
-        await self._producer.send_offsets_to_transaction(
-            {self._place: records[-1].offset + 1}, self._group_id
-        )
         await self._producer.commit_transaction()
         return batch

@@ -18,7 +18,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from endcap.erasure import Registry
 from endcap.identity import encode_parcel, recipient
 from endcap.streams import metrics, native
-from endcap.streams.clients import started_transactional_producer, stop_producer
+from endcap.streams.clients import (
+    started_transactional_producer,
+    stop_producer,
+    told_when_fenced,
+)
 from endcap.streams.dead_letters import letter_record
 from endcap.streams.folded_batch import FoldedBatch, Partition, merged
 from endcap.streams.read_back import read_back
@@ -180,12 +184,13 @@ class OwnedPartition:
         ahead, self._ahead, self._records_ahead = self._ahead, [], 0
         batch = merged([each.batch for each in ahead])
         await self._producer.begin_transaction()
-        written = await self._write(batch)
-        await self._send_across(batch, [key for each in ahead for key in each.opened])
         offsets: dict[TopicPartition, int] = {}
         for each in ahead:
             offsets |= each.offsets
-        await self._producer.send_offsets_to_transaction(offsets, self._place.group_id)
+        with told_when_fenced():
+            written = await self._write(batch)
+            await self._send_across(batch, [key for each in ahead for key in each.opened])
+            await self._producer.send_offsets_to_transaction(offsets, self._place.group_id)
         await self._producer.commit_transaction()
         self._store.put(batch.snapshots, max([self._store.position, *written]))
         self._keep(batch)

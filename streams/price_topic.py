@@ -32,6 +32,7 @@ from endcap.streams.clients import (
     read_whole,
     started_transactional_producer,
     stop_producer,
+    told_when_fenced,
     unavailable,
 )
 from endcap.streams.item_deltas import decode_deltas
@@ -222,19 +223,20 @@ async def _tried(once: Callable[[], Awaitable[_T]]) -> _T:
 async def _write(
     producer: Any, topics: Topics, proposal: PriceProposal, items: Sequence[CatalogueItem]
 ) -> None:
-    async with producer.transaction():
-        sent = [
-            await producer.send(
-                topics.prices.name, encode_proposal(proposal), key=proposal.proposal_id.encode()
-            )
-        ]
-        for item in items:
-            sent.append(
+    with told_when_fenced():
+        async with producer.transaction():
+            sent = [
                 await producer.send(
-                    topics.catalogue.name, encode_item(item), key=item.item_id.encode()
+                    topics.prices.name, encode_proposal(proposal), key=proposal.proposal_id.encode()
                 )
-            )
-        await asyncio.gather(*sent)
+            ]
+            for item in items:
+                sent.append(
+                    await producer.send(
+                        topics.catalogue.name, encode_item(item), key=item.item_id.encode()
+                    )
+                )
+            await asyncio.gather(*sent)
 
 
 async def _find(bootstrap_servers: str, topics: Topics, proposal_id: str) -> PriceProposal | None:

@@ -26,6 +26,7 @@ from endcap.streams.clients import (
     started_consumer,
     started_transactional_producer,
     stop_producer,
+    told_when_fenced,
 )
 from endcap.streams.dead_letters import is_tombstone, source_key
 from endcap.topics import Topics
@@ -105,29 +106,32 @@ class Sweeper:
         users = {sweep.user_id for _, sweep in sweeps}
         deleted = {user_id: await self._delete_lists([user_id]) for user_id in users}
         letters = await self._letters_of(users) if users else {}
-        async with producer.transaction():
-            sent = [
-                await producer.send(self._topics.dead_letters.name, None, key, partition=partition)
-                for key, (partition, _) in letters.items()
-            ]
-            counts = Counter(user_id for _, named in letters.values() for user_id in named)
-            for partition, sweep in sweeps:
-                removed = {"dead_letters": counts, "lists": deleted}
-                for keeper, of_user in removed.items():
-                    receipt = Receipt(
-                        sweep.request_id,
-                        keeper,
-                        {keeper: of_user[sweep.user_id]},
-                        int(time.time() * 1000),
+        with told_when_fenced():
+            async with producer.transaction():
+                sent = [
+                    await producer.send(
+                        self._topics.dead_letters.name, None, key, partition=partition
                     )
-                    sent.append(await self._send(producer, partition, *encode_erasure(receipt)))
-                sent.append(await self._send(producer, partition, erasure_key(sweep), None))
-            for acknowledged in sent:
-                await acknowledged
-            await producer.send_offsets_to_transaction(
-                {source: records[-1].offset + 1 for source, records in found.items()},
-                self._group_id,
-            )
+                    for key, (partition, _) in letters.items()
+                ]
+                counts = Counter(user_id for _, named in letters.values() for user_id in named)
+                for partition, sweep in sweeps:
+                    removed = {"dead_letters": counts, "lists": deleted}
+                    for keeper, of_user in removed.items():
+                        receipt = Receipt(
+                            sweep.request_id,
+                            keeper,
+                            {keeper: of_user[sweep.user_id]},
+                            int(time.time() * 1000),
+                        )
+                        sent.append(await self._send(producer, partition, *encode_erasure(receipt)))
+                    sent.append(await self._send(producer, partition, erasure_key(sweep), None))
+                for acknowledged in sent:
+                    await acknowledged
+                await producer.send_offsets_to_transaction(
+                    {source: records[-1].offset + 1 for source, records in found.items()},
+                    self._group_id,
+                )
         metrics.SWEPT.inc(len(sweeps))
 
     async def _send(

@@ -9,7 +9,12 @@ from endcap.deploy.bench.faults import bench_faults
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.progress import Bars
 from endcap.errors import BrokerUnavailableError
-from endcap.streams.clients import create_topics, started_transactional_producer
+from endcap.streams.clients import (
+    create_topics,
+    started_transactional_producer,
+    stop_producer,
+    told_when_fenced,
+)
 from endcap.streams.folded_batch import Partition
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.session_store import MemorySessions
@@ -47,6 +52,25 @@ async def test_who_takes_a_partition_over_fences_its_older_owner(stack: LocalSta
         await rival.fold({source: [_record()]})
         await zombie.release()
         await rival.release()
+
+
+async def test_who_writes_on_after_being_fenced_is_told_so(stack: LocalStack) -> None:
+    """The first record's answer says it; the next record must not look like a caller's mistake."""
+    from aiokafka.errors import ProducerFenced
+
+    topics = topics_with_prefix("fencedmidway")
+    await create_topics(stack.bootstrap_servers, topics, 1)
+    older = await started_transactional_producer(stack.bootstrap_servers, "fencedmidway")
+    await older.begin_transaction()
+    newer = await started_transactional_producer(stack.bootstrap_servers, "fencedmidway")
+    try:
+        with pytest.raises(ProducerFenced):
+            await (await older.send(topics.events.name, b"first"))
+        with pytest.raises(ProducerFenced), told_when_fenced():
+            await older.send(topics.events.name, b"second")
+    finally:
+        await stop_producer(older)
+        await stop_producer(newer)
 
 
 def _record() -> object:
