@@ -105,8 +105,7 @@ def create_app(
         add_no_page(app)
     else:
         add_shop(app, options.shop, window, lists, sessions)
-        if options.tokens is not None:
-            add_shop_tokens(app, options.tokens)
+        add_shop_tokens(app, options.answerer is not None, options.tokens)
     front = Front(window, CountRequests(app))
     guarded = front if options.access.is_open else Guard(front, options.access)
     return _shared(guarded, options.origins) if options.origins else guarded

@@ -4,13 +4,13 @@ import asyncio
 import json
 import shutil
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from command_line import settings_for
@@ -44,7 +44,7 @@ EXPERIMENT = """experiments:
     end: 2036-01-01
     variants:
       - {name: control, share: 0.5}
-      - {name: few, share: 0.5, policy: {length: 8}}
+      - {name: few, share: 0.5, policy: {size: 8}}
 """
 
 pytestmark = [
@@ -121,8 +121,6 @@ def segment(now_ms: int) -> Segment:
 
 
 def _run(asked: Any) -> Any:
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, asked).result()
 
@@ -246,11 +244,8 @@ def test_an_operator_walks_through_the_office(browser: Browser, office: OfficeSt
 
 
 def ask(url: str, question: str) -> None:
-    request = urllib.request.Request(  # noqa: S310
-        f"{url}/v1/assistant", json.dumps({"question": question}).encode()
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        assert answer.status == 200
+    answer = httpx.post(f"{url}/v1/assistant", json={"question": question}, timeout=60)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -322,11 +317,10 @@ def test_what_cannot_be_done_is_refused_in_words(office: OfficeStack) -> None:
 
 
 def status(url: str, body: Any = None, headers: dict[str, str] | None = None) -> int:
-    raw = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, raw, headers or {})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        assert json.load(error)["detail"]
-        return error.code
+    """How a route answers; where it refuses, it says why."""
+    if body is None:
+        answer = httpx.get(url, timeout=60)
+    else:
+        answer = httpx.post(url, content=json.dumps(body), headers=headers, timeout=60)
+    assert answer.is_success or answer.json()["detail"]
+    return answer.status_code
