@@ -8,6 +8,7 @@ const AGAIN_MS = 5000;
 const STATUS = { proposed: "waits for approval", approved: "in force", refused: "refused", rolled_back: "rolled back" };
 let category = "COFFEE";
 let objective = "margin";
+let looking = 0;
 
 export async function prices(reload) {
   const [found, made] = await Promise.all([get("prices"), get("prices/proposals")]);
@@ -41,7 +42,12 @@ export async function prices(reload) {
 
 /* Evidence that is being prepared is looked for again, while nobody has left the panel. */
 function lookAgain(reload) {
-  setTimeout(() => location.hash.slice(2) in { prices: 1, "": 1 } && document.documentElement.dataset.ready === "prices" && !document.activeElement?.matches("input") && reload(true), AGAIN_MS);
+  clearTimeout(looking);
+  looking = setTimeout(() => {
+    if (document.documentElement.dataset.ready !== "prices") return;
+    if (document.activeElement?.matches("input")) lookAgain(reload); // somebody writes
+    else reload(true);
+  }, AGAIN_MS);
 }
 
 async function fill(results, ask) {

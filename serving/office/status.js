@@ -21,7 +21,7 @@ function models(found, own) {
     bundle("In use", found.current), bundle("Before it", found.previous), bundle("In its shadow", found.shadow, found.shadow ? `for ${percent(found.shadow_share)} of shoppers` : ""),
     ["Items it knows", count(found.items)],
     ["This server scores with", own.model.name ?? "no model", own.model.provider ?? "http_rescore is off, or none is loaded yet"],
-  ]), table("Figures of the bundle, as its training measured them", ["", ...FIGURES.map((name) => `#${name}`)],
+  ]), table("Figures of the bundle, as its training measured them", ["Ranker", ...FIGURES.map((name) => `#${name}`)],
     figures.map(([name, values]) => [name === "pop" ? "popularity" : name, ...FIGURES.map((each) => (each in values ? values[each].toFixed(4) : ""))])),
   make("p", { class: "note" }, "Made by ", make("code", {}, found.command), ". Swap by ", make("code", {}, "endcap models use BUNDLE"), "."));
 }
