@@ -31,7 +31,7 @@ class OfficeFiles(NamedTuple):
 
 def office_files(cache_dir: Path | None) -> OfficeFiles:
     """In the cache, under names that change with the code that learns."""
-    folder = (cache_dir or default_cache_dir()).parent / "office"
+    folder = (cache_dir or default_cache_dir().parent) / "office"
     return OfficeFiles(
         folder / f"prices-{_fingerprint(endcap.pricing.__file__)}.npz",
         folder / f"segments-{_fingerprint(endcap.marketing.__file__)}.json",

@@ -20,14 +20,19 @@ class Demo:
         self.files = OfficeFiles(folder / "cache" / "p.npz", folder / "cache" / "s.json")
         self.folder = folder
         self.said: list[str] = []
+        self.spoke = asyncio.Event()
         self.followed = 0
+
+    def hear(self, sentence: str) -> None:
+        self.said.append(sentence)
+        self.spoke.set()
 
     async def follow(self) -> None:
         assert self.files.segments.exists()
         self.followed += 1
 
     async def run(self, command: list[str]) -> None:
-        await prepare(self.files, command, self.folder, self.said.append, self.follow)
+        await prepare(self.files, command, self.folder, self.hear, self.follow)
 
 
 @pytest.fixture
@@ -55,8 +60,7 @@ async def test_what_cannot_be_learned_is_said_and_leaves_nothing(demo: Demo) -> 
 
 async def test_the_end_of_the_demo_ends_the_learning(demo: Demo) -> None:
     learning = asyncio.create_task(demo.run(WAITS))
-    while not demo.said:
-        await asyncio.sleep(0)
+    await demo.spoke.wait()
     learning.cancel()
     with pytest.raises(asyncio.CancelledError):
         await learning
@@ -64,6 +68,6 @@ async def test_the_end_of_the_demo_ends_the_learning(demo: Demo) -> None:
 
 
 def test_files_are_named_by_the_code_that_learns(tmp_path: Path) -> None:
-    first, again = office_files(tmp_path / "jars"), office_files(tmp_path / "jars")
+    first, again = office_files(tmp_path), office_files(tmp_path)
     assert first == again
     assert first.evidence.parent == tmp_path / "office"
