@@ -12,7 +12,13 @@ let looking = 0;
 
 export async function prices(reload) {
   const [found, made] = await Promise.all([get("prices"), get("prices/proposals")]);
-  const proposals = section("Proposals", who(), proposalList(made.proposals, reload));
+  const list = make("div", { id: "proposals", tabindex: "-1", role: "group", "aria-label": "Proposals" });
+  const refresh = async () => {
+    fillList(list, (await get("prices/proposals")).proposals, refresh);
+    list.focus();
+  };
+  fillList(list, made.proposals, refresh);
+  const proposals = section("Proposals", who(), list);
   if (!found.is_ready) {
     lookAgain(reload);
     return [notice(found.note), proposals];
@@ -28,7 +34,7 @@ export async function prices(reload) {
   const ask = (what) => async (event) => {
     event.preventDefault();
     [category, objective] = [select.value, aim.value];
-    await fill(results, () => what(reload));
+    await fill(results, () => what(refresh));
   };
   return [
     make("p", { class: "note" }, "One price for everyone. Nothing changes before somebody approves it."),
@@ -76,13 +82,15 @@ async function evidence() {
 
 const named = (item) => make("span", {}, item.title, make("small", {}, `No. ${item.item_id}`));
 
-async function suggestions(reload) {
+async function suggestions(refresh) {
   const found = await get(`prices/suggestions?category=${encodeURIComponent(category)}&objective=${objective}`);
   const changed = found.items.filter((item) => item.change);
   const total = (name, spell) => [`${name} a week, today`, spell(found.today[name].expected), `suggested ${spell(found.suggested[name].expected)} (${spell(found.suggested[name].low)} to ${spell(found.suggested[name].high)})`];
   const gain = (name) => [`Gain in ${name}`, signedMoney(found.gain[name].expected), `${signedMoney(found.gain[name].low)} to ${signedMoney(found.gain[name].high)}`];
-  const propose = make("button", { type: "button", class: "solid", id: "propose", onclick: () => act(reload, "Proposed: it waits for approval.", (who) =>
-    post("prices/proposals", { category: found.category, objective, suggestion_id: found.suggestion_id, who })) }, `Propose ${changed.length} ${changed.length === 1 ? "price" : "prices"}`);
+  const propose = make("button", { type: "button", class: "solid", id: "propose", onclick: () => act(refresh, "Proposed: it waits for approval.", async (who) => {
+    await post("prices/proposals", { category: found.category, objective: found.objective, suggestion_id: found.suggestion_id, who });
+    $("results").replaceChildren();
+  }) }, `Propose ${changed.length} ${changed.length === 1 ? "price" : "prices"}`);
   return [section(`Suggestions: ${found.category}`,
     make("p", { class: "note" }, `${found.costs} Intervals: ${found.interval}.`),
     facts([total("units", count), total("revenue", money), total("margin", money), gain("revenue"), gain("margin")]),
@@ -103,7 +111,7 @@ function who() {
   return make("div", { class: "asking" }, make("label", {}, "Your name: it stays with what you propose and decide", input));
 }
 
-async function act(reload, said, ask) {
+async function act(refresh, said, ask) {
   const name = $("who").value.trim();
   if (!name) {
     say("Write your name first: it stays with the decision.", true);
@@ -113,19 +121,20 @@ async function act(reload, said, ask) {
   try {
     await ask(name);
     say(said);
-    await reload(true);
+    await refresh();
   } catch (error) {
     say(error.message, true);
   }
 }
 
-function proposalList(found, reload) {
-  if (!found.length) return make("p", { class: "note" }, "None yet.");
-  return make("ul", { id: "proposals" }, ...found.toReversed().map((each) => proposal(each, reload)));
+function fillList(list, found, refresh) {
+  list.replaceChildren(found.length
+    ? make("ul", {}, ...[...found].reverse().map((each) => proposal(each, refresh)))
+    : make("p", { class: "note" }, "None yet."));
 }
 
-function proposal(each, reload) {
-  const decide = (decision, word, kind, said) => make("button", { type: "button", class: kind, onclick: () => act(reload, said, (name) =>
+function proposal(each, refresh) {
+  const decide = (decision, word, kind, said) => make("button", { type: "button", class: kind, onclick: () => act(refresh, said, (name) =>
     post(`prices/proposals/${encodeURIComponent(each.proposal_id)}`, { decision, who: name })) }, word, make("span", { class: "unseen" }, ` ${each.proposal_id}`));
   const acts = {
     proposed: [decide("approved", "Approve", "solid", "Approved: the prices are in the catalogue."), decide("refused", "Refuse", "danger", "Refused: no price changed.")],
