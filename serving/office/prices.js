@@ -4,16 +4,18 @@ import { $, make, say } from "./dom.js";
 import { count, facts, money, notice, percent, section, signed, signedMoney, span, table } from "./parts.js";
 
 const WHO = "endcap.office.who";
-const AGAIN_MS = 5000;
+const AGAIN_MS = 3000;
 const STATUS = { proposed: "waits for approval", approved: "in force", refused: "refused", rolled_back: "rolled back" };
 let category = "COFFEE";
 let objective = "margin";
 let looking = 0;
+const decided = new Map();
 
 export async function prices(reload) {
   const [found, made] = await Promise.all([get("prices"), get("prices/proposals")]);
   const list = make("div", { id: "proposals", tabindex: "-1", role: "group", "aria-label": "Proposals" });
-  const refresh = async () => {
+  const refresh = async (written) => {
+    decided.set(written.proposal_id, written);
     fillList(list, (await get("prices/proposals")).proposals, refresh);
     list.focus();
   };
@@ -88,8 +90,9 @@ async function suggestions(refresh) {
   const total = (name, spell) => [`${name} a week, today`, spell(found.today[name].expected), `suggested ${spell(found.suggested[name].expected)} (${spell(found.suggested[name].low)} to ${spell(found.suggested[name].high)})`];
   const gain = (name) => [`Gain in ${name}`, signedMoney(found.gain[name].expected), `${signedMoney(found.gain[name].low)} to ${signedMoney(found.gain[name].high)}`];
   const propose = make("button", { type: "button", class: "solid", id: "propose", onclick: () => act(refresh, "Proposed: it waits for approval.", async (who) => {
-    await post("prices/proposals", { category: found.category, objective: found.objective, suggestion_id: found.suggestion_id, who });
+    const written = await post("prices/proposals", { category: found.category, objective: found.objective, suggestion_id: found.suggestion_id, who });
     $("results").replaceChildren();
+    return written;
   }) }, `Propose ${changed.length} ${changed.length === 1 ? "price" : "prices"}`);
   return [section(`Suggestions: ${found.category}`,
     make("p", { class: "note" }, `${found.costs} Intervals: ${found.interval}.`),
@@ -119,15 +122,26 @@ async function act(refresh, said, ask) {
     return;
   }
   try {
-    await ask(name);
+    const written = await ask(name);
     say(said);
-    await refresh();
+    await refresh(written);
   } catch (error) {
     say(error.message, true);
   }
 }
 
-function fillList(list, found, refresh) {
+/* Kafka says that a transaction is committed a moment before readers see it: what this page has written is not
+   forgotten meanwhile. */
+function merged(found) {
+  const every = new Map(found.map((each) => [each.proposal_id, each]));
+  for (const [id, each] of decided) {
+    if (!every.has(id) || every.get(id).steps.length < each.steps.length) every.set(id, each);
+  }
+  return [...every.values()];
+}
+
+function fillList(list, proposals, refresh) {
+  const found = merged(proposals);
   list.replaceChildren(found.length
     ? make("ul", {}, ...[...found].reverse().map((each) => proposal(each, refresh)))
     : make("p", { class: "note" }, "None yet."));
