@@ -177,7 +177,8 @@ class Demo:
         async def follow() -> None:
             await asyncio.to_thread(self._start_child, stack, "segments follow")
 
-        await prepare(self._office, [*_politely(), *_ENDCAP], stack.log_dir, self._say, follow)
+        learn = [*_politely("-n", "19"), *_ENDCAP]
+        await prepare(self._office, learn, stack.log_dir, self._say, follow)
 
     def _start_child(self, stack: LocalStack, command: str) -> None:
         is_http = command == "serve"
@@ -366,7 +367,7 @@ def _provider(samples: Samples) -> str:
     return "not started"
 
 
-def _politely() -> list[str]:
+def _politely(*how: str) -> list[str]:
     """On one machine, trends, segments and what is learned may lag behind; lists may not."""
     nice = shutil.which("nice")
-    return [nice] if nice else []
+    return [nice, *how] if nice else []

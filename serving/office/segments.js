@@ -4,13 +4,13 @@ import { make } from "./dom.js";
 import { ago, count, facts, money, notice, percent, section, table, when } from "./parts.js";
 
 const STATES = { new: "one visit so far", active: "comes as usual", lapsing: "later than usual", lapsed: "probably gone" };
-const TIERS = { high: "best third by expected spend", middle: "middle third", low: "lowest third" };
+const TIERS = { high: "as the upper third", middle: "as the middle third", low: "as the lower third" };
 
 export async function segments() {
   const found = await get("segments");
   const shown = (counts, words) => facts(Object.keys(words).map((name) => [`${name}: ${words[name]}`, count(counts[name] ?? 0)]));
   const now = found.is_ready
-    ? [section("Shoppers by state, now", shown(found.states, STATES)), section("Shoppers by expected spend", shown(found.tiers, TIERS)), oneShopper()]
+    ? [section("Shoppers by state, now", shown(found.states, STATES)), section("Shoppers by expected spend", make("p", { class: "note" }, "Of a year, against the thirds of those from whom segments were learned."), shown(found.tiers, TIERS)), oneShopper()]
     : [notice(found.note)];
   return [...now, campaigns(found.campaigns)];
 }

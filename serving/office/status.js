@@ -3,7 +3,7 @@ import { get } from "./ask.js";
 import { make } from "./dom.js";
 import { ago, count, facts, notice, percent, section, signed, table, when } from "./parts.js";
 
-const FIGURES = ["hr_at_10", "ndcg_at_10", "map_at_10", "precision", "recall"];
+const FIGURES = { hr_at_10: "HR@10", ndcg_at_10: "NDCG@10", map_at_10: "MAP@10", precision: "precision", recall: "recall" };
 
 export async function status(reload) {
   const found = await get("status");
@@ -21,8 +21,8 @@ function models(found, own) {
     bundle("In use", found.current), bundle("Before it", found.previous), bundle("In its shadow", found.shadow, found.shadow ? `for ${percent(found.shadow_share)} of shoppers` : ""),
     ["Items it knows", count(found.items)],
     ["This server scores with", own.model.name ?? "no model", own.model.provider ?? "http_rescore is off, or none is loaded yet"],
-  ]), table("Figures of the bundle, as its training measured them", ["Ranker", ...FIGURES.map((name) => `#${name}`)],
-    figures.map(([name, values]) => [name === "pop" ? "popularity" : name, ...FIGURES.map((each) => (each in values ? values[each].toFixed(4) : ""))])),
+  ]), table("Figures of the bundle, as its training measured them", ["Ranker", ...Object.values(FIGURES).map((name) => `#${name}`)],
+    figures.map(([name, values]) => [name === "pop" ? "popularity" : name, ...Object.keys(FIGURES).map((each) => (each in values ? values[each].toFixed(4) : ""))])),
   make("p", { class: "note" }, "Made by ", make("code", {}, found.command), ". Swap by ", make("code", {}, "endcap models use BUNDLE"), "."));
 }
 
