@@ -1,6 +1,6 @@
 /* Prices: the evidence of a category, suggestions against today, proposals and what became of them. */
 import { get, post } from "./ask.js";
-import { $, make, say } from "./dom.js";
+import { $, make, say, sentence } from "./dom.js";
 import { count, facts, money, notice, percent, section, signed, signedMoney, span, table } from "./parts.js";
 
 const WHO = "endcap.office.who";
@@ -95,7 +95,7 @@ async function suggestions(refresh) {
     return written;
   }) }, `Propose ${changed.length} ${changed.length === 1 ? "price" : "prices"}`);
   return [section(`Suggestions: ${found.category}`,
-    make("p", { class: "note" }, `${found.costs} Intervals: ${found.interval}.`),
+    make("p", { class: "note" }, `${sentence(found.costs)}. Intervals: ${found.interval}.`),
     facts([total("units", count), total("revenue", money), total("margin", money), gain("revenue"), gain("margin")]),
     table(`Prices of ${found.category}`, ["Item", "#Today", "#Suggested", "#Units a week", "#Revenue", "#Margin", "#Elasticity", "Remarks"], found.items.map((item) => [
       named(item), money(item.price_today), item.change ? make("span", { class: item.change > 0 ? "up" : "down" }, money(item.price), make("small", {}, `${signed(100 * item.change, 1)} %`)) : "as today",
