@@ -18,6 +18,7 @@ from rich.table import Table
 from endcap.bundle import Bundle, load_bundle
 from endcap.catalogue import encode_item
 from endcap.deploy.broker_report import describe_broker
+from endcap.deploy.demo_office import office_files, prepare
 from endcap.deploy.earlier_prices import is_reduced
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
@@ -33,7 +34,7 @@ from endcap.deploy.replay import (
     replay_baskets,
 )
 from endcap.deploy.settings import Settings
-from endcap.deploy.stopping import stop_on_signal
+from endcap.deploy.stopping import cancelled, stop_on_signal
 from endcap.errors import EndcapError
 from endcap.serving.redis_store import RedisStore
 from endcap.streams.clients import create_topics, started_producer
@@ -45,6 +46,7 @@ _READY_S = 60.0
 _REFRESH_S = 0.5
 _LOG_EVERY_S = 10.0
 _LATENCY = "endcap_event_to_list_seconds"
+_POLITE = ("trends", "segments follow")
 
 
 class Demo:
@@ -66,6 +68,7 @@ class Demo:
         self._progress = Progress()
         self._stopped = asyncio.Event()
         self._token_secret = secrets.token_urlsafe(32)
+        self._office = office_files(settings.cache_dir)
         self._ports: dict[str, int] = {}
         self._children: list[Child] = []
         self._before: dict[float, float] = {}
@@ -123,7 +126,10 @@ class Demo:
             self._before = buckets(self._scrape("rescore"), _LATENCY)
             self._start_child(stack, "serve")
             url = f"http://{self._settings.http_host}:{self._ports['serve']}"
-            self._say(f"The storefront is at [bold]{url}[/bold]")
+            self._say(f"The storefront is at [bold]{url}[/bold], its back office at {url}/office")
+            if not self._exit_when_done:  # nobody will look at it
+                preparing = asyncio.create_task(self._prepare_office(stack))
+                closing.push_async_callback(cancelled, preparing)
             self._say("For other terminals, which then reach this Redis and this Kafka:")
             self._console.print(_exports(stack), highlight=False, soft_wrap=True)
             popular = [bundle.item(int(i)).item_id for i in bundle.generators.popular]
@@ -167,6 +173,13 @@ class Demo:
             self._said_at = time.monotonic()
             self._say(", ".join(f"{name}: {now}" for name, now in figures.items()))
 
+    async def _prepare_office(self, stack: LocalStack) -> None:
+        async def follow() -> None:
+            await asyncio.to_thread(self._start_child, stack, "segments follow")
+
+        learn = [*_politely("-n", "19"), *_ENDCAP]
+        await prepare(self._office, learn, stack.log_dir, self._say, follow)
+
     def _start_child(self, stack: LocalStack, command: str) -> None:
         is_http = command == "serve"
         port = (is_http and self._settings.http_port) or free_ports(1)[0]
@@ -177,6 +190,9 @@ class Demo:
             "ENDCAP_HTTP_HOST": self._settings.http_host,
             "ENDCAP_HTTP_RESCORE": "true",  # words to products, in the storefront's search box
             "ENDCAP_ASSISTANT": "true",
+            "ENDCAP_HTTP_OFFICE": "true",
+            "ENDCAP_PRICE_EVIDENCE_FILE": str(self._office.evidence),
+            "ENDCAP_SEGMENTS_FILE": str(self._office.segments),
             "ENDCAP_SHOPPER_TOKEN_SECRET": self._token_secret,
             "ENDCAP_TOPIC_PREFIX": self._settings.topic_prefix,
             "ENDCAP_BUNDLE": str(self._settings.bundle.resolve()),
@@ -186,8 +202,8 @@ class Demo:
         }
         child = Child(
             f"endcap {command}",
-            [*(_politely() if command == "trends" else []), *_ENDCAP, command],
-            stack.log_dir / f"{command}.log",
+            [*(_politely() if command in _POLITE else []), *_ENDCAP, *command.split()],
+            stack.log_dir / f"{command.replace(' ', '-')}.log",
             os.environ | environment,
         )
         self._ports[command] = port
@@ -351,7 +367,7 @@ def _provider(samples: Samples) -> str:
     return "not started"
 
 
-def _politely() -> list[str]:
-    """On one machine, trends may lag behind; lists may not."""
+def _politely(*how: str) -> list[str]:
+    """On one machine, trends, segments and what is learned may lag behind; lists may not."""
     nice = shutil.which("nice")
-    return [nice] if nice else []
+    return [nice, *how] if nice else []

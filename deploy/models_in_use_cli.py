@@ -90,7 +90,7 @@ def show(as_json: Json = False) -> None:
     Example: endcap models show --json
     """
     settings = load_settings()
-    show_result(_told(settings, read_models(settings.models_path)), as_json)
+    show_result(told(settings, read_models(settings.models_path)), as_json)
 
 
 def _read(settings: Settings) -> Models:
@@ -120,7 +120,7 @@ def _checked(chosen: Named, settings: Settings) -> str:
 
 def _write(settings: Settings, models: Models, as_json: bool) -> None:
     write_models(settings.models_path, models)
-    show_result(_told(settings, models), as_json)
+    show_result(told(settings, models), as_json)
     screen.print(
         f"Processes that read {settings.models_path.resolve()} follow within seconds; their "
         "/metrics say so (endcap_model_info, endcap_model_swaps_total).",
@@ -129,7 +129,8 @@ def _write(settings: Settings, models: Models, as_json: bool) -> None:
     )
 
 
-def _told(settings: Settings, models: Models) -> dict[str, Any]:
+def told(settings: Settings, models: Models) -> dict[str, Any]:
+    """What the file names, as JSON; of a bundle that cannot be read its problem."""
     current = models.current or Named(str(settings.bundle.resolve()))
     return {
         "models_file": str(settings.models_path.resolve()),

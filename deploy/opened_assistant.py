@@ -156,6 +156,7 @@ class LiveAnswerer:
             len(answer.citations),
             answer.phrased,
             None if told is None else msgspec.to_builtins(told),
+            tuple(dict.fromkeys(f"{each.source} {each.id}" for each in answer.citations)),
         )
 
 

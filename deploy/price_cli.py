@@ -59,17 +59,9 @@ def categories(panel_file: PanelFile = None, as_json: Json = False) -> None:
     Example: endcap price categories --json
     """
     from endcap.deploy.price_data import load_panel
+    from endcap.deploy.price_told import told_categories
 
-    found = load_panel(panel_file)
-    sums: dict[str, list[float]] = {}
-    for item, units in zip(found.items, found.units.mean(axis=1), strict=True):
-        row = sums.setdefault(item.category, [0, 0.0])
-        row[0] += 1
-        row[1] += float(units)
-    rows = [
-        {"category": name, "items": int(row[0]), "units_a_week": round(row[1], 1)}
-        for name, row in sorted(sums.items(), key=lambda pair: -pair[1][1])
-    ]
+    rows = told_categories(load_panel(panel_file))
     show_result({"categories": rows}, as_json)
 
 
@@ -83,6 +75,7 @@ def learn(
 
     Example: endcap price learn --out runs/prices.npz
     """
+    from endcap.deploy.price_told import told_effect
     from endcap.pricing.evidence_file import write_evidence
 
     evidence = _evidence(panel_file)
@@ -93,7 +86,7 @@ def learn(
             "file": str(out),
             "items": len(found.items),
             "price_told_by": found.everywhere.told_by,
-            "price_elasticity": _effect(found.everywhere.mean["price"]),
+            "price_elasticity": told_effect(found.everywhere.mean["price"]),
             "spread": round(evidence.spread, 4),
         },
         as_json,
@@ -111,29 +104,9 @@ def elasticity(
 
     Example: endcap price elasticity --category COFFEE
     """
-    evidence = _evidence(panel_file, evidence_file)
-    rows = evidence.panel.places_of(category)
-    group = evidence.effects.categories[evidence.panel.items[int(rows[0])].category]
-    items = []
-    for row in rows:
-        found, item = evidence.effects.items[int(row)], evidence.panel.items[int(row)]
-        items.append(
-            {
-                "item_id": item.item_id,
-                "title": item.title,
-                "effects": {name: _effect(one) for name, one in found.shrunk.items()},
-                "own": {name: _effect(one) for name, one in found.own.items()},
-                "own_share": round(found.own_share, 3),
-                "warning": found.warning,
-            }
-        )
-    result = {
-        "category": group.name,
-        "told_by": group.told_by,
-        "effects": {name: _effect(one) for name, one in group.mean.items()},
-        "spread": {name: round(value, 3) for name, value in group.spread.items()},
-        "items": items,
-    }
+    from endcap.deploy.price_told import told_elasticities
+
+    result = told_elasticities(_evidence(panel_file, evidence_file), category)
     if as_json:
         print(json.dumps(result))
     else:
@@ -278,14 +251,6 @@ def _horizons(text: str) -> list[int]:
     if not found or min(found) < 1 or len(set(found)) < len(found):
         raise SettingsError(f"--horizons {text} must be different weeks of 1 or more: 1,4.")
     return found
-
-
-def _effect(found: Any) -> dict[str, float]:
-    return {
-        "value": round(found.value, 3),
-        "low": round(found.low, 3),
-        "high": round(found.high, 3),
-    }
 
 
 def _write_report(folder: Path, figures: dict[str, Any]) -> None:

@@ -39,6 +39,17 @@ def propose(settings: Settings, found: dict[str, Any], who: str) -> dict[str, An
     """
     from endcap.streams.price_topic import propose as publish
 
+    proposal = proposal_of(found, _name(who))
+    asyncio.run(publish(settings.broker, settings.topics, proposal))
+    return told(proposal)
+
+
+def proposal_of(found: dict[str, Any], who: str) -> PriceProposal:
+    """The changed prices of a suggestion as a proposal that waits for approval.
+
+    Raises:
+        EndcapError: nothing would change.
+    """
     lines = tuple(
         PriceLine(row["item_id"], row["price_today"], row["price"])
         for row in found["items"]
@@ -48,15 +59,13 @@ def propose(settings: Settings, found: dict[str, Any], who: str) -> dict[str, An
         raise EndcapError("No price would change: there is nothing to propose.")
     gain = found["gain"]
     evidence = {name: f"{gain[name]['expected']:+.2f} a week" for name in ("revenue", "margin")}
-    proposal = PriceProposal(
+    return PriceProposal(
         proposal_id=f"{datetime.now(UTC):%Y%m%d}-{uuid4().hex[:8]}",
         category=found["category"],
         lines=lines,
-        steps=(Step("proposed", _name(who), _now_ms()),),
+        steps=(Step("proposed", who, now_ms()),),
         evidence=evidence | {"costs": found["costs"]},
     )
-    asyncio.run(publish(settings.broker, settings.topics, proposal))
-    return told(proposal)
 
 
 def proposals(as_json: Json = False) -> None:
@@ -134,7 +143,7 @@ def _decide(proposal_id: str, status: Status, who: str, as_json: bool) -> None:
 
     settings = load_settings()
     decided = _asked(
-        decide(settings.broker, settings.topics, proposal_id, status, _name(who), _now_ms())
+        decide(settings.broker, settings.topics, proposal_id, status, _name(who), now_ms())
     )
     show_result(told(decided), as_json)
 
@@ -147,13 +156,23 @@ def _asked(what: Awaitable[_T]) -> _T:
 
 
 def _name(who: str) -> str:
-    name = (who or getpass.getuser()).strip()
+    return name_of(who or getpass.getuser(), "--who")
+
+
+def name_of(who: str, where: str) -> str:
+    """Who proposes or decides, as it stays in the log; `where` it was given.
+
+    Raises:
+        EndcapError: it is empty, too long or not printable.
+    """
+    name = who.strip()
     if not name or len(name) > 100 or not name.isprintable():
-        raise EndcapError("--who takes a name of at most 100 letters.")
+        raise EndcapError(f"{where} takes a name of at most 100 letters.")
     return name
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Unix milliseconds."""
     return int(time.time() * 1000)
 
 

@@ -13,6 +13,7 @@ from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
 from endcap.deploy.opened_assistant import opened_assistant, shopper_tokens
+from endcap.deploy.opened_office import opened_office
 from endcap.deploy.opened_shop import opened_products, opened_shop
 from endcap.deploy.processes import (
     port_taken,
@@ -114,6 +115,7 @@ def run_serve(settings: Settings) -> None:
                     answerer,
                     tokens,
                     segments,
+                    opened_office(settings, lists, segments),
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     rules_file: Path | None = None
     messages_file: Path | None = None
     segments_file: Path | None = None
+    price_evidence_file: Path | None = None
+    price_rules_file: Path | None = None
     provider: Literal["cpu", "cuda"] = "cpu"
     provider_required: bool = False
     inference_threads: int = Field(default=1, ge=0)
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
     http_rescore: bool = False
     http_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
     http_shop: bool = True
+    http_office: bool = False
     api_keys: dict[str, dict[str, Any]] = Field(default_factory=dict)
     api_keys_file: Path | None = None
     rate_limit_per_s: float = Field(default=0, ge=0)
@@ -156,6 +159,11 @@ class Settings(BaseSettings):
     def segments_path(self) -> Path:
         """What segments are made by: the file set, else one in the data folder."""
         return self.segments_file or self.data_dir / "segments.json"
+
+    @property
+    def price_evidence_path(self) -> Path:
+        """What prices are suggested from: the file set, else one in the data folder."""
+        return self.price_evidence_file or self.data_dir / "prices.npz"
 
     @property
     def sessions_dir(self) -> Path:

@@ -29,8 +29,10 @@ _BY_PREFIX: tuple[tuple[str, Role], ...] = (
     ("/v1/erasures/", "privacy"),
     ("/v1/shoppers", "privacy"),
 )
-_OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
-"""Probes carry no key, and the page and the documentation hold nobody's data."""
+_OPEN = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json", "/office"})
+"""Probes carry no key, and the pages and the documentation hold nobody's data."""
+_OPEN_BELOW = "/office/page/"
+"""The back office asks for a key, and cannot before it is there."""
 _INDEXED_BYTES = 8
 
 
@@ -104,7 +106,7 @@ def wanted_role(path: str) -> Role | None:
     >>> wanted_role("/v1/trending"), wanted_role("/metrics"), wanted_role("/healthz")
     ('reader', 'operator', None)
     """
-    if path in _OPEN:
+    if path in _OPEN or path.startswith(_OPEN_BELOW):
         return None
     for prefix, role in _BY_PREFIX:
         if path.startswith(prefix):

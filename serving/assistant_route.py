@@ -126,9 +126,16 @@ _TOKEN_PARAMETER: dict[str, Any] = {
 }
 
 
-def add_shop_tokens(app: FastAPI, tokens: ShopperTokens) -> None:
-    """For the demo's page, where whoever opens it is every shopper (docs/storefront.md): a token of
-    the shopper that the page shops as."""
+def add_shop_tokens(app: FastAPI, answers: bool, tokens: ShopperTokens | None) -> None:
+    """For the demo's page, where whoever opens it is every shopper (docs/storefront.md): whether
+    there is somebody to ask, and a token of the shopper that the page shops as."""
+
+    @app.get("/shop/assistant", include_in_schema=False)
+    async def assistant() -> Response:
+        return json_body(msgspec.json.encode({"answers": answers and tokens is not None}))
+
+    if tokens is None:
+        return
 
     @app.post("/shop/token/{user}", include_in_schema=False)
     async def token(user: Id) -> Response:

@@ -19,6 +19,8 @@ from endcap.serving.kept_list import KeptList
 from endcap.serving.known_parameters import refuse_unknown_parameters
 from endcap.serving.list_reader import ListReader
 from endcap.serving.list_routes import add_lists
+from endcap.serving.office_desks import Office
+from endcap.serving.office_routes import add_office
 from endcap.serving.openapi import DescribedApp, answered, ref
 from endcap.serving.person_routes import Erasures, add_people
 from endcap.serving.placements import DEFAULTS, Placement
@@ -52,7 +54,7 @@ class Options(NamedTuple):
     `queue`: scores on request. `kept`: the trending list for when the store is away; without, one
     that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
     demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are. `segments`: of
-    shoppers, where marketing keeps them.
+    shoppers, where marketing keeps them. `office`: the back office, with its page.
     """
 
     queue: Scoring | None = None
@@ -66,6 +68,7 @@ class Options(NamedTuple):
     answerer: Answerer | None = None
     tokens: ShopperTokens | None = None
     segments: SegmentReader | None = None
+    office: Office | None = None
 
 
 _PLAIN = Options()
@@ -96,13 +99,13 @@ def create_app(
     add_people(app, lists, sessions, options.erasures)
     add_assistant(app, options.answerer, options.tokens)
     add_segments(app, options.segments)
+    add_office(app, options.office)
     _add_operations(app, lists, kept)
     if options.shop is None:
         add_no_page(app)
     else:
         add_shop(app, options.shop, window, lists, sessions)
-        if options.tokens is not None:
-            add_shop_tokens(app, options.tokens)
+        add_shop_tokens(app, options.answerer is not None, options.tokens)
     front = Front(window, CountRequests(app))
     guarded = front if options.access.is_open else Guard(front, options.access)
     return _shared(guarded, options.origins) if options.origins else guarded

@@ -17,7 +17,8 @@ MAX_UNWRITTEN = 1_000
 
 class Conversed(msgspec.Struct, frozen=True):
     """A question and its answer. `user_id` is empty where the shopper has not shown who they are;
-    `hand_over`: what somebody of the shop needs to go on, where they shall."""
+    `hand_over`: what somebody of the shop needs to go on, where they shall. `cited`: the records
+    that the answer rests on, `document en/returns.md#...`, each once."""
 
     conversation_id: str
     user_id: str
@@ -31,6 +32,7 @@ class Conversed(msgspec.Struct, frozen=True):
     citations: int
     phrased: bool = False
     hand_over: dict[str, Any] | None = None
+    cited: tuple[str, ...] = ()
 
 
 class Sink(Protocol):

@@ -1,5 +1,6 @@
 /* The storefront: parts that hear of one another here alone. */
 import { openAbout, refreshIfOpen } from "./about.js";
+import { openAsking } from "./ask.js";
 import { load, openBasket } from "./basket.js";
 import { $, hush, say } from "./dom.js";
 import { forget, taken, whenLate } from "./latency.js";
@@ -38,6 +39,7 @@ for (const door of ["open-basket", "open-about"]) $(door).addEventListener("clic
 openBasket();
 openAbout();
 openTurning();
+openAsking();
 addEventListener("hashchange", () => route());
 openAisles();
 await Promise.all([openSwitcher(), route(true)]);

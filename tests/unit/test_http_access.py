@@ -98,6 +98,20 @@ async def test_every_route_that_is_documented_has_its_role() -> None:
             assert ("security" in operation) == (found[path] is not None)
 
 
+async def test_the_office_is_open_as_a_page_and_its_data_are_the_operators() -> None:
+    assert wanted_role("/office") is None
+    assert wanted_role("/office/page/office.js") is None
+    assert wanted_role("/office/data/prices") == "operator"
+    assert wanted_role("/officers") == "operator"
+    keys, configured = keys_of("reader")
+    async with await a_client(Access(parse_keys(configured))) as client:
+        page = await client.get("/office")
+        assert (page.status_code, "ENDCAP_HTTP_OFFICE" in page.json()["detail"]) == (404, True)
+        assert (await client.get("/office/data/prices")).status_code == 401
+        reader = {"X-API-Key": keys["reader"]}
+        assert (await client.get("/office/data/prices", headers=reader)).status_code == 403
+
+
 async def test_a_refusal_says_what_to_do_and_never_repeats_the_key() -> None:
     keys, configured = keys_of("reader")
     async with await a_client(Access(parse_keys(configured))) as client:
