@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -46,7 +45,8 @@ _READY_S = 60.0
 _REFRESH_S = 0.5
 _LOG_EVERY_S = 10.0
 _LATENCY = "endcap_event_to_list_seconds"
-_POLITE = ("trends", "segments follow")
+_NICE = {"trends": 10, "segments follow": 10}
+"""On one machine, trends and segments may lag behind; lists may not."""
 
 
 class Demo:
@@ -177,8 +177,7 @@ class Demo:
         async def follow() -> None:
             await asyncio.to_thread(self._start_child, stack, "segments follow")
 
-        learn = [*_politely("-n", "19"), *_ENDCAP]
-        await prepare(self._office, learn, stack.log_dir, self._say, follow)
+        await prepare(self._office, _ENDCAP, stack.log_dir, self._say, follow)
 
     def _start_child(self, stack: LocalStack, command: str) -> None:
         is_http = command == "serve"
@@ -202,9 +201,10 @@ class Demo:
         }
         child = Child(
             f"endcap {command}",
-            [*(_politely() if command in _POLITE else []), *_ENDCAP, *command.split()],
+            [*_ENDCAP, *command.split()],
             stack.log_dir / f"{command.replace(' ', '-')}.log",
             os.environ | environment,
+            nice=_NICE.get(command, 0),
         )
         self._ports[command] = port
         self._children.append(child)
@@ -365,9 +365,3 @@ def _provider(samples: Samples) -> str:
         if name == "endcap_model_info":
             return dict(labels)["provider"]
     return "not started"
-
-
-def _politely(*how: str) -> list[str]:
-    """On one machine, trends, segments and what is learned may lag behind; lists may not."""
-    nice = shutil.which("nice")
-    return [nice, *how] if nice else []

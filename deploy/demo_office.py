@@ -45,8 +45,8 @@ async def prepare(
     say: Callable[[str], None],
     follow: Callable[[], Awaitable[None]],
 ) -> None:
-    """Learn what is missing. `endcap`: the command line, politely; `follow`: starts what keeps
-    segments up to date.
+    """Learn what is missing. `endcap`: the command line; `follow`: starts what keeps segments up to
+    date.
 
     1. Segments, which are the faster ones. 2. Follow them. 3. Price evidence.
 
@@ -73,7 +73,8 @@ async def _made(
     say(f"Learning {what} for the back office, once: about a minute in the background")
     part = file.with_name(f"{os.getpid()}-{file.name}")
     log_file = log_dir / f"office-{file.stem}.log"
-    child = Child(f"learning {what}", [*command, str(part)], log_file, os.environ | _ONE_THREAD)
+    environment = os.environ | _ONE_THREAD
+    child = Child(f"learning {what}", [*command, str(part)], log_file, environment, nice=19)
     learning = asyncio.create_task(asyncio.to_thread(_learned, child, part, file))
     try:
         await asyncio.shield(learning)

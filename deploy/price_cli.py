@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -273,17 +274,14 @@ def _span(found: dict[str, float]) -> str:
 def _show_elasticities(found: dict[str, Any]) -> None:
     from rich.table import Table
 
-    table = Table("item", "title", "price", "display", "mailer", "own word", "warning")
+    table = Table("item", "title", "price", "display", "mailer", "own word")
     mean = found["effects"]
-    table.add_row(
-        "", f"mean of {found['told_by']} items", *(_span(mean[n]) for n in _SHOWN), "", ""
-    )
+    table.add_row("", f"mean of {found['told_by']} items", *(_span(mean[n]) for n in _SHOWN), "")
     for row in found["items"]:
         told = (_span(row["effects"][name]) for name in _SHOWN)
-        table.add_row(
-            row["item_id"], row["title"], *told, f"{row['own_share']:.0%}", row["warning"]
-        )
+        table.add_row(row["item_id"], row["title"], *told, f"{row['own_share']:.0%}")
     screen.print(table)
+    _show_remarks((row["item_id"], row["warning"]) for row in found["items"])
 
 
 _SHOWN = ("price", "display", "mailer")
@@ -308,19 +306,21 @@ def _show_suggestion(found: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(
-        *("item", "title", "today", "price", "units a week", "revenue", "margin", "remarks"),
+        *("item", "title", "today", "price", "units a week", "revenue", "margin"),
         title=f"{found['category']}, for {found['objective']}",
     )
     for row in found["items"]:
         after = row["suggested"]
-        remark = "; ".join(filter(None, (row["note"], row["warning"])))
         table.add_row(
             *(row["item_id"], row["title"], f"{row['price_today']:.2f}"),
             f"{row['price']:.2f} ({row['change']:+.1%})" if row["change"] else "",
             *(_moved(row["today"][name], after[name]) for name in ("units", "revenue", "margin")),
-            remark,
         )
     screen.print(table)
+    _show_remarks(
+        (row["item_id"], "; ".join(filter(None, (row["note"], row["warning"]))))
+        for row in found["items"]
+    )
     for name in ("revenue", "margin"):
         gain, before = found["gain"][name], found["today"][name]["expected"]
         screen.print(
@@ -332,6 +332,16 @@ def _show_suggestion(found: dict[str, Any]) -> None:
     if "proposal" in found:
         proposal_id = found["proposal"]["proposal_id"]
         screen.print(f"Proposed as {proposal_id}: endcap price approve {proposal_id} --who NAME")
+
+
+def _show_remarks(remarks: Iterable[tuple[str, str]]) -> None:
+    """Below the table, items with the same one together: a column of sentences has no room."""
+    items: dict[str, list[str]] = {}
+    for item_id, remark in remarks:
+        if remark:
+            items.setdefault(remark, []).append(item_id)
+    for remark, of in items.items():
+        screen.print(f"{', '.join(of)}: {remark}", style="yellow", highlight=False)
 
 
 def _moved(before: dict[str, float], after: dict[str, float]) -> str:

@@ -1,7 +1,7 @@
 """Becomes a server that cannot outlive the process which asked for it.
 
-Run as a file, `python -I -S launcher.py PARENT_PID COMMAND...`, never imported by the package: it
-uses the standard library alone so that it costs some 30 ms and not the import of endcap.
+Run as a file, `python -I -S launcher.py PARENT_PID NICE COMMAND...`, never imported by the package:
+it uses the standard library alone so that it costs some 30 ms and not the import of endcap.
 
 It exists because `preexec_fn` is unsafe in a program with threads, and a parent killed by SIGKILL
 runs no `finally`. On Linux the kernel is told to kill the server when the parent dies, and then
@@ -21,9 +21,22 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def main() -> int:
     """Start the command given on the command line under the care described above."""
-    parent_pid, command = int(sys.argv[1]), sys.argv[2:]
+    parent_pid, nice, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    if nice:
+        _stand_back(nice)
     start = _become if platform.system() == "Linux" else _watch
     return start(command, parent_pid)
+
+
+def _stand_back(nice: int) -> None:
+    """A session of its own is a scheduling group of its own on Linux, within which alone niceness
+    counts: the group is told as well (sched(7), "The autogroup feature")."""
+    os.nice(nice)
+    try:
+        with open("/proc/self/autogroup", "w") as group:
+            group.write(str(nice))
+    except OSError:
+        return  # not Linux, or no such groups: its niceness counts among all
 
 
 def _become(command: list[str], parent_pid: int) -> int:

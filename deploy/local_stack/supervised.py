@@ -36,6 +36,7 @@ class Child:
 
     The session keeps the terminal's Ctrl-C away from it: this process hears it first and stops
     the server in order. If this process is killed outright, the server dies with it (`launcher`).
+    `nice`: 0 to 19, how far it stands back where processors are short.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Child:
         command: Sequence[str],
         log_file: Path,
         environment: Mapping[str, str] | None = None,
+        nice: int = 0,
     ) -> None:
         self.name = name
         self.log_file = log_file
         arguments = [
-            *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
+            *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(nice)),
             *command,
         ]
 

@@ -201,6 +201,20 @@ def test_a_port_taken_meanwhile_is_told_from_other_failures(tmp_path: Path) -> N
         child.wait_until(lambda: False, timeout_s=30)
 
 
+def test_what_stands_back_does_so_among_all_processes(tmp_path: Path) -> None:
+    """Niceness counts within a scheduling group, and each server is one where Linux makes them."""
+    tell = (
+        "import os, pathlib; group = pathlib.Path('/proc/self/autogroup'); "
+        "print('nice', os.nice(0), group.read_text() if group.exists() else '', flush=True)"
+    )
+    child = Child("Sample", [sys.executable, "-c", tell], tmp_path / "log", nice=7)
+    child.wait_for_success(30)
+    said = (tmp_path / "log").read_text()
+    assert said.startswith("nice 7 ")
+    if Path("/proc/self/autogroup").exists():
+        assert said.strip().endswith("nice 7")
+
+
 def test_a_server_that_ignores_sigterm_and_never_answers_is_given_up_and_killed(
     tmp_path: Path,
 ) -> None:
