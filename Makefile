@@ -4,12 +4,13 @@ VENV ?= $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
+TOXIPROXY_VERSION ?= v2.12.0
 COMPILED := streams/plain_events.pyx serving/native_rows.pyx $(wildcard endcap/*/native_*.pyx)
 SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench train clean venv
+.PHONY: help demo test lint bench soak train clean venv
 
 help: ## List every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -34,6 +35,15 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 bench: $(VENV)/.train ## Measure anew what docs/performance.md shows, then compare ratios
 	@$(BIN)/endcap bench all $(ARGS)
 	@$(BIN)/endcap bench guard docs/bench
+
+soak: $(VENV)/.demo $(BIN)/toxiproxy-server ## Hold a load for 20 minutes while parts are killed, frozen, cut off; needs Go
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/endcap bench soak --page docs/reliability.md $(ARGS)
+
+# Of the module itself the binary is called server.
+$(BIN)/toxiproxy-server: | $(VENV)/bin/python
+	@echo "Building Toxiproxy $(TOXIPROXY_VERSION)" >&2
+	@GOBIN=$(abspath $(VENV))/toxiproxy go install github.com/Shopify/toxiproxy/v2/cmd/server@$(TOXIPROXY_VERSION)
+	@ln -sf ../toxiproxy/server $@
 
 train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)

@@ -188,6 +188,36 @@ def bench_faults_command(
     show(found, as_json)
 
 
+@app.command("soak")
+def bench_soak_command(
+    minutes: Annotated[float, typer.Option(help="How long parts go on failing.", min=0.1)] = 20.0,
+    seed: Annotated[int, typer.Option(help="Of the order of faults, and of the events.")] = 1,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the table into this page, between its marks.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a load while broker, Redis, workers, rescorers and server are killed, frozen, cut off.
+
+    Cutting wants Toxiproxy: `make soak` builds it. Ends with status 1 where anything is lost,
+    doubled or wrong.
+
+    Example: endcap bench soak --minutes 5 --json
+    """
+    from endcap.deploy.bench.soak.page import is_sound, write_page
+    from endcap.deploy.bench.soak.soak import soak
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = soak(load_settings(bundle=bundle), 60 * minutes, bars, seed)
+    if page is not None:
+        write_page(page, found)
+    show(found, as_json)
+    if not is_sound(found):
+        raise typer.Exit(1)
+
+
 @app.command("leader-moves")
 def bench_leader_moves_command(
     moves: Annotated[int, typer.Option(help="Brokers killed, one after the other.", min=1)] = 6,

@@ -157,7 +157,7 @@ def fold_acts(session: Session, acts: Iterable[Act]) -> Session:
 
     It is the same however acts are grouped into calls, and in whatever order they come, but for
     two of one type at the same millisecond, and where more than `MAX_PURCHASED_ITEMS` items were
-    bought: an item that was forgotten and is bought again counts anew.
+    bought or `MAX_CARTED` were in the cart: an item that was forgotten and comes again counts anew.
     """
     interactions = list(session.interactions)
     newest = _by_time(interactions[-1]) if interactions else (0, 0)

@@ -34,6 +34,8 @@ from endcap.timeline import decode_snapshot
 
 log = logging.getLogger(__name__)
 
+_LONGEST_PAUSE_S = 1.0
+"""Between two attempts to write: who waits for a list waits at most so long after Redis is back."""
 _POLICY = Policy()
 _NO_RULES = ShopRules()
 
@@ -207,7 +209,7 @@ class Rescorer:
                     raise
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause_s)
-                pause_s = min(5.0, pause_s * 2)
+                pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
             else:
                 self._store_is_away = False
                 return answer

@@ -8,20 +8,32 @@ and a future. For reads alone: after a lost connection a question is asked once 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
 from endcap.errors import StoreUnavailableError
 
-TIMEOUT_S = 2.0
-"""A question that is open for longer, and at most twice as long, ends its connection."""
+ANSWER_S = 0.5
+"""A question that is open for longer ends its connection: a page waits for this answer."""
+CONNECT_S = 2.0
+"""For several answers, and perhaps TLS; nobody waits for longer than `ANSWER_S` of it."""
 PAUSE_S = 1.0
-"""After a question in vain nobody is made to wait for so long: they are told at once."""
+"""Between two attempts to connect to a server that stood still."""
+_GRACE_S = 0.02
+"""An answer that came while this process itself was busy is read before its time is up."""
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
+
+
+class _Question(NamedTuple):
+    answers: _Answers
+    commands: int
+    due: float
+
+
 C = TypeVar("C", bound="Connection")
 # Its stub knows commands of one word alone.
 pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
@@ -29,12 +41,17 @@ pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
 
 
 class SharedReads:
-    """Opens its connection when the first question is asked, and again after it was lost."""
+    """Opens its connection when the first question is asked, and again after it was lost.
+
+    After a question in vain the next ones are told so at once, until a connection that is opened
+    beside them answers.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
+        self._stands_still = False
         self._not_before = 0.0
 
     async def ask(self, *command: Word) -> Any:
@@ -58,7 +75,7 @@ class SharedReads:
             return await (await self._open()).ask(commands)
         except (OSError, TimeoutError) as error:
             if isinstance(error, TimeoutError):
-                self._not_before = asyncio.get_running_loop().time() + PAUSE_S
+                self._stands_still = True
             raise unavailable(self._url, error) from error
         except hiredis.ReplyError as error:
             if str(error).startswith(_NOT_YET):
@@ -75,17 +92,26 @@ class SharedReads:
         """One attempt for all who wait."""
         if self._connection is not None and not self._connection.is_lost:
             return self._connection
-        if asyncio.get_running_loop().time() < self._not_before:
-            raise ConnectionRefusedError("Redis did not answer a moment ago.")
-        if self._opening is None:
+        loop = asyncio.get_running_loop()
+        if self._opening is None and loop.time() >= self._not_before:
             self._opening = asyncio.create_task(connect(self._url, Connection))
             self._opening.add_done_callback(self._opened)
-        return await asyncio.shield(self._opening)
+        if self._stands_still or self._opening is None:
+            raise ConnectionRefusedError("Redis did not answer a moment ago.")
+        async with asyncio.timeout(ANSWER_S):
+            return await asyncio.shield(self._opening)
 
     def _opened(self, opening: "asyncio.Task[Connection]") -> None:
         self._opening = None
-        if not opening.cancelled() and opening.exception() is None:
+        if opening.cancelled():
+            return
+        error = opening.exception()
+        if error is None:
             self._connection = opening.result()
+        elif isinstance(error, TimeoutError):
+            self._not_before = asyncio.get_running_loop().time() + PAUSE_S
+        # A server that refuses does so at once: who asks next may wait for that.
+        self._stands_still = isinstance(error, TimeoutError)
 
 
 def unavailable(url: str, error: BaseException) -> StoreUnavailableError:
@@ -105,7 +131,7 @@ class Connection(asyncio.Protocol):
         self.is_lost = False
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
-        self._asked: deque[tuple[_Answers, int]] = deque()
+        self._asked: deque[_Question] = deque()
         self._replies: list[Any] = []
         """To the oldest question, as far as they are there."""
         self._transport: asyncio.Transport | None = None
@@ -118,9 +144,10 @@ class Connection(asyncio.Protocol):
         if self.is_lost:
             answers.set_exception(ConnectionResetError("Redis hung up."))
             return answers
+        due = self._loop.time() + ANSWER_S
         if self._watch is None:
-            self._watch = self._loop.call_later(TIMEOUT_S, self._check, answers)
-        self._asked.append((answers, len(commands)))
+            self._watch = self._loop.call_at(due, self._check)
+        self._asked.append(_Question(answers, len(commands), due))
         if self._transport is not None:
             for command in commands:  # uvloop sends what a turn of its loop wrote as one packet
                 self._transport.write(pack(command))
@@ -138,7 +165,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         while self._asked:
-            answers, wanted = self._asked[0]
+            answers, wanted, _ = self._asked[0]
             while len(self._replies) < wanted:
                 reply = self._reader.gets()
                 if reply is False:
@@ -159,20 +186,28 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         if self._watch is not None:
             self._watch.cancel()
-        for answers, _ in self._asked:
+        for answers, _, _ in self._asked:
             if not answers.done():
                 answers.set_exception(self._why or ConnectionResetError("Redis hung up."))
         self._asked.clear()
 
-    def _check(self, watched: _Answers) -> None:
-        """One timer for all: it looks at one question, and then at the oldest that is open."""
+    def _check(self) -> None:
+        """One timer for all: it looks at the oldest question that is open."""
         self._watch = None
         if not self._asked:
             return
-        if watched is self._asked[0][0]:
+        oldest = self._asked[0]
+        if oldest.due > self._loop.time():
+            self._watch = self._loop.call_at(oldest.due, self._check)
+        else:
+            self._watch = self._loop.call_later(_GRACE_S, self._give_up, oldest)
+
+    def _give_up(self, overdue: _Question) -> None:
+        self._watch = None
+        if self._asked and self._asked[0] is overdue:
             self.hang_up(TimeoutError("Redis did not answer in time."))
         else:
-            self._watch = self._loop.call_later(TIMEOUT_S, self._check, self._asked[0][0])
+            self._check()
 
 
 async def connect(url: str, make: Callable[[], C]) -> C:
@@ -184,7 +219,7 @@ async def connect(url: str, make: Callable[[], C]) -> C:
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = dict(parse_url(url))
     kind = options.pop("connection_class", None)
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(CONNECT_S):
         connection: C
         if kind is UnixDomainSocketConnection:
             _, connection = await loop.create_unix_connection(make, options["path"])

@@ -14,7 +14,7 @@ from endcap.streams import metrics
 log = logging.getLogger(__name__)
 
 _RELEASE_S = 10.0
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 8.0
+_FIRST_RETRY_S, _LAST_RETRY_S = 0.25, 3.0
 
 
 class PartitionTask:

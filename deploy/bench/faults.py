@@ -17,17 +17,15 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import TopicPartition
-from aiokafka.errors import KafkaError
 
+from endcap.deploy.bench.commit_watch import CommitWatch
 from endcap.deploy.bench.plain_fold import compare_with_plain_fold
 from endcap.deploy.bench.stream_process import SESSION_TIMEOUT_S, Servers, StreamProcess
 from endcap.deploy.bench.unruly_feed import UnrulyFeed
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.progress import Bars
-from endcap.errors import EndcapError
 from endcap.streams.clients import (
     create_topics,
-    read_whole,
     started_consumer,
     started_producer,
     stop_producer,
@@ -39,7 +37,6 @@ WORKERS = 2
 EVENTS_PER_S = 1_500
 DEFAULT_PLAN = {"kill": 20, "freeze": 24, "broker": 4, "rebalance": 8, "repeats": 8}
 _DOWN_S = 5.0
-_RECOVER_S = 120.0
 
 
 def bench_faults(
@@ -82,8 +79,11 @@ class Trial:
             closing.push_async_callback(self._stop_workers)
             for _ in range(WORKERS):
                 self._workers.append(await self._new_worker())
-            self._watch = await started_consumer(bootstrap, group_id=f"{self._prefix}-stream")
-            closing.push_async_callback(self._watch.stop)
+            watching = await started_consumer(bootstrap, group_id=f"{self._prefix}-stream")
+            closing.push_async_callback(watching.stop)
+            self._watch = CommitWatch(
+                bootstrap, self._topics, PARTITIONS, watching, self._stack.log_dir
+            )
             producer = await started_producer(bootstrap)
             closing.push_async_callback(stop_producer, producer)
             self._feed = UnrulyFeed(
@@ -100,7 +100,7 @@ class Trial:
             self._feed.stop()
             await feeding
             await self._recovered(await self._ends())
-            await self._recovered(await self._parcels())
+            await self._recovered(await self._watch.parcels())
         self._bars.say("Comparing every session with the plain fold")
         found = await compare_with_plain_fold(bootstrap, self._topics, self._feed.events)
         return {
@@ -166,44 +166,15 @@ class Trial:
         for worker in self._workers:
             await asyncio.to_thread(worker.child.stop, 30.0)
 
-    def _partitions(self, topic: str) -> list[TopicPartition]:
-        return [TopicPartition(topic, partition) for partition in range(PARTITIONS)]
-
     async def _ends(self) -> dict[TopicPartition, int]:
-        ends: dict[TopicPartition, int] = await self._watch.end_offsets(
-            self._partitions(self._topics.events.name)
-        )
-        return ends
-
-    async def _parcels(self) -> dict[TopicPartition, int]:
-        """Behind the last parcel of each partition: what follows it are Kafka's own marks."""
-        ends: dict[TopicPartition, int] = {}
-        topic = self._topics.handovers.name
-        async for record in read_whole(self._stack.bootstrap_servers, topic):
-            if record.value is not None:
-                ends[TopicPartition(topic, record.partition)] = record.offset + 1
-        return ends
+        return await self._watch.ends()
 
     async def _recovered(self, ends: dict[TopicPartition, int]) -> None:
-        """Returns when the group has committed up to `ends`."""
-        deadline = time.monotonic() + _RECOVER_S
-        behind = dict(ends)
-        while behind:
-            for worker in self._workers:
-                worker.child.check()
-            if time.monotonic() > deadline:
-                raise EndcapError(
-                    f"After {_RECOVER_S:.0f} s {behind} were still not committed; the workers' "
-                    f"logs are in {self._stack.log_dir}."
-                )
-            for tp in list(behind):
-                try:
-                    committed = await asyncio.wait_for(self._watch.committed(tp), 5.0)
-                except (KafkaError, TimeoutError):
-                    continue
-                if (committed or 0) >= behind[tp]:
-                    del behind[tp]
-            await asyncio.sleep(0.05)
+        await self._watch.reached(ends, self._check)
+
+    def _check(self) -> None:
+        for worker in self._workers:
+            worker.child.check()
 
 
 class _OneBroker(Trial):

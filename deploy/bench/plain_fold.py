@@ -56,6 +56,10 @@ def _without_what_left(snapshot: Snapshot | None, user_id: str) -> Session:
 
 
 def _told(session: Session) -> object:
-    """What the session says, but for the last digits of sums that were made in another order."""
+    """What the session says, but for the last digits of sums that were made in another order, and
+    for removals from the cart before the item was last put there: they may be forgotten."""
+    carted = [
+        structs.replace(c, removed_ms=0) if c.removed_ms < c.added_ms else c for c in session.carted
+    ]
     purchased = [structs.replace(p, decayed=round(p.decayed, 6)) for p in session.purchased]
-    return session.interactions, session.carted, purchased
+    return session.interactions, carted, purchased

@@ -4,7 +4,7 @@ import asyncio
 import heapq
 import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ DEVICES = 40
 PEOPLE = 80
 """Who logs in on the devices, now one, now another."""
 _LATENESS_MS = 60_000
+_STARTED_MS = 1_700_000_000_000.0
 _KINDS = (
     EventType.VIEW_ITEM,
     EventType.ADD_TO_CART,
@@ -31,14 +32,22 @@ class UnrulyFeed:
     """Events at a steady rate: each up to half the lateness out of order, one in ten repeated."""
 
     def __init__(
-        self, producer: AIOKafkaProducer, topic: str, rng: random.Random, events_per_s: int
+        self,
+        producer: AIOKafkaProducer,
+        topic: str,
+        rng: random.Random,
+        events_per_s: int,
+        item_of: Callable[[int], str] = "i{}".format,
     ) -> None:
+        """`item_of`: the item of a number; each number comes once, and once more in carts."""
         self.events: list[Event] = []
         self.records = 0
         self._producer = producer
         self._topic = topic
         self._rng = rng
         self._events_per_s = events_per_s
+        self._item_of = item_of
+        self._now_ms = _STARTED_MS
         self._stopping = False
         self._waiting: list[_Due] = []
         self._orders = count()
@@ -47,6 +56,19 @@ class UnrulyFeed:
     def stop(self) -> None:
         """Send what is still waiting, then end."""
         self._stopping = True
+
+    async def act(self, user_id: str, item_id: str) -> Awaitable[Any]:
+        """One more event, at once and in order, of somebody whom this feed does not know."""
+        event = Event(
+            event_id=f"{user_id}-{len(self.events)}",
+            user_id=user_id,
+            event_name=EventType.VIEW_ITEM,
+            timestamp_ms=int(self._now_ms),
+            items=(EventItem(item_id),),
+        )
+        self.events.append(event)
+        self.records += 1
+        return await self._sent(event)
 
     def repeat(self, newest: int = 3_000) -> None:
         """A client's retry storm: the newest events once more, in any order.
@@ -66,7 +88,7 @@ class UnrulyFeed:
         for number in count():
             if self._stopping:
                 break
-            now_ms = 1_700_000_000_000 + number * step_ms
+            now_ms = self._now_ms = _STARTED_MS + number * step_ms
             self._make(number, now_ms)
             sent += await self._send_due(now_ms)
             if number % 100 == 0:
@@ -88,7 +110,7 @@ class UnrulyFeed:
         else:
             who = f"u{self._rng.randrange(SHOPPERS)}"
         # Something carted before, now and then; else an item of its own.
-        item = f"i{number - self._rng.choice((0, 400))}"
+        item = self._item_of(number - self._rng.choice((0, 400)))
         event = Event(
             event_id=f"e{number}",
             user_id=who,

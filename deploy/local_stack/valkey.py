@@ -12,10 +12,11 @@ _START_TIMEOUT_S = 20.0
 def start_valkey(port: int, folder: Path, flags: tuple[str, ...] = ()) -> Child:
     """Start Valkey on this loopback port and return once it answers PING; nothing is persisted.
 
-    `flags`: of the server, behind our own.
+    `flags`: of the server, behind our own; with persistence among them, a second start on the same
+    folder finds what the first one held.
     """
     data = folder / "valkey"
-    data.mkdir()
+    data.mkdir(exist_ok=True)
     command = [
         *(str(_binary()), "--port", str(port), "--bind", LOOPBACK, "--dir", str(data)),
         *("--save", "", "--appendonly", "no", "--daemonize", "no"),
