@@ -15,6 +15,7 @@ FOUND: dict[str, Any] = {
     "out_of_order": 0,
     "deltas_lost": 0,
     "deltas_doubled": 0,
+    "restarts": 1,
     "lists": {"right": 528, "stale": 0, "missing": 0, "other": 0},
     "reads": 4_000,
     "reads_failed": 0,

@@ -40,6 +40,8 @@ def _part(found: dict[str, Any]) -> str:
         f"| of sessions: lost, doubled, in another order | {found['lost']}, {found['doubled']}, "
         f"{found['out_of_order']} |",
         f"| of item deltas: lost, doubled | {found['deltas_lost']}, {found['deltas_doubled']} |",
+        "| processes that ended by themselves (Kafka away at their start) and were started again | "
+        f"{found['restarts']} |",
         f"| lists right, item by item | {lists['right']:,} |",
         f"| lists stale, missing or other | {wrong} |",
         f"| pages that asked while the server ran | {found['reads']:,} |",

@@ -38,13 +38,21 @@ _KEEPS_ITS_DATA = ("--appendonly", "yes", "--appendfsync", "everysec")
 
 
 class Part:
-    """A server or a process that can be killed, started again, frozen and woken."""
+    """A server or a process that can be killed, started again, frozen and woken.
 
-    def __init__(self, name: str, start: Callable[[], Child]) -> None:
+    `start`: returns when it answers. `again`: starts one that ended by itself, and does not wait,
+    as systemd or Kubernetes would; None: it may not end.
+    """
+
+    def __init__(
+        self, name: str, start: Callable[[], Child], again: Callable[[], Child] | None = None
+    ) -> None:
         self.name = name
         self._start = start
+        self._again = again
         self._child = start()
         self.is_down = False
+        self.restarts = 0
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -66,10 +74,16 @@ class Part:
         self._child.resume()
         self.is_down = False
 
-    def check(self) -> None:
-        """Raise with the end of its log where it ended by itself."""
-        if not self.is_down:
+    def look(self) -> None:
+        """Start it again where it ended by itself; raise with the end of its log where it may not
+        end."""
+        if self.is_down or self._child.is_running:
+            return
+        if self._again is None:
             self._child.check()
+        else:
+            self._child = self._again()
+            self.restarts += 1
 
     def ask_to_stop(self) -> None:
         """SIGTERM, or SIGCONT before it where it is frozen."""
@@ -144,10 +158,15 @@ class Shop:
         server = {"ENDCAP_HTTP_PORT": str(self.http_port), "ENDCAP_HTTP_SHOP": "false"}
         self.server = self._process("serve", "serve", server, self.http_port)
 
-    def check(self) -> None:
-        """Raise where a part ended that nobody killed."""
+    def look(self) -> None:
+        """Supervise: what ended by itself is started again; of servers that raises."""
         for part in self.parts:
-            part.check()
+            part.look()
+
+    @property
+    def restarts(self) -> int:
+        """How often a process ended by itself."""
+        return sum(part.restarts for part in self.parts)
 
     def _start_servers(self) -> None:
         jars = kafka_jars(self._cache_dir, self._say)
@@ -192,19 +211,23 @@ class Shop:
             **(more or {}),
         }
 
-        def start() -> Child:
-            child = Child(
+        def again() -> Child:
+            return Child(
                 f"endcap {name}",
                 [sys.executable, "-m", "endcap.deploy.cli", command],
                 self.log_dir / f"{file_name}.log",
                 environment,
             )
-            return child.once(lambda: is_open(metrics_port), _READY_S)
 
-        return self._part(name, start)
+        def start() -> Child:
+            return again().once(lambda: is_open(metrics_port), _READY_S)
 
-    def _part(self, name: str, start: Callable[[], Child]) -> Part:
-        part = Part(name, start)
+        return self._part(name, start, again)
+
+    def _part(
+        self, name: str, start: Callable[[], Child], again: Callable[[], Child] | None = None
+    ) -> Part:
+        part = Part(name, start, again)
         self.parts.append(part)
         return part
 

@@ -103,8 +103,8 @@ class _Soak:
             self._bars.say("The last fault is over: waiting until all is folded")
             self._feed.stop()
             await feeding
-            await watch.reached(await watch.ends(), self._shop.check)
-            await watch.reached(await watch.parcels(), self._shop.check)
+            await watch.reached(await watch.ends(), self._shop.look)
+            await watch.reached(await watch.parcels(), self._shop.look)
             lists = await self._judged()
             await cancelled(reading)
             self._bars.say("Comparing every session with the plain fold")
@@ -155,7 +155,7 @@ class _Soak:
         behind = set(WATCHED)
         deadline = time.monotonic() + _LISTED_S
         while behind:
-            self._shop.check()
+            self._shop.look()
             if time.monotonic() > deadline:
                 raise EndcapError(
                     f"{_LISTED_S:.0f} s after a fault the lists of {sorted(behind)} were still "
@@ -193,6 +193,7 @@ class _Soak:
             "faults": sum(map(len, recovered.values())),
             "events": self._feed.records,
             **found,
+            "restarts": self._shop.restarts,
             "lists": lists._asdict(),
             "reads": readers.answers.total(),
             "reads_by_answer": dict(readers.answers),
