@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -74,11 +74,23 @@ def main() -> None:
     try:
         app()
     except EndcapError as error:
-        screen.print("[bold red]endcap:[/bold red]", end=" ")
-        screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _say_and_exit(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not type(error).__module__.startswith("aiokafka"):
+            raise
+        from endcap.streams.refused_client import lacking_right
+
+        if (said := lacking_right(error)) is None:
+            raise
+        _say_and_exit(said)
+
+
+def _say_and_exit(error: EndcapError) -> NoReturn:
+    screen.print("[bold red]endcap:[/bold red]", end=" ")
+    screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -258,6 +270,36 @@ def create() -> None:
         )
     )
     screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
+
+
+@topics_app.command("acls")
+def acls(
+    user: Annotated[list[str] | None, typer.Option(help="PROCESS=USER; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what each process may do on the broker, as lines of Kafka's kafka-acls.sh.
+
+    Without --user each process has a user of its own, endcap-stream and so on.
+
+    Example: endcap topics acls --user stream=shop-stream --user rescore=shop-rescore
+    """
+    from endcap.deploy.kafka_rights import command_lines, rights
+
+    settings = load_settings()
+    known = rights(settings)
+    users = {process: f"endcap-{process}" for process in known}
+    if user:
+        users = dict(each.partition("=")[::2] for each in user)
+    if wrong := [process for process, name in users.items() if process not in known or not name]:
+        raise EndcapError(
+            f"There is no process {wrong[0]}. Write PROCESS=USER, of {', '.join(known)}."
+        )
+    if as_json:
+        rows = {process: [each._asdict() for each in known[process]] for process in users}
+        print(json.dumps(rows))
+        return
+    for line in command_lines(settings, users):
+        print(line)
 
 
 @topics_app.command("delete-generation")

@@ -87,7 +87,7 @@ class Demo:
             raise port_taken(self._settings.http_host, self._settings.http_port, "http_port")
         bundle = load_bundle(self._settings.bundle)
         with LocalStack(
-            self._settings.kafka_bootstrap_servers,
+            self._settings.given_broker,
             self._settings.redis_url,
             self._settings.cache_dir,
             on_progress=self._say,

@@ -19,6 +19,7 @@ import endcap.assistant
 from endcap.counted import counted
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
+from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity, Mechanism, Protocol
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
@@ -36,6 +37,13 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file="endcap.toml", extra="forbid")
 
     kafka_bootstrap_servers: str | None = None
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
     redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = None
     topic_prefix: str = "endcap"
     generation: int = Field(default=1, ge=1, le=4096)
@@ -122,9 +130,33 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def broker(self) -> str:
-        """Where Kafka is: the one set, else one on this machine."""
-        return self.kafka_bootstrap_servers or "localhost:9092"
+    def broker(self) -> BrokerAddress:
+        """Where Kafka is, and how one identifies oneself there: the one set, else one on this
+        machine.
+
+        Raises:
+            SettingsError: what is set of its security contradicts itself.
+        """
+        return self.given_broker or BrokerAddress("localhost:9092", self._kafka_security)
+
+    @property
+    def given_broker(self) -> BrokerAddress | None:
+        """The one that is set; see `broker`."""
+        if not self.kafka_bootstrap_servers:
+            return None
+        return BrokerAddress(self.kafka_bootstrap_servers, self._kafka_security)
+
+    @property
+    def _kafka_security(self) -> KafkaSecurity:
+        return KafkaSecurity(
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            self.kafka_password.get_secret_value(),
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+        ).checked()
 
     @property
     def store(self) -> str:

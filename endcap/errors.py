@@ -33,12 +33,20 @@ class BrokerUnavailableError(ConnectionFailedError):
     """No Kafka broker answers at the address given."""
 
 
+class BrokerRefusedError(BrokerUnavailableError):
+    """A broker answers, but takes this client not in: another password, certificate or protocol."""
+
+
 class RegistryUnavailableError(ConnectionFailedError):
     """The schema registry did not answer, or not as a schema registry."""
 
 
 class StoreUnavailableError(ConnectionFailedError):
     """No Redis-compatible server answers at the address given."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """A server answers, but refuses this client: another password, certificate or right."""
 
 
 class RuntimeConflictError(EndcapError):

@@ -18,6 +18,8 @@ from aiokafka.errors import (
 
 from endcap.errors import BrokerUnavailableError
 from endcap.streams.group_offsets import refuse_answers_of_others
+from endcap.streams.kafka_security import security_of
+from endcap.streams.refused_client import LACKING_RIGHTS, lacking_right, refusal_of
 from endcap.topics import Topic, Topics
 
 # While a broker is away aiokafka logs hundreds of identical lines; our own error says it once.
@@ -46,10 +48,12 @@ async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
     """An idempotent producer that waits for all replicas.
 
     Raises:
-        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`;
+            `BrokerRefusedError`: one did, and refused this client.
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         enable_idempotence=True,
         acks="all",
         linger_ms=0,
@@ -69,6 +73,7 @@ async def started_transactional_producer(
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         transactional_id=transactional_id,
         linger_ms=0,
         compression_type=COMPRESSION,
@@ -128,6 +133,7 @@ async def started_consumer(
     consumer = AIOKafkaConsumer(
         *(() if in_group else topics),
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         **settings,
@@ -171,7 +177,10 @@ async def started_admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
-    return await _start(AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers), bootstrap_servers)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, **security_of(bootstrap_servers).of_aiokafka()
+    )
+    return await _start(admin, bootstrap_servers)
 
 
 async def create_topics(
@@ -281,7 +290,11 @@ async def _start(client: Any, bootstrap_servers: str) -> Any:
         await asyncio.wait_for(client.start(), CONNECT_TIMEOUT_S)
     except (KafkaConnectionError, TimeoutError) as error:
         await _close(client)
-        raise unavailable(bootstrap_servers, error) from error
+        said = await refusal_of(bootstrap_servers)
+        raise said or unavailable(bootstrap_servers, error) from error
+    except LACKING_RIGHTS as error:
+        await _close(client)
+        raise lacking_right(error, bootstrap_servers) or error from error
     return client
 
 
