@@ -14,6 +14,7 @@ from endcap.deploy import (
     ask_cli,
     bench_cli,
     campaign_cli,
+    config_cli,
     experiment_cli,
     explain_cli,
     intents_cli,
@@ -49,6 +50,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(config_cli.app, name="config")
 app.add_typer(intents_cli.app, name="intents")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")

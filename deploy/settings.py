@@ -1,4 +1,5 @@
-"""One typed settings object: defaults < endcap.toml < ENDCAP_* environment < flags."""
+"""One typed settings object: defaults < endcap.toml < files of secrets < ENDCAP_* environment <
+flags."""
 
 import os
 import tomllib
@@ -17,6 +18,7 @@ from pydantic_settings import (
 
 import endcap.assistant
 from endcap.counted import counted
+from endcap.deploy.secret_files import FOLDER, SecretFiles
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
 from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity, Mechanism, Protocol
@@ -27,8 +29,16 @@ DEMO_BUNDLE = BUNDLES / "completejourney"
 SHOP_DOCUMENTS = Path(__file__).parent / "shop_documents"
 INTENTS = Path(endcap.assistant.__file__).with_name("intents.npz")
 _PREFIX = "ENDCAP_"
-_NOT_SETTINGS = {"ENDCAP_DATA"}
-"""Read by the tests and benchmarks alone."""
+SECRETS = (
+    "redis_url",
+    "kafka_password",
+    "erasure_secret",
+    "assistant_phrasing_key",
+    "shopper_token_secret",
+)
+"""What a file may hold instead (`deploy.secret_files`), and no message shows."""
+_NOT_SETTINGS = {"ENDCAP_DATA", FOLDER} | {f"ENDCAP_{name.upper()}_FILE" for name in SECRETS}
+"""The first is read by the tests and benchmarks alone."""
 
 
 class Settings(BaseSettings):
@@ -44,7 +54,9 @@ class Settings(BaseSettings):
     kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None
     kafka_key_file: Path | None = None
-    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = None
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = Field(
+        default=None, repr=False
+    )
     topic_prefix: str = "endcap"
     generation: int = Field(default=1, ge=1, le=4096)
     partitions: int = Field(default=4, ge=1)
@@ -101,7 +113,7 @@ class Settings(BaseSettings):
     shopper_token_secret: SecretStr = SecretStr("")
     shopper_token_valid_s: int = Field(default=3600, ge=1, le=31 * 86_400)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 
@@ -211,8 +223,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Flags, then the environment, then secrets in files, then endcap.toml."""
+        files = SecretFiles(settings_cls, SECRETS)
+        return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -231,6 +244,11 @@ def load_settings(**flags: Any) -> Settings:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 
 
+def settings_in_file() -> set[str]:
+    """The names that endcap.toml sets."""
+    return set(TomlConfigSettingsSource(Settings)())
+
+
 def _refuse_unknown_environment() -> None:
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
     for name in sorted(os.environ):
@@ -242,8 +260,9 @@ def _explain(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"The setting {name} is unknown.{_closest(name, set(Settings.model_fields))}"
+    given = "wrong" if name in SECRETS else repr(problem["input"])
     return (
-        f"The setting {name} is {problem['input']!r}: {problem['msg']}. Set it by "
+        f"The setting {name} is {given}: {problem['msg']}. Set it by "
         f"{_PREFIX}{name.upper()}, in endcap.toml, or by a flag."
     )
 
