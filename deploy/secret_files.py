@@ -55,8 +55,9 @@ def secret_files(secrets: Iterable[str]) -> Mapping[str, Path]:
         if named:
             found[name] = Path(named)
         elif folder:
-            mounted = [Path(folder, each) for each in (name, f"endcap_{name}")]
-            found |= {name: path for path in mounted if path.is_file()}
+            for mounted in (Path(folder, name), Path(folder, f"endcap_{name}")):
+                if mounted.is_file():
+                    found[name] = mounted
     return found
 
 

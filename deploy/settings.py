@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
     bundle: Path = DEMO_BUNDLE
+    bundle_signers: Path | None = None
     models_file: Path | None = None
     experiments_file: Path | None = None
     rules_file: Path | None = None

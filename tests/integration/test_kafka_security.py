@@ -54,9 +54,7 @@ async def test_a_wrong_password_is_named_and_is_not_a_broker_that_is_away(
 async def test_a_certificate_of_another_authority_is_named(
     kafka: SecuredKafka, tmp_path: Path
 ) -> None:
-    stranger = KafkaSecurity(
-        "SASL_SSL", username=ANN, password="right", ca_file=Authority(tmp_path).ca
-    )
+    stranger = kafka.address_of(ANN).security._replace(ca_file=Authority(tmp_path).ca)
     with pytest.raises(BrokerRefusedError, match=r"not to be trusted.*kafka_ca_file"):
         await started_consumer(BrokerAddress(kafka.secured_address, stranger))
 
