@@ -65,7 +65,7 @@ def _answered(settings: Settings, question: str, user: str) -> Answer:
     from endcap.deploy.bundle_shop import BundleShop
 
     bundle = load_trusted(settings.bundle, settings)
-    events = asyncio.run(_purchases(settings, user)) if user else ()
+    events = asyncio.run(_purchases(settings, settings.kept_id(user))) if user else ()
     desk = Desk(
         open_assistant(settings),
         open_finder(settings.bundle, bundle),

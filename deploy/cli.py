@@ -351,7 +351,7 @@ def replay(
 
     Example: endcap replay 2019-Oct.csv.gz --adapter rees46 --rate 2000
     """
-    from endcap.deploy.adapters import find_adapter
+    from endcap.deploy.adapters import find_adapter, under_pseudonyms
     from endcap.deploy.file_replay import read_rows, replay_file
     from endcap.deploy.progress import Bars
 
@@ -363,7 +363,7 @@ def replay(
             replay_file(
                 file,
                 found.decode,
-                found.adapt,
+                under_pseudonyms(found.adapt, settings.naming),
                 settings.broker,
                 settings.topics,
                 rate,

@@ -116,6 +116,7 @@ def run_serve(settings: Settings) -> None:
                     tokens,
                     segments,
                     opened_office(settings, lists, segments),
+                    settings.naming,
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)

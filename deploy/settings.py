@@ -21,6 +21,7 @@ from endcap.counted import counted
 from endcap.deploy.secret_files import FOLDER, SecretFiles
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
+from endcap.pseudonyms import Naming, naming
 from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity, Mechanism, Protocol
 from endcap.topics import Topics, generation_suffix, topics_with_prefix
 
@@ -33,6 +34,7 @@ SECRETS = (
     "redis_url",
     "kafka_password",
     "erasure_secret",
+    "pseudonym_secret",
     "assistant_phrasing_key",
     "shopper_token_secret",
 )
@@ -111,6 +113,7 @@ class Settings(BaseSettings):
     assistant_phrasing_model: str = ""
     assistant_phrasing_key: SecretStr = SecretStr("")
     assistant_phrasing_timeout_s: float = Field(default=2.0, gt=0, le=30)
+    pseudonym_secret: SecretStr = SecretStr("")
     shopper_token_secret: SecretStr = SecretStr("")
     shopper_token_valid_s: int = Field(default=3600, ge=1, le=31 * 86_400)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -175,6 +178,20 @@ class Settings(BaseSettings):
     def store(self) -> str:
         """Where Redis is: the one set, else one on this machine."""
         return self.redis_url or "redis://localhost:6379/0"
+
+    @property
+    def naming(self) -> Naming | None:
+        """What makes pseudonyms of shoppers' ids; None: they are kept as they come.
+
+        Raises:
+            SettingsError: the secret is too short.
+        """
+        return naming(self.pseudonym_secret.get_secret_value())
+
+    def kept_id(self, user_id: str) -> str:
+        """The id under which a shopper is kept."""
+        name = self.naming
+        return user_id if name is None else name(user_id)
 
     @property
     def topics(self) -> Topics:

@@ -17,6 +17,14 @@ class InvalidEventError(EndcapError):
         self.reason = reason
 
 
+class ConsentDeniedError(InvalidEventError):
+    """An event of somebody who has refused: it is dropped and counted, and stored nowhere, dead
+    letters included."""
+
+    def __init__(self) -> None:
+        super().__init__("consent_denied", "The shopper has denied consent: it is not stored.")
+
+
 class BundleError(EndcapError):
     """A model bundle that must not be loaded: a file is missing, changed or of another schema."""
 
