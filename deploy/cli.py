@@ -168,9 +168,11 @@ def stream(
 
     Example: endcap stream --rescore --bundle bundles/spring --metrics-port 9101
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_stream, run_stream_and_rescore
 
     settings = load_settings(metrics_port=metrics_port, start_from=start_from, bundle=bundle)
+    observe(settings, "stream")
     (run_stream_and_rescore if with_rescorer else run_stream)(settings)
 
 
@@ -235,9 +237,12 @@ def rescore(
 
     Example: endcap rescore --bundle bundles/spring --metrics-port 9102
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_rescore
 
-    run_rescore(load_settings(metrics_port=metrics_port, bundle=bundle))
+    settings = load_settings(metrics_port=metrics_port, bundle=bundle)
+    observe(settings, "rescore")
+    run_rescore(settings)
 
 
 @app.command()
@@ -248,9 +253,12 @@ def serve(
 
     Example: endcap serve --http-port 8080
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.serve_process import run_serve
 
-    run_serve(load_settings(http_port=http_port))
+    settings = load_settings(http_port=http_port)
+    observe(settings, "serve")
+    run_serve(settings)
 
 
 @topics_app.command("create")

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     shopper_token_valid_s: int = Field(default=3600, ge=1, le=31 * 86_400)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+    log_format: Literal["text", "json"] = "text"
+    tracing_endpoint: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 

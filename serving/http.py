@@ -3,7 +3,7 @@
 Errors are problem+json (RFC 9457) and say what to do. Each group of routes has a module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, FastAPI, Query, Response
@@ -35,6 +35,7 @@ from endcap.serving.posting_routes import (
 from endcap.serving.problems import answer_with_problems
 from endcap.serving.pseudonym_door import PseudonymDoor
 from endcap.serving.request_count import CountRequests
+from endcap.serving.request_log import RequestLog
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
 from endcap.serving.ruled_lists import RuledLists
@@ -58,6 +59,7 @@ class Options(NamedTuple):
     demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are. `segments`: of
     shoppers, where marketing keeps them. `office`: the back office, with its page.
     `naming`: makes pseudonyms of shoppers' ids, in what is posted and in addresses.
+    `has_log`: a line for each request. `spans`: a layer that makes a span of each.
     """
 
     queue: Scoring | None = None
@@ -73,6 +75,8 @@ class Options(NamedTuple):
     segments: SegmentReader | None = None
     office: Office | None = None
     naming: Naming | None = None
+    has_log: bool = False
+    spans: Callable[[ASGIApp], ASGIApp] | None = None
 
 
 _PLAIN = Options()
@@ -113,7 +117,11 @@ def create_app(
     front: ASGIApp = Front(window, CountRequests(app))
     if options.naming is not None:
         front = PseudonymDoor(front, options.naming)
-    guarded = front if options.access.is_open else Guard(front, options.access)
+    guarded: ASGIApp = front if options.access.is_open else Guard(front, options.access)
+    if options.spans is not None:
+        guarded = options.spans(guarded)
+    if options.has_log:
+        guarded = RequestLog(guarded)
     return _shared(guarded, options.origins) if options.origins else guarded
 
 

@@ -35,6 +35,7 @@ class PseudonymDoor:
             user, slash, behind = path.removeprefix(before).partition("/")
             if path.startswith(before) and user:
                 named = before + self._name(user) + slash + behind
-                scope = {**scope, "path": named, "raw_path": quote(named, safe="/~").encode()}
+                # In place: who looks at the scope afterwards finds the route in it.
+                scope["path"], scope["raw_path"] = named, quote(named, safe="/~").encode()
                 break
         await self._app(scope, receive, send)

@@ -1,8 +1,10 @@
 """Who has refused is not stored: not at the door, not by the fold, and in no dead letter."""
 
 import json
+import re
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import endcap.serving
 from endcap.adapters import BUILT_IN, field_mapping, json_object, mapped, translate
 from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.events import Event, parse_event
@@ -116,6 +119,8 @@ async def test_impressions_of_who_denied_are_dropped_and_consent_is_not_stored_w
         "kind": "shown",
         "placement": "home",
         "items": [{"id": "apple", "position": 1}],
+        "list_version": 1,
+        "model": "m",
         "timestamp_ms": NOW_MS,
     }
     door = server()
@@ -153,6 +158,7 @@ def test_granted_is_folded_as_if_nothing_were_said() -> None:
     assert batches[0].snapshots == batches[1].snapshots
 
 
+PREFERENCES = {"categoryPreferences": {"Analytics": False}}
 SEGMENT = {
     "type": "track",
     "event": "Product Viewed",
@@ -168,10 +174,7 @@ SEGMENT = {
     [
         ("native", denied("ann")),
         ("segment", SEGMENT | {"consent": "denied"}),
-        (
-            "segment",
-            SEGMENT | {"context": {"consent": {"categoryPreferences": {"Analytics": False}}}},
-        ),
+        ("segment", SEGMENT | {"context": {"consent": PREFERENCES}}),
         ("rees46", {"user_id": "1", "consent": "denied"}),
         ("native", {"consent": False, "user_id": "ann"}),
     ],
@@ -211,11 +214,6 @@ async def test_under_pseudonyms_no_route_sees_an_id_as_it_came() -> None:
 
 
 def test_every_route_with_a_shopper_in_its_path_is_behind_the_door() -> None:
-    import re
-    from pathlib import Path
-
-    import endcap.serving
-
     folder = Path(endcap.serving.__file__).parent
     text = "".join(path.read_text() for path in folder.glob("*.py"))
     prefixes = set(re.findall(r'"(/[a-z0-9/_-]+/)\{user\}', text))
