@@ -210,9 +210,12 @@ def ingest(
 
     Example: endcap ingest --metrics-port 9104
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_ingest
 
-    run_ingest(load_settings(metrics_port=metrics_port, start_from=start_from))
+    settings = load_settings(metrics_port=metrics_port, start_from=start_from)
+    observe(settings, "ingest")
+    run_ingest(settings)
 
 
 @app.command()
@@ -223,9 +226,12 @@ def trends(
 
     Example: endcap trends --metrics-port 9103
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_item_side
 
-    run_item_side(load_settings(metrics_port=metrics_port))
+    settings = load_settings(metrics_port=metrics_port)
+    observe(settings, "trends")
+    run_item_side(settings)
 
 
 @app.command()
@@ -277,6 +283,7 @@ def create() -> None:
             settings.partitions,
             settings.replication,
             settings.events_retention_days,
+            settings.kept_days,
         )
     )
     screen.print("Created: " + ", ".join(created) if created else "All topics are there.")

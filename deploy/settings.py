@@ -23,7 +23,7 @@ from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
 from endcap.pseudonyms import Naming, naming
 from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity, Mechanism, Protocol
-from endcap.topics import Topics, generation_suffix, topics_with_prefix
+from endcap.topics import Topic, Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
 DEMO_BUNDLE = BUNDLES / "completejourney"
@@ -94,6 +94,10 @@ class Settings(BaseSettings):
     lateness_s: int = Field(default=60, ge=0)
     forget_after_days: int = Field(default=400, ge=0)
     events_retention_days: int = Field(default=30, ge=0)
+    impressions_retention_days: Annotated[int, Field(ge=0)] | None = None
+    conversations_retention_days: Annotated[int, Field(ge=0)] | None = None
+    campaigns_retention_days: Annotated[int, Field(ge=0)] | None = None
+    dead_letters_retention_days: int = Field(default=30, ge=0)
     erasure_secret: SecretStr = SecretStr("")
     group_instance_id: str | None = None
     trends_window_h: int = Field(default=168, ge=1)
@@ -199,6 +203,17 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """This installation's topics."""
         return topics_with_prefix(self.topic_prefix, self.generation)
+
+    @property
+    def kept_days(self) -> dict[Topic, int]:
+        """How long single topics keep their records, where they are not kept as events are."""
+        said = {
+            self.topics.impressions: self.impressions_retention_days,
+            self.topics.conversations: self.conversations_retention_days,
+            self.topics.campaigns: self.campaigns_retention_days,
+            self.topics.dead_letters: self.dead_letters_retention_days,
+        }
+        return {topic: days for topic, days in said.items() if days is not None}
 
     @property
     def stream_group(self) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -32,6 +32,7 @@ COMPRESSION = "zstd"
 STOP_S = 5.0
 MAX_BATCH_BYTES = 900_000
 """Uncompressed; a broker takes record batches of about a million bytes."""
+_ALL_ALIKE: Mapping[Topic, int] = {}
 log = logging.getLogger(__name__)
 
 
@@ -189,6 +190,7 @@ async def create_topics(
     partitions: int,
     replication: int = 1,
     retention_days: int = 0,
+    kept_days: Mapping[Topic, int] = _ALL_ALIKE,
 ) -> list[str]:
     """Create the topics that are missing; returns their names once the broker lists them all.
 
@@ -197,7 +199,8 @@ async def create_topics(
     the proposals of prices, whose steps have an order. Where
     the events are there already, the others get as many partitions as they have. `retention_days`
     is that of raw events, impressions, conversations and campaigns, by the broker's clock; 0: for
-    ever.
+    ever. `kept_days`: of single topics, where it is another; of a compacted one it ends also the
+    newest record of a key.
 
     Raises:
         BrokerUnavailableError: no broker answered, or it knew nothing of the new topics for
@@ -220,7 +223,9 @@ async def create_topics(
                     topic.name,
                     1 if topic in one_partition else partitions,
                     replication,
-                    topic_configs=_configs(topic, topics, retention_days),
+                    topic_configs=_configs(
+                        topic, topics, kept_days.get(topic, retention_days), topic in kept_days
+                    ),
                 )
                 for topic in missing
             ]
@@ -270,10 +275,12 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
         raise unavailable(bootstrap_servers, error) from error
 
 
-def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
+def _configs(topic: Topic, topics: Topics, retention_days: int, is_said: bool) -> dict[str, str]:
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
-    if retention_days and topic in kept_for_days:
+    if retention_days and is_said and topic.compacted:
+        kept["cleanup.policy"] = "compact,delete"
+    if retention_days and (is_said or topic in kept_for_days):
         kept["retention.ms"] = str(retention_days * 86_400_000)
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention

@@ -25,10 +25,14 @@ async def tls_front(port: int, certificate: Path) -> AsyncIterator[int]:
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind, to_behind = await asyncio.open_connection("127.0.0.1", port)
+        open_writers.update({writer, to_behind})
         await asyncio.gather(pour(reader, to_behind), pour(behind, writer))
 
+    open_writers: set[asyncio.StreamWriter] = set()
     server = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
+        for writer in open_writers:
+            writer.close()
