@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -30,7 +31,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Of an exception the place and the kind are told, not its text: others' errors quote
         what they choked on, and that may be somebody's id."""
-        told = {
+        told: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
             + f".{int(record.msecs):03d}Z",
             "level": record.levelname,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import LOGGING_CONFIG
 
 from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
@@ -153,8 +154,8 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         settings.http_port,
         lifespan="off",
         access_log=False,  # its lines would hold user ids
-        # Of uvicorn's own lines only warnings are left then, in the form of all others.
-        **({"log_config": None} if settings.log_format == "json" else {}),
+        # None: of uvicorn's own lines only warnings are left, in the form of all others.
+        log_config=None if settings.log_format == "json" else LOGGING_CONFIG,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,

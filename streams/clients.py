@@ -223,9 +223,7 @@ async def create_topics(
                     topic.name,
                     1 if topic in one_partition else partitions,
                     replication,
-                    topic_configs=_configs(
-                        topic, topics, kept_days.get(topic, retention_days), topic in kept_days
-                    ),
+                    topic_configs=_configs(topic, topics, retention_days, kept_days),
                 )
                 for topic in missing
             ]
@@ -275,13 +273,16 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
         raise unavailable(bootstrap_servers, error) from error
 
 
-def _configs(topic: Topic, topics: Topics, retention_days: int, is_said: bool) -> dict[str, str]:
+def _configs(
+    topic: Topic, topics: Topics, retention_days: int, kept_days: Mapping[Topic, int]
+) -> dict[str, str]:
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
-    if retention_days and is_said and topic.compacted:
-        kept["cleanup.policy"] = "compact,delete"
-    if retention_days and (is_said or topic in kept_for_days):
-        kept["retention.ms"] = str(retention_days * 86_400_000)
+    days = kept_days.get(topic, retention_days if topic in kept_for_days else 0)
+    if days:
+        kept["retention.ms"] = str(days * 86_400_000)
+        if topic.compacted:
+            kept["cleanup.policy"] = "compact,delete"
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention
         # must not follow the times of replayed events.

@@ -77,6 +77,7 @@ async def run_trends(place: TrendsPlace, sink: ItemSink, stop: asyncio.Event) ->
     """
     extensions = load_extensions(place.extensions)
     await create_topics(place.bootstrap_servers, place.topics, place.partitions)
+    place.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder alone
     app = build_app(place, sink, extensions)
     app.finalize()
     stopped = asyncio.ensure_future(stop.wait())
