@@ -23,6 +23,8 @@ from endcap.serving.pseudonym_door import BEFORE_USER
 from endcap.serving.ruled_lists import RuledLists
 from endcap.sessions import Session
 from endcap.streams.folded_batch import Partition
+from endcap.streams.ingest_batch import Source, ingest_batch
+from endcap.streams.record_decoders import PlainDecoder
 from endcap.streams.session_batch import fold_batch
 
 NOW_MS = int(time.time() * 1000)
@@ -199,6 +201,23 @@ def test_a_word_in_a_search_is_no_refusal_and_another_word_is_refused_as_wrong()
     with pytest.raises(InvalidEventError) as wrong:
         parse_event(json.dumps(event("ann", consent="perhaps")).encode(), NOW_MS)
     assert not isinstance(wrong.value, ConsentDeniedError)
+
+
+async def test_ingest_sends_and_keeps_nothing_of_who_denied() -> None:
+    cloud_event = {"id": "1", "source": "/web", "data": denied("ben")}
+    structured = (("content-type", b"application/cloudevents+json"),)
+    records = [
+        Sourced(json.dumps(event("ann")).encode(), 0),
+        Sourced(json.dumps(denied("ben")).encode(), 1),
+        Sourced(json.dumps(denied("ben"))[:-1].encode(), 2),
+        Sourced(json.dumps(cloud_event).encode(), 3, headers=structured),
+        Sourced(json.dumps(event("cut"))[:-1].encode(), 4),
+    ]
+    source = Source("web", "events", PlainDecoder(json_object), BUILT_IN["native"])
+    batch = await ingest_batch(source, records, NOW_MS, 1)
+    assert batch.outcomes == {"sent": 1, "consent_denied": 3, "dead_letter": 1, "ignored": 0}
+    assert [key for rows in batch.events.values() for key, _, _ in rows] == [b"ann"]
+    assert [letter.record.offset for letter in batch.dead_letters] == [4]
 
 
 async def test_under_pseudonyms_no_route_sees_an_id_as_it_came() -> None:
