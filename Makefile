@@ -27,7 +27,7 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@rm -rf build/tree && mkdir -p build/tree/endcap
 	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
 	@for room in client streams serving export pricing assistant marketing deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
-	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
+	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --python-executable $(abspath $(BIN))/python
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
 
 # PyPI's advisories are asked for each version; where they are not to be had, that is a failure.
