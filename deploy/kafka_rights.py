@@ -1,6 +1,6 @@
 """What each process may do on the broker, where it asks: the least that it works with.
 
-docs/security.md shows this table, and a test runs the processes with it and nothing else.
+docs/security.md shows this table, and a test runs the main processes with it and nothing else.
 """
 
 import shlex
