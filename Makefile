@@ -10,7 +10,7 @@ SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench soak train clean venv
+.PHONY: help demo test lint audit bench soak train clean venv
 
 help: ## List every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -28,8 +28,14 @@ lint: $(VENV)/.dev ## ruff, strict mypy, import-linter
 	@rm -rf build/tree && mkdir -p build/tree/endcap
 	@ln -s $(CURDIR)/endcap/* build/tree/endcap/
 	@for room in client streams serving export pricing assistant marketing deploy; do ln -s $(CURDIR)/$$room build/tree/endcap/$$room; done
-	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml
+	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml --python-executable $(abspath $(BIN))/python
 	@cd build/tree && PYTHONPATH=. $(abspath $(BIN))/lint-imports --config $(CURDIR)/pyproject.toml
+
+# PyPI's advisories are asked for each version; where they are not to be had, that is a failure.
+audit: $(VENV)/.dev ## Known flaws of the versions in constraints.txt; asks PyPI's advisories
+	@$(INSTALL) pip-audit
+	@$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt || \
+		(echo "Either a version above has a known flaw, or PyPI's advisories were not to be had from here." >&2; exit 1)
 
 # The eager model in torch is a baseline: torch is installed for it.
 bench: $(VENV)/.train ## Measure anew what docs/performance.md shows, then compare ratios

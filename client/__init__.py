@@ -21,6 +21,7 @@ from endcap.client.errors import (
 )
 from endcap.client.options import Options
 from endcap.client.sync_client import Client
+from endcap.pseudonyms import pseudonym
 
 __all__ = [
     "Answer",
@@ -34,4 +35,5 @@ __all__ = [
     "RequestError",
     "Source",
     "UnreadableValueError",
+    "pseudonym",
 ]

@@ -9,12 +9,15 @@ from endcap.adapters import (
     REES46_COLUMNS,
     Adapter,
     Decoder,
+    Row,
     field_mapping,
     json_object,
     line_or_object,
     mapped,
 )
 from endcap.errors import SettingsError
+from endcap.events import Event
+from endcap.pseudonyms import Naming, renamed
 
 ADAPTERS = "endcap.adapters"
 """The entry point group of adapters of your own: `name = "package.module:function"`."""
@@ -47,6 +50,18 @@ def find_adapter(name: str, mappings: Mapping[str, Mapping[str, Any]]) -> NamedA
         known = sorted({*BUILT_IN, *mappings, *_names(ADAPTERS)})
         raise SettingsError(f"There is no adapter {name}. Known: {', '.join(known)}.")
     return _of_text(own, ())
+
+
+def under_pseudonyms(adapt: Adapter, name: Naming | None) -> Adapter:
+    """The adapter, and ids as they are to be kept."""
+    if name is None:
+        return adapt
+
+    def adapt_and_rename(row: Row) -> Event | None:
+        event = adapt(row)
+        return None if event is None else renamed(event, name)
+
+    return adapt_and_rename
 
 
 def find_decoder(name: str) -> Decoder | None:

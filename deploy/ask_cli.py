@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from endcap.assistant.answer import Answer
-from endcap.bundle import load_bundle
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError
@@ -64,8 +64,8 @@ def _answered(settings: Settings, question: str, user: str) -> Answer:
     from endcap.deploy.asked import Asked, Desk, open_assistant, open_finder
     from endcap.deploy.bundle_shop import BundleShop
 
-    bundle = load_bundle(settings.bundle)
-    events = asyncio.run(_purchases(settings, user)) if user else ()
+    bundle = load_trusted(settings.bundle, settings)
+    events = asyncio.run(_purchases(settings, settings.kept_id(user))) if user else ()
     desk = Desk(
         open_assistant(settings),
         open_finder(settings.bundle, bundle),
@@ -108,7 +108,7 @@ def _selftest(settings: Settings, questions: Path, attacks: Path) -> dict[str, A
         purchase_event(basket)
         for basket in baskets(lines.filter(lines["user_id"].is_in([asking, VICTIM])))
     ]
-    bundle = load_bundle(settings.bundle)
+    bundle = load_trusted(settings.bundle, settings)
     items = [
         msgspec.structs.replace(item, previous_price=earlier[item.item_id])
         if is_reduced(item, earlier)

@@ -120,7 +120,7 @@ def bench_throughput_command(
 
     settings = load_settings()
     with (
-        LocalStack(settings.kafka_bootstrap_servers, settings.store, settings.cache_dir) as stack,
+        LocalStack(settings.given_broker, settings.store, settings.cache_dir) as stack,
         Bars(screen) as bars,
     ):
         found = bench_throughput(stack, events, turns, peers, bars)

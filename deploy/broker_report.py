@@ -8,9 +8,9 @@ import asyncio
 import struct
 from io import BytesIO
 
-from aiokafka.admin import AIOKafkaAdminClient
-
 from endcap.errors import BrokerUnavailableError
+from endcap.streams.clients import started_admin
+from endcap.streams.kafka_security import security_of
 
 _TIMEOUT_S = 5.0
 _API_VERSIONS, _VERSION, _CORRELATION = 18, 3, 7
@@ -33,9 +33,10 @@ async def describe_broker(bootstrap_servers: str) -> str:
     """
     host, _, port = bootstrap_servers.split(",")[0].strip().rpartition(":")
     try:
-        levels = await asyncio.wait_for(_supported_features(host, int(port)), _TIMEOUT_S)
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-        await asyncio.wait_for(admin.start(), _TIMEOUT_S)
+        levels = await asyncio.wait_for(
+            _supported_features(bootstrap_servers, host, int(port)), _TIMEOUT_S
+        )
+        admin = await started_admin(bootstrap_servers)
         try:
             cluster = await admin.describe_cluster()
         finally:
@@ -53,9 +54,11 @@ async def describe_broker(bootstrap_servers: str) -> str:
     return f"Apache Kafka {release} (metadata.version {level}), {where}"
 
 
-async def _supported_features(host: str, port: int) -> dict[str, int]:
+async def _supported_features(bootstrap_servers: str, host: str, port: int) -> dict[str, int]:
     """The highest level of each feature that the broker supports."""
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(
+        host, port, ssl=security_of(bootstrap_servers).context()
+    )
     try:
         client = b"\x07endcap" + b"\x02" + b"1"  # compact strings: length + 1, then the bytes
         head = struct.pack(">hhih6s", _API_VERSIONS, _VERSION, _CORRELATION, 6, b"endcap")

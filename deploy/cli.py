@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -14,6 +14,7 @@ from endcap.deploy import (
     ask_cli,
     bench_cli,
     campaign_cli,
+    config_cli,
     experiment_cli,
     explain_cli,
     intents_cli,
@@ -49,6 +50,7 @@ app.add_typer(topics_app, name="topics")
 app.add_typer(letters_cli.app, name="dead-letters")
 app.add_typer(user_cli.app, name="user")
 app.add_typer(keys_cli.app, name="keys")
+app.add_typer(config_cli.app, name="config")
 app.add_typer(intents_cli.app, name="intents")
 app.add_typer(models_in_use_cli.app, name="models")
 app.add_typer(experiment_cli.app, name="experiment")
@@ -74,11 +76,23 @@ def main() -> None:
     try:
         app()
     except EndcapError as error:
-        screen.print("[bold red]endcap:[/bold red]", end=" ")
-        screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _say_and_exit(error)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not type(error).__module__.startswith("aiokafka"):
+            raise
+        from endcap.streams.refused_client import lacking_right
+
+        if (said := lacking_right(error)) is None:
+            raise
+        _say_and_exit(said)
+
+
+def _say_and_exit(error: EndcapError) -> NoReturn:
+    screen.print("[bold red]endcap:[/bold red]", end=" ")
+    screen.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 def _print_version(wanted: bool) -> None:
@@ -154,9 +168,11 @@ def stream(
 
     Example: endcap stream --rescore --bundle bundles/spring --metrics-port 9101
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_stream, run_stream_and_rescore
 
     settings = load_settings(metrics_port=metrics_port, start_from=start_from, bundle=bundle)
+    observe(settings, "stream")
     (run_stream_and_rescore if with_rescorer else run_stream)(settings)
 
 
@@ -194,9 +210,12 @@ def ingest(
 
     Example: endcap ingest --metrics-port 9104
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_ingest
 
-    run_ingest(load_settings(metrics_port=metrics_port, start_from=start_from))
+    settings = load_settings(metrics_port=metrics_port, start_from=start_from)
+    observe(settings, "ingest")
+    run_ingest(settings)
 
 
 @app.command()
@@ -207,9 +226,12 @@ def trends(
 
     Example: endcap trends --metrics-port 9103
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_item_side
 
-    run_item_side(load_settings(metrics_port=metrics_port))
+    settings = load_settings(metrics_port=metrics_port)
+    observe(settings, "trends")
+    run_item_side(settings)
 
 
 @app.command()
@@ -221,9 +243,12 @@ def rescore(
 
     Example: endcap rescore --bundle bundles/spring --metrics-port 9102
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_rescore
 
-    run_rescore(load_settings(metrics_port=metrics_port, bundle=bundle))
+    settings = load_settings(metrics_port=metrics_port, bundle=bundle)
+    observe(settings, "rescore")
+    run_rescore(settings)
 
 
 @app.command()
@@ -234,9 +259,12 @@ def serve(
 
     Example: endcap serve --http-port 8080
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.serve_process import run_serve
 
-    run_serve(load_settings(http_port=http_port))
+    settings = load_settings(http_port=http_port)
+    observe(settings, "serve")
+    run_serve(settings)
 
 
 @topics_app.command("create")
@@ -255,9 +283,40 @@ def create() -> None:
             settings.partitions,
             settings.replication,
             settings.events_retention_days,
+            settings.kept_days,
         )
     )
     screen.print("Created: " + ", ".join(created) if created else "All topics are there.")
+
+
+@topics_app.command("acls")
+def acls(
+    user: Annotated[list[str] | None, typer.Option(help="PROCESS=USER; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what each process may do on the broker, as lines of Kafka's kafka-acls.sh.
+
+    Without --user each process has a user of its own, endcap-stream and so on.
+
+    Example: endcap topics acls --user stream=shop-stream --user rescore=shop-rescore
+    """
+    from endcap.deploy.kafka_rights import command_lines, rights
+
+    settings = load_settings()
+    known = rights(settings)
+    users = {process: f"endcap-{process}" for process in known}
+    if user:
+        users = dict(each.partition("=")[::2] for each in user)
+    if wrong := [process for process, name in users.items() if process not in known or not name]:
+        raise EndcapError(
+            f"There is no process {wrong[0]}. Write PROCESS=USER, of {', '.join(known)}."
+        )
+    if as_json:
+        rows = {process: [each._asdict() for each in known[process]] for process in users}
+        print(json.dumps(rows))
+        return
+    for line in command_lines(settings, users):
+        print(line)
 
 
 @topics_app.command("delete-generation")
@@ -307,7 +366,7 @@ def replay(
 
     Example: endcap replay 2019-Oct.csv.gz --adapter rees46 --rate 2000
     """
-    from endcap.deploy.adapters import find_adapter
+    from endcap.deploy.adapters import find_adapter, under_pseudonyms
     from endcap.deploy.file_replay import read_rows, replay_file
     from endcap.deploy.progress import Bars
 
@@ -319,7 +378,7 @@ def replay(
             replay_file(
                 file,
                 found.decode,
-                found.adapt,
+                under_pseudonyms(found.adapt, settings.naming),
                 settings.broker,
                 settings.topics,
                 rate,

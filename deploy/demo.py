@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from endcap.bundle import Bundle, load_bundle
+from endcap.bundle import Bundle
 from endcap.catalogue import encode_item
 from endcap.deploy.broker_report import describe_broker
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.demo_office import office_files, prepare
 from endcap.deploy.earlier_prices import is_reduced
 from endcap.deploy.local_stack import LocalStack
@@ -85,9 +86,9 @@ class Demo:
         """
         if self._settings.http_port and is_open(self._settings.http_port):
             raise port_taken(self._settings.http_host, self._settings.http_port, "http_port")
-        bundle = load_bundle(self._settings.bundle)
+        bundle = load_trusted(self._settings.bundle, self._settings)
         with LocalStack(
-            self._settings.kafka_bootstrap_servers,
+            self._settings.given_broker,
             self._settings.redis_url,
             self._settings.cache_dir,
             on_progress=self._say,

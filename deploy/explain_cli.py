@@ -41,7 +41,8 @@ def explain(
 
     Example: endcap explain 1364 --json | jq '.candidates[] | select(.why_not == "sold out").id'
     """
-    found = asyncio.run(_explained(load_settings(), user_id, placement))
+    settings = load_settings()
+    found = asyncio.run(_explained(settings, settings.kept_id(user_id), placement))
     if as_json:
         print(json.dumps(found))
     else:

@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 import msgspec
 
 from endcap.adapters import Adapter, Decoder, translate
-from endcap.errors import DataError, InvalidEventError
+from endcap.errors import ConsentDeniedError, DataError, InvalidEventError
 from endcap.streams.clients import started_producer, stop_producer
 from endcap.streams.dead_letters import letter_record
 from endcap.topics import Topics
@@ -44,7 +44,8 @@ async def replay_file(
     """Send each row that is an event; one that is refused becomes a dead letter of this file.
 
     `rate`: events a second; None: as fast as the broker takes them. `skip`: rows sent before.
-    Returns `rows`, of which `sent`, `ignored` (not about shopping) and `refused` by reason.
+    Returns `rows`, of which `sent`, `ignored` (not about shopping), `consent_denied` and
+    `refused` by reason.
 
     Raises:
         DataError: the file cannot be read as CSV or JSON lines.
@@ -60,6 +61,8 @@ async def replay_file(
             sums["rows"] += 1
             try:
                 event = translate(row.value, decode, adapt, int(time.time() * 1000))
+            except ConsentDeniedError:
+                sums["consent_denied"] += 1
             except InvalidEventError as error:
                 refused[error.reason] += 1
                 key, value, headers = letter_record(row, error)
@@ -87,6 +90,7 @@ async def replay_file(
         "rows": sums["rows"],
         "sent": sums["sent"],
         "ignored": sums["ignored"],
+        "consent_denied": sums["consent_denied"],
         "refused": dict(refused),
     }
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from endcap.deploy import bundle_papers_cli
 from endcap.deploy.models_file import (
     Models,
     Named,
@@ -22,6 +23,7 @@ from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import BundleError, EndcapError, SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Which bundle scores: swap, shadow, roll back.")
+bundle_papers_cli.add_to(app)
 Folder = Annotated[Path, typer.Argument(help="The bundle's folder.")]
 
 

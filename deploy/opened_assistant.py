@@ -14,8 +14,8 @@ from endcap.assistant.assistant import Assistant
 from endcap.assistant.plan import Turn
 from endcap.assistant.products import ProductFinder
 from endcap.assistant.question import QuestionError
-from endcap.bundle import load_bundle
 from endcap.deploy.asked import Asked, Desk, Phrase, open_assistant, open_finder
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.live_shop import LiveShop
 from endcap.deploy.opened_shop import PublishedOrTrained, bundle_folder, started_view
 from endcap.deploy.processes import session_store
@@ -139,7 +139,7 @@ class LiveAnswerer:
 
     def _finder(self) -> ProductFinder:
         folder = bundle_folder(self._settings)
-        return open_finder(folder, load_bundle(folder))
+        return open_finder(folder, load_trusted(folder, self._settings))
 
     def _record(self, asked: QuestionAsked, user_id: str, answer: Answer) -> Conversed:
         told = answer.hand_over

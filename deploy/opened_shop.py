@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from endcap.bundle import Bundle, load_bundle
+from endcap.bundle import Bundle
 from endcap.catalogue import CatalogueItem
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.models_file import read_models
 from endcap.deploy.rules_watch import LOOK_S
 from endcap.deploy.settings import Settings
@@ -91,7 +92,7 @@ class PublishedOrTrained:
             return published
         if self._trained is None:
             try:
-                self._trained = load_bundle(bundle_folder(self._settings)).items
+                self._trained = load_trusted(bundle_folder(self._settings), self._settings).items
             except EndcapError as error:
                 log.warning("%s The shop has no products until its catalogue is published.", error)
                 return ()

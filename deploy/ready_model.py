@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from endcap.bundle import load_bundle
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.models_file import Named
 from endcap.deploy.models_file import named as named_now
 from endcap.deploy.settings import Settings
@@ -33,7 +33,7 @@ def checked_model(wanted: Named, settings: Settings) -> Model:
             f"{folder} is not the bundle that was named: its manifest was changed since. Where it "
             f"was trained anew, say so with: endcap models use {folder}"
         )
-    bundle = load_bundle(folder)
+    bundle = load_trusted(folder, settings)
     threads, may_fall_back = settings.inference_threads, not settings.provider_required
     index_dir = settings.cache_dir
     scorer = OnnxScorer(bundle, settings.provider, threads, may_fall_back, index_dir)

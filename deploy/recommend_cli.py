@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from endcap.bundle import Bundle, load_bundle
+from endcap.bundle import Bundle
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import DEMO_BUNDLE, load_settings
 from endcap.deploy.text_index import open_text_index
@@ -38,8 +39,9 @@ def recommend(
         raise EndcapError("Words and --items name the items twice: give one of the two.")
     if not (words.strip() or items.strip()):
         raise EndcapError('Say what was bought ("milk and eggs"), or give its ids by --items A,B.')
-    folder = load_settings(bundle=bundle).bundle
-    model = load_bundle(folder)
+    settings = load_settings(bundle=bundle)
+    folder = settings.bundle
+    model = load_trusted(folder, settings)
     if bundle is None:
         screen.print(_who_answers(folder, model), markup=False, highlight=False, soft_wrap=True)
     if items:

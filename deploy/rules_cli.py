@@ -12,6 +12,7 @@ import typer
 
 from endcap.counted import counted
 from endcap.deploy import rules_words
+from endcap.deploy.bundle_signatures import load_trusted
 from endcap.deploy.printed import Json, screen
 from endcap.deploy.settings import Settings, load_settings
 from endcap.errors import EndcapError, SettingsError
@@ -170,12 +171,13 @@ def known_placements(settings: Settings) -> frozenset[str]:
 
 def _hints(rules: RuleSet, settings: Settings) -> list[Mistake]:
     """What the bundle in use and the settings do not have; nothing where they cannot be read."""
-    from endcap.bundle import load_bundle
     from endcap.deploy.models_file import read_models
 
     try:
         models = read_models(settings.models_path)
-        bundle = load_bundle(Path(models.current.bundle) if models.current else settings.bundle)
+        bundle = load_trusted(
+            Path(models.current.bundle) if models.current else settings.bundle, settings
+        )
         placements = known_placements(settings)
     except EndcapError:
         return []

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import LOGGING_CONFIG
 
 from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
 from endcap.deploy.local_stack.ports import is_open
+from endcap.deploy.observed import request_spans
 from endcap.deploy.opened_assistant import opened_assistant, shopper_tokens
 from endcap.deploy.opened_office import opened_office
 from endcap.deploy.opened_shop import opened_products, opened_shop
@@ -116,6 +118,9 @@ def run_serve(settings: Settings) -> None:
                     tokens,
                     segments,
                     opened_office(settings, lists, segments),
+                    settings.naming,
+                    settings.log_format == "json",
+                    request_spans(),
                 )
                 events = EventProducer(producer, topics.events.name, ACKNOWLEDGE_S)
                 app = create_app(lists, events, sessions, options)
@@ -149,6 +154,8 @@ def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         settings.http_port,
         lifespan="off",
         access_log=False,  # its lines would hold user ids
+        # None: of uvicorn's own lines only warnings are left, in the form of all others.
+        log_config=None if settings.log_format == "json" else LOGGING_CONFIG,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -1,4 +1,5 @@
-"""One typed settings object: defaults < endcap.toml < ENDCAP_* environment < flags."""
+"""One typed settings object: defaults < endcap.toml < files of secrets < ENDCAP_* environment <
+flags."""
 
 import os
 import tomllib
@@ -17,17 +18,29 @@ from pydantic_settings import (
 
 import endcap.assistant
 from endcap.counted import counted
+from endcap.deploy.secret_files import FOLDER, SecretFiles
 from endcap.errors import SettingsError
 from endcap.near_names import did_you_mean
-from endcap.topics import Topics, generation_suffix, topics_with_prefix
+from endcap.pseudonyms import Naming, naming
+from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity, Mechanism, Protocol
+from endcap.topics import Topic, Topics, generation_suffix, topics_with_prefix
 
 BUNDLES = Path(__file__).parent / "bundles"
 DEMO_BUNDLE = BUNDLES / "completejourney"
 SHOP_DOCUMENTS = Path(__file__).parent / "shop_documents"
 INTENTS = Path(endcap.assistant.__file__).with_name("intents.npz")
 _PREFIX = "ENDCAP_"
-_NOT_SETTINGS = {"ENDCAP_DATA"}
-"""Read by the tests and benchmarks alone."""
+SECRETS = (
+    "redis_url",
+    "kafka_password",
+    "erasure_secret",
+    "pseudonym_secret",
+    "assistant_phrasing_key",
+    "shopper_token_secret",
+)
+"""What a file may hold instead (`deploy.secret_files`), and no message shows."""
+_NOT_SETTINGS = {"ENDCAP_DATA", FOLDER} | {f"ENDCAP_{name.upper()}_FILE" for name in SECRETS}
+"""The first is read by the tests and benchmarks alone."""
 
 
 class Settings(BaseSettings):
@@ -36,12 +49,22 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, toml_file="endcap.toml", extra="forbid")
 
     kafka_bootstrap_servers: str | None = None
-    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = None
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_ca_file: Path | None = None
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
+    redis_url: Annotated[str, Field(pattern=r"^(rediss?|unix)://.+")] | None = Field(
+        default=None, repr=False
+    )
     topic_prefix: str = "endcap"
     generation: int = Field(default=1, ge=1, le=4096)
     partitions: int = Field(default=4, ge=1)
     replication: int = Field(default=1, ge=1)
     bundle: Path = DEMO_BUNDLE
+    bundle_signers: Path | None = None
     models_file: Path | None = None
     experiments_file: Path | None = None
     rules_file: Path | None = None
@@ -71,6 +94,10 @@ class Settings(BaseSettings):
     lateness_s: int = Field(default=60, ge=0)
     forget_after_days: int = Field(default=400, ge=0)
     events_retention_days: int = Field(default=30, ge=0)
+    impressions_retention_days: Annotated[int, Field(ge=0)] | None = None
+    conversations_retention_days: Annotated[int, Field(ge=0)] | None = None
+    campaigns_retention_days: Annotated[int, Field(ge=0)] | None = None
+    dead_letters_retention_days: int = Field(default=30, ge=0)
     erasure_secret: SecretStr = SecretStr("")
     group_instance_id: str | None = None
     trends_window_h: int = Field(default=168, ge=1)
@@ -90,10 +117,13 @@ class Settings(BaseSettings):
     assistant_phrasing_model: str = ""
     assistant_phrasing_key: SecretStr = SecretStr("")
     assistant_phrasing_timeout_s: float = Field(default=2.0, gt=0, le=30)
+    pseudonym_secret: SecretStr = SecretStr("")
     shopper_token_secret: SecretStr = SecretStr("")
     shopper_token_valid_s: int = Field(default=3600, ge=1, le=31 * 86_400)
     adapters: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict, repr=False)
+    log_format: Literal["text", "json"] = "text"
+    tracing_endpoint: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
     cache_dir: Path | None = None
     data_dir: Path = Path("runs")
 
@@ -122,9 +152,33 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def broker(self) -> str:
-        """Where Kafka is: the one set, else one on this machine."""
-        return self.kafka_bootstrap_servers or "localhost:9092"
+    def broker(self) -> BrokerAddress:
+        """Where Kafka is, and how one identifies oneself there: the one set, else one on this
+        machine.
+
+        Raises:
+            SettingsError: what is set of its security contradicts itself.
+        """
+        return self.given_broker or BrokerAddress("localhost:9092", self._kafka_security)
+
+    @property
+    def given_broker(self) -> BrokerAddress | None:
+        """The one that is set; see `broker`."""
+        if not self.kafka_bootstrap_servers:
+            return None
+        return BrokerAddress(self.kafka_bootstrap_servers, self._kafka_security)
+
+    @property
+    def _kafka_security(self) -> KafkaSecurity:
+        return KafkaSecurity(
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            self.kafka_password.get_secret_value(),
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+        ).checked()
 
     @property
     def store(self) -> str:
@@ -132,9 +186,34 @@ class Settings(BaseSettings):
         return self.redis_url or "redis://localhost:6379/0"
 
     @property
+    def naming(self) -> Naming | None:
+        """What makes pseudonyms of shoppers' ids; None: they are kept as they come.
+
+        Raises:
+            SettingsError: the secret is too short.
+        """
+        return naming(self.pseudonym_secret.get_secret_value())
+
+    def kept_id(self, user_id: str) -> str:
+        """The id under which a shopper is kept."""
+        name = self.naming
+        return user_id if name is None else name(user_id)
+
+    @property
     def topics(self) -> Topics:
         """This installation's topics."""
         return topics_with_prefix(self.topic_prefix, self.generation)
+
+    @property
+    def kept_days(self) -> dict[Topic, int]:
+        """How long single topics keep their records, where they are not kept as events are."""
+        said = {
+            self.topics.impressions: self.impressions_retention_days,
+            self.topics.conversations: self.conversations_retention_days,
+            self.topics.campaigns: self.campaigns_retention_days,
+            self.topics.dead_letters: self.dead_letters_retention_days,
+        }
+        return {topic: days for topic, days in said.items() if days is not None}
 
     @property
     def stream_group(self) -> str:
@@ -179,8 +258,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Flags, then the environment, then secrets in files, then endcap.toml."""
+        files = SecretFiles(settings_cls, SECRETS)
+        return init_settings, env_settings, files, TomlConfigSettingsSource(settings_cls)
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -199,6 +279,11 @@ def load_settings(**flags: Any) -> Settings:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 
 
+def settings_in_file() -> set[str]:
+    """The names that endcap.toml sets."""
+    return set(TomlConfigSettingsSource(Settings)())
+
+
 def _refuse_unknown_environment() -> None:
     known = {_PREFIX + name.upper() for name in Settings.model_fields} | _NOT_SETTINGS
     for name in sorted(os.environ):
@@ -210,8 +295,9 @@ def _explain(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"The setting {name} is unknown.{_closest(name, set(Settings.model_fields))}"
+    given = "wrong" if name in SECRETS else repr(problem["input"])
     return (
-        f"The setting {name} is {problem['input']!r}: {problem['msg']}. Set it by "
+        f"The setting {name} is {given}: {problem['msg']}. Set it by "
         f"{_PREFIX}{name.upper()}, in endcap.toml, or by a flag."
     )
 

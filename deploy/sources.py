@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from endcap.adapters import Decoder, csv_line, json_object
-from endcap.deploy.adapters import NamedAdapter, find_adapter, find_decoder
+from endcap.deploy.adapters import NamedAdapter, find_adapter, find_decoder, under_pseudonyms
 from endcap.deploy.settings import Settings
 from endcap.errors import DataError, RuntimeConflictError, SettingsError
 from endcap.streams.ingest_batch import Source
@@ -61,7 +61,8 @@ def open_sources(settings: Settings) -> OpenSources:
             decoder = _decoder(source, found, registries)
         except (SettingsError, DataError) as error:
             raise SettingsError(f"The source {name}: {error}") from error
-        sources.append(Source(name, source.topic, decoder, found.adapt))
+        adapt = under_pseudonyms(found.adapt, settings.naming)
+        sources.append(Source(name, source.topic, decoder, adapt))
     return OpenSources(tuple(sources), registries)
 
 

@@ -28,7 +28,9 @@ def show(user_id: UserId, as_json: Json = False) -> None:
 
     Example: endcap user show 1364
     """
-    held = asyncio.run(_held(load_settings(), user_id))
+    settings = load_settings()
+    user_id = settings.kept_id(user_id)
+    held = asyncio.run(_held(settings, user_id))
     session = held["session"]
     found = {
         "user_id": user_id,
@@ -55,7 +57,8 @@ def export(
 
     Example: endcap user export 1364 --out 1364.json
     """
-    found = json.dumps(asyncio.run(_held(load_settings(), user_id)), indent=1)
+    settings = load_settings()
+    found = json.dumps(asyncio.run(_held(settings, settings.kept_id(user_id))), indent=1)
     if out is None:
         print(found)
     else:
@@ -83,7 +86,8 @@ def erase(
     """
     if not yes and not typer.confirm(f"Erase all that is known of {user_id}?", err=True):
         raise EndcapError("Nothing was erased.")
-    found = asyncio.run(_erase(load_settings(), user_id, purge_events, timeout_s))
+    settings = load_settings()
+    found = asyncio.run(_erase(settings, settings.kept_id(user_id), purge_events, timeout_s))
     show_result(found, as_json)
     if found["missing"]:
         waited = ", ".join(found["missing"])

@@ -1,13 +1,15 @@
 """A model bundle: a folder that is loaded only when every hash in its manifest is right.
 
 Files: `manifest.json`, `model.onnx`, `items.json` (the item table; row i is item index i + 1) and
-`generators.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse.
+`generators.npz` (the flat candidate indexes). Nothing in it is pickled: numpy is told to refuse,
+and a folder that holds a pickle is not loaded.
 Where the manifest has `stages`, `session_encoder.onnx` and `blend.onnx` are the same model in parts
 (docs/decisions/0024). Other files may lie beside them (`words.npz`), named in the manifest,
 verified by who reads them.
 """
 
 import hashlib
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +24,7 @@ from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
+from endcap.pickles import pickled_in
 from endcap.repeats import learned_waits
 from endcap.scoring import StageGraphs
 from endcap.sessions import Session
@@ -145,9 +148,11 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
     was built.
 
     Raises:
-        BundleError: a file is missing, was changed, or is of another schema.
+        BundleError: a file is missing, was changed, or is of another schema; or something in the
+            folder is pickled, whatever the manifest says of it.
     """
     manifest = read_manifest(folder)
+    refuse_pickles(folder)
     raw: dict[str, bytes] = {}
     for name in FILES if manifest.stages is None else (*FILES, *STAGE_FILES):
         entry = manifest.files.get(name)
@@ -168,6 +173,10 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
             f"{folder / 'generators.npz'} is of another version of endcap ({error.args[0]}). "
             "Train the bundle again with this version."
         ) from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{folder / 'generators.npz'} is not what endcap writes ({error}). Train it again."
+        ) from error
     index_of = {item.item_id: index for index, item in enumerate(items, start=1)}
     is_met = generators.met
     met = {item: index for item, index in index_of.items() if is_met[index]}
@@ -183,6 +192,57 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
     waits_ms = learned_waits(items, generators.returns, generators.popularity)
     model = raw["model.onnx"]
     return Bundle(manifest, items, index_of, met, generators, gatherer, model, stages, waits_ms)
+
+
+def refuse_pickles(folder: Path) -> None:
+    """Look at each file of the folder, listed or not: at its beginning, or an archive's members.
+
+    Raises:
+        BundleError: one is pickled, or has something pickled inside.
+    """
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        if found := pickled_in(path):
+            raise BundleError(
+                f"{path} holds {found}: loading such a file would run what is in it. endcap writes "
+                "none. Do not load this bundle anywhere; fetch it again from where it was trained."
+            )
+
+
+def changed_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Names of files that the manifest lists and that are not as it says, or are missing."""
+    return [
+        name
+        for name, entry in manifest.files.items()
+        if not (folder / name).is_file() or _entry((folder / name).read_bytes()) != entry
+    ]
+
+
+def with_file(folder: Path, manifest: Manifest, name: str, raw: bytes) -> Manifest:
+    """Write a file beside the others, then the manifest that lists it; returns that."""
+    (folder / name).write_bytes(raw)
+    complete = msgspec.structs.replace(manifest, files=manifest.files | {name: _entry(raw)})
+    write_manifest(folder, complete)
+    return complete
+
+
+def decode_manifest(raw: bytes, folder: Path) -> Manifest:
+    """Of its bytes.
+
+    Raises:
+        BundleError: they are no manifest, or of another schema.
+    """
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BundleError(
+            f"{folder / 'manifest.json'} is not a bundle's manifest: {error}."
+        ) from error
+    if manifest.schema_version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder} has schema version {manifest.schema_version}; this endcap reads "
+            f"{SCHEMA_VERSION}. Train it again with this version."
+        )
+    return manifest
 
 
 def _stage_facts(stages: StageGraphs, model: bytes) -> StageFacts:
@@ -206,18 +266,7 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         BundleError: there is none, or it is of another schema.
     """
-    try:
-        manifest = msgspec.json.decode(_read(folder / MANIFEST_FILE), type=Manifest)
-    except msgspec.DecodeError as error:
-        raise BundleError(
-            f"{folder / 'manifest.json'} is not a bundle's manifest: {error}."
-        ) from error
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise BundleError(
-            f"{folder} has schema version {manifest.schema_version}; this endcap reads "
-            f"{SCHEMA_VERSION}. Train it again with this version."
-        )
-    return manifest
+    return decode_manifest(_read(folder / MANIFEST_FILE), folder)
 
 
 def _read(path: Path) -> bytes:

@@ -17,6 +17,14 @@ class InvalidEventError(EndcapError):
         self.reason = reason
 
 
+class ConsentDeniedError(InvalidEventError):
+    """An event of somebody who has refused: it is dropped and counted, and stored nowhere, dead
+    letters included."""
+
+    def __init__(self) -> None:
+        super().__init__("consent_denied", "The shopper has denied consent: it is not stored.")
+
+
 class BundleError(EndcapError):
     """A model bundle that must not be loaded: a file is missing, changed or of another schema."""
 
@@ -33,12 +41,20 @@ class BrokerUnavailableError(ConnectionFailedError):
     """No Kafka broker answers at the address given."""
 
 
+class BrokerRefusedError(BrokerUnavailableError):
+    """A broker answers, but takes this client not in: another password, certificate or protocol."""
+
+
 class RegistryUnavailableError(ConnectionFailedError):
     """The schema registry did not answer, or not as a schema registry."""
 
 
 class StoreUnavailableError(ConnectionFailedError):
     """No Redis-compatible server answers at the address given."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """A server answers, but refuses this client: another password, certificate or right."""
 
 
 class RuntimeConflictError(EndcapError):

@@ -5,12 +5,13 @@ devguides/collection/ga4/ecommerce).
 """
 
 from enum import StrEnum
-from typing import Annotated, NoReturn, Self
+from typing import Annotated, Literal, NoReturn, Self
 
 import msgspec
 from msgspec import Meta
 
-from endcap.errors import InvalidEventError
+from endcap.consent import DENIED, refuse_denied
+from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_FUTURE_MS = 5 * 60 * 1000
@@ -79,6 +80,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     search_term: str | None = None
     anonymous_id: str | None = None
     store_id: Annotated[str, Meta(max_length=MAX_ID_LENGTH)] | None = None
+    consent: Literal["granted", "denied"] | None = None
 
 
 _decoder = msgspec.json.Decoder(Event)
@@ -104,12 +106,16 @@ def parse_event(raw: bytes | None, now_ms: int) -> Event:
     """Decode and validate one record's value.
 
     Raises:
+        ConsentDeniedError: the shopper has refused; whatever else is wrong, nothing of it is kept.
         InvalidEventError: with a short `reason` for metrics and a sentence for the dead letter.
     """
+    refuse_denied(raw)
     try:
         event = _decoder.decode(raw or b"")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         _refuse(raw, error)
+    if event.consent == DENIED:  # by letters that JSON escapes
+        raise ConsentDeniedError
     if event.timestamp_ms > now_ms + MAX_FUTURE_MS:
         ahead_s = (event.timestamp_ms - now_ms) // 1000
         raise InvalidEventError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from endcap.bundle import SCHEMA_VERSION, Manifest, write_bundle
 from endcap.candidates import CONTEXT, FEATURES
+from endcap.export.cards import add_cards
 from endcap.export.data.interactions import DataSet
 from endcap.export.learn import Learned
 
@@ -20,7 +21,8 @@ def bundle_learned(
     length: int,
     made_from: dict[str, str],
 ) -> Manifest:
-    """Write the bundle; `metrics` by ranker, ours as `endcap`; `made_from`: of a student."""
+    """Write the bundle, its model card and its data sheet; `metrics` by ranker, ours as `endcap`;
+    `made_from`: of a student."""
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=data.name,
@@ -35,6 +37,7 @@ def bundle_learned(
         files={},
         made_from=made_from,
     )
-    return write_bundle(
+    written = write_bundle(
         folder, manifest, data.items, learned.generators, learned.graph, learned.stages
     )
+    return add_cards(folder, written)

@@ -9,10 +9,11 @@ from fastapi import Response
 from endcap.erasure import Receipt
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """So many rows are with the broker."""
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """So many rows are with the broker. `denied`: so many were dropped, of shoppers who refused."""
 
     accepted: int
+    denied: int = 0
 
 
 class SessionItem(msgspec.Struct, frozen=True):

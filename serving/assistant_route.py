@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import Counter, Histogram
 
 from endcap.errors import EndcapError, InvalidEventError
+from endcap.pseudonyms import Naming
 from endcap.serving.answers import json_body
 from endcap.serving.assistant_answers import AnswerShown, QuestionAsked
 from endcap.serving.bodies import read_body
@@ -46,8 +47,14 @@ class Answerer(Protocol):
         ...
 
 
-def add_assistant(app: FastAPI, answerer: Answerer | None, tokens: ShopperTokens | None) -> None:
-    """The route; without an assistant it says how to switch it on."""
+def add_assistant(
+    app: FastAPI,
+    answerer: Answerer | None,
+    tokens: ShopperTokens | None,
+    name: Naming | None = None,
+) -> None:
+    """The route; without an assistant it says how to switch it on. `name` makes a pseudonym of the
+    id in a token."""
 
     @app.post(
         "/v1/assistant",
@@ -75,6 +82,8 @@ def add_assistant(app: FastAPI, answerer: Answerer | None, tokens: ShopperTokens
         user_id = tokens.user_of(presented) if tokens is not None and presented else ""
         if user_id is None or (presented and tokens is None):
             return _refused(tokens)
+        if user_id and name is not None:
+            user_id = name(user_id)
         try:
             with SECONDS.time():
                 said = await answerer.answer(asked, user_id)

@@ -9,7 +9,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import hiredis
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
-from redis.exceptions import ClusterDownError, ReadOnlyError, RedisClusterException
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    ReadOnlyError,
+    RedisClusterException,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -55,8 +60,9 @@ def answering(url: str) -> Iterator[None]:
     """
     try:
         yield
-    # A master that has become a replica refuses writes until the client is led to the new one.
-    except (*AWAY, ReadOnlyError) as error:
+    # A master that has become a replica refuses writes until the client is led to the new one. Who
+    # may not do this is told so, in the same words wherever it is found out.
+    except (*AWAY, ReadOnlyError, NoPermissionError) as error:
         raise unavailable(url, error) from error
 
 

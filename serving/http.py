@@ -3,7 +3,7 @@
 Errors are problem+json (RFC 9457) and say what to do. Each group of routes has a module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, FastAPI, Query, Response
@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from endcap.pseudonyms import Naming
 from endcap.serving.answers import Healthy, Ready, answer, json_body
 from endcap.serving.assistant_route import Answerer, add_assistant, add_shop_tokens
 from endcap.serving.front import HEALTH_ROUTE, HEALTHY, Front
@@ -32,7 +33,9 @@ from endcap.serving.posting_routes import (
     add_posting,
 )
 from endcap.serving.problems import answer_with_problems
+from endcap.serving.pseudonym_door import PseudonymDoor
 from endcap.serving.request_count import CountRequests
+from endcap.serving.request_log import RequestLog
 from endcap.serving.rescore_queue import Scoring
 from endcap.serving.rescore_route import add_rescoring
 from endcap.serving.ruled_lists import RuledLists
@@ -55,6 +58,8 @@ class Options(NamedTuple):
     that nothing refreshes. `origins`: of other sites whose pages may call this one. `shop`: the
     demo's, with its page. `answerer`: the assistant; `tokens`: who its shoppers are. `segments`: of
     shoppers, where marketing keeps them. `office`: the back office, with its page.
+    `naming`: makes pseudonyms of shoppers' ids, in what is posted and in addresses.
+    `has_log`: a line for each request. `spans`: a layer that makes a span of each.
     """
 
     queue: Scoring | None = None
@@ -69,6 +74,9 @@ class Options(NamedTuple):
     tokens: ShopperTokens | None = None
     segments: SegmentReader | None = None
     office: Office | None = None
+    naming: Naming | None = None
+    has_log: bool = False
+    spans: Callable[[ASGIApp], ASGIApp] | None = None
 
 
 _PLAIN = Options()
@@ -95,9 +103,9 @@ def create_app(
     answer_with_problems(app)
     add_lists(app, window, sessions, options.placements)
     add_rescoring(app, window, options.queue)
-    add_posting(app, events, options.impressions)
+    add_posting(app, events, options.impressions, options.naming)
     add_people(app, lists, sessions, options.erasures)
-    add_assistant(app, options.answerer, options.tokens)
+    add_assistant(app, options.answerer, options.tokens, options.naming)
     add_segments(app, options.segments)
     add_office(app, options.office)
     _add_operations(app, lists, kept)
@@ -106,8 +114,14 @@ def create_app(
     else:
         add_shop(app, options.shop, window, lists, sessions)
         add_shop_tokens(app, options.answerer is not None, options.tokens)
-    front = Front(window, CountRequests(app))
-    guarded = front if options.access.is_open else Guard(front, options.access)
+    front: ASGIApp = Front(window, CountRequests(app))
+    if options.naming is not None:
+        front = PseudonymDoor(front, options.naming)
+    guarded: ASGIApp = front if options.access.is_open else Guard(front, options.access)
+    if options.spans is not None:
+        guarded = options.spans(guarded)
+    if options.has_log:
+        guarded = RequestLog(guarded)
     return _shared(guarded, options.origins) if options.origins else guarded
 
 

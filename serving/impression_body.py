@@ -1,11 +1,12 @@
 """What a page posts for the topic `endcap.impressions`: a record of it, with no word too many."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from endcap.errors import InvalidEventError
+from endcap.consent import DENIED, refuse_denied
+from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.experiments.impression import MAX_SHOWN, Impression, ShownAt
 from endcap.serving.bodies import decoded, refuse_the_future
 from endcap.wrong_fields import EARLIEST_MS
@@ -29,6 +30,7 @@ class PostedImpression(
 
     items: Annotated[tuple[PostedItem, ...], Meta(min_length=1, max_length=MAX_SHOWN)]
     timestamp_ms: Annotated[int, Meta(ge=EARLIEST_MS)]
+    consent: Literal["granted", "denied"] | None = None
 
 
 _CHOICES = {"kind": ("shown", "clicked")}
@@ -39,9 +41,13 @@ def parse_impression(raw: bytes, now_ms: int) -> PostedImpression:
     """Decode and validate.
 
     Raises:
+        ConsentDeniedError: the shopper has refused, whatever else is wrong.
         InvalidEventError: with a sentence that says what is wrong.
     """
+    refuse_denied(raw)
     impression = decoded(_decoder, raw, "docs/http.md", _CHOICES)
+    if impression.consent == DENIED:
+        raise ConsentDeniedError
     refuse_the_future(impression.timestamp_ms, now_ms)
     shown = impression.propensity
     if shown is not None and len(shown) != len(impression.items):

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 from fastapi import Response
 
 from endcap.counted import counted
-from endcap.errors import InvalidEventError
+from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.serving.field_errors import field_error
 from endcap.serving.problems import FieldError, problem
 
@@ -35,8 +35,15 @@ class WrongRowsError(Exception):
         return problem(422, f"Invalid {self.kind.one}", str(self), errors=self.errors)
 
 
-def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> list[_T]:
-    """All rows, in their order; `parse` is told the time in ms.
+class Parsed(NamedTuple, Generic[_T]):
+    """The rows in their order; `denied`: how many were dropped, of shoppers who refused."""
+
+    rows: list[_T]
+    denied: int
+
+
+def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> Parsed[_T]:
+    """All rows that may be kept; `parse` is told the time in ms.
 
     Raises:
         WrongRowsError: the body is no JSON, has too many rows, or one that `parse` refuses.
@@ -44,7 +51,9 @@ def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> li
     now_ms = int(time.time() * 1000)
     if not body.lstrip().startswith(b"["):
         try:
-            return [parse(body, now_ms)]
+            return Parsed([parse(body, now_ms)], 0)
+        except ConsentDeniedError:
+            return Parsed([], 1)
         except InvalidEventError as error:
             raise WrongRowsError(kind, str(error), [field_error(error)]) from error
     try:
@@ -60,17 +69,20 @@ def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> li
 
 def _all_of(
     raw: list[msgspec.Raw], parse: Callable[[bytes, int], _T], kind: Kind, now_ms: int
-) -> list[_T]:
+) -> Parsed[_T]:
     rows: list[_T] = []
+    denied = 0
     errors: list[FieldError] = []
     first = ""
     for place, row in enumerate(raw):
         try:
             rows.append(parse(bytes(row), now_ms))
+        except ConsentDeniedError:
+            denied += 1
         except InvalidEventError as error:
             errors.append(field_error(error, place))
             first = first or f"{kind.one.capitalize()} {place} of the array: {error}"
     if errors:
         more = f" So are {len(errors) - 1} others." if len(errors) > 1 else ""
         raise WrongRowsError(kind, f"{first}{more} None of them was taken in.", errors)
-    return rows
+    return Parsed(rows, denied)

@@ -1,20 +1,27 @@
 """`POST` of events and impressions: into Kafka, answered when the broker has them."""
 
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
+import msgspec
 from fastapi import FastAPI, Request, Response
+from prometheus_client import Counter
 
 from endcap.events import Event, parse_event
 from endcap.experiments import encode_impression
+from endcap.pseudonyms import Naming, renamed
 from endcap.serving.answers import Accepted, answer
 from endcap.serving.bodies import read_body
 from endcap.serving.impression_body import MAX_IMPRESSIONS, PostedImpression, parse_impression
 from endcap.serving.openapi import answered, one_or_many, posted, ref
-from endcap.serving.posted_rows import Kind, WrongRowsError, parse_rows
+from endcap.serving.posted_rows import Kind, Parsed, WrongRowsError, parse_rows
 from endcap.serving.problems import problem
 
+_T = TypeVar("_T")
+DENIED_ROWS = Counter(
+    "endcap_http_consent_denied_total", "Posted rows that were dropped, of shoppers who refused"
+)
 MAX_BODY_BYTES = 256 * 1024
 MAX_EVENTS = 500
 _EVENT = Kind("event", MAX_EVENTS)
@@ -56,8 +63,14 @@ class RecordSink(Protocol):
         ...
 
 
-def add_posting(app: FastAPI, events: EventSink, impressions: RecordSink | None) -> None:
-    """The two routes. Bodies are read whatever their content type says: a beacon's is text."""
+def add_posting(
+    app: FastAPI,
+    events: EventSink,
+    impressions: RecordSink | None,
+    name: Naming | None = None,
+) -> None:
+    """The two routes; `name` makes pseudonyms of ids. Bodies are read whatever their content type
+    says: a beacon's is text."""
 
     @app.post(
         "/v1/events",
@@ -76,8 +89,11 @@ def add_posting(app: FastAPI, events: EventSink, impressions: RecordSink | None)
             parsed = parse_rows(body, parse_event, _EVENT)
         except WrongRowsError as error:
             return error.answer()
-        await events.send_all(parsed)
-        return answer(Accepted(len(parsed)), 202)
+
+        async def send(rows: Sequence[Event]) -> None:
+            await events.send_all(rows if name is None else [renamed(row, name) for row in rows])
+
+        return await _taken(parsed, send)
 
     @app.post(
         "/v1/impressions",
@@ -100,5 +116,25 @@ def add_posting(app: FastAPI, events: EventSink, impressions: RecordSink | None)
             parsed = parse_rows(body, parse_impression, _IMPRESSION)
         except WrongRowsError as error:
             return error.answer()
-        await impressions.send_all([(each.user_id, encode_impression(each)) for each in parsed])
-        return answer(Accepted(len(parsed)), 202)
+
+        async def send(rows: Sequence[PostedImpression]) -> None:
+            await impressions.send_all([_impression(row, name) for row in rows])
+
+        return await _taken(parsed, send)
+
+
+def _impression(row: PostedImpression, name: Naming | None) -> tuple[str, bytes]:
+    """Key and value; whether there was consent has been asked already."""
+    user_id = row.user_id if name is None else name(row.user_id)
+    kept = msgspec.structs.replace(row, user_id=user_id, consent=None)
+    return user_id, encode_impression(kept)
+
+
+async def _taken(
+    parsed: Parsed[_T], send_all: Callable[[Sequence[_T]], Awaitable[None]]
+) -> Response:
+    """What may be kept goes to the broker."""
+    DENIED_ROWS.inc(parsed.denied)
+    if parsed.rows:
+        await send_all(parsed.rows)
+    return answer(Accepted(len(parsed.rows), parsed.denied), 202)

@@ -31,6 +31,7 @@ from endcap.serving.variants import VariantSlot
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot
+from endcap.traces import CURRENT
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +190,10 @@ class Rescorer:
                 written = await self._until_it_answers(partial(self._writer.write_lists, lists))
                 metrics.LISTS.labels("written").inc(written)
                 metrics.LISTS.labels("older").inc(len(lists) - written)
-                metrics.WRITE_SECONDS.observe(time.perf_counter() - started)
+                took_s = time.perf_counter() - started
+                metrics.WRITE_SECONDS.observe(took_s)
+                if CURRENT.traces is not None:
+                    CURRENT.traces.written(lists, time.time_ns() - int(took_s * 1e9))
                 now_ms = time.time() * 1000
                 for each in arrived_ms:
                     metrics.EVENT_TO_LIST_SECONDS.observe(max(0.0, now_ms - each) / 1000)

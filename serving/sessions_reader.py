@@ -11,6 +11,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.serving import metrics
 from endcap.serving.waiting_room import WaitingRoom
+from endcap.traces import CURRENT
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,9 @@ class SessionsReader:
             metrics.READ.inc(len(records))
             for record in records:
                 self._room.read(source, record.offset, record.key.decode(), record.value)
+            if CURRENT.traces is not None:
+                for record in records:
+                    CURRENT.traces.read(record.key.decode(), record.headers)
             self._read[source] = records[-1].offset + 1
 
     async def commit(self) -> None:

@@ -6,6 +6,7 @@ and a future. For reads alone: after a lost connection a question is asked once 
 """
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
-from endcap.errors import StoreUnavailableError
+from endcap.errors import StoreRefusedError, StoreUnavailableError
 
 ANSWER_S = 0.5
 """A question that is open for longer ends its connection: a page waits for this answer."""
@@ -23,6 +24,7 @@ PAUSE_S = 1.0
 """Between two attempts to connect to a server that stood still."""
 _GRACE_S = 0.02
 """An answer that came while this process itself was busy is read before its time is up."""
+_WRONG_PASSWORD = ("WRONGPASS", "invalid username-password", "NOAUTH", "Authentication required")
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
 Word = str | bytes | int
 _Answers = asyncio.Future[list[Any]]
@@ -117,11 +119,43 @@ class SharedReads:
 def unavailable(url: str, error: BaseException) -> StoreUnavailableError:
     """The one message for a Redis that does not answer; a password in the URL is not in it."""
     where = url.rsplit("@", 1)[-1]
+    if said := refusal(error):
+        return StoreRefusedError(f"The Redis at {where} {said}")
     return StoreUnavailableError(
         f"No Redis-compatible server answers at {where} ({type(error).__name__}). Start it, or "
         "name another by ENDCAP_REDIS_URL=redis://host:port/0. `endcap demo` "
         "prints the line to export for its own."
     )
+
+
+def refusal(error: BaseException) -> str | None:
+    """What a server that answers has against this client; None: it does not answer.
+
+    redis-py hides what TLS found behind errors of its own, as their cause.
+    """
+    said, cause = str(error), error
+    while not isinstance(cause, ssl.SSLCertVerificationError):
+        earlier = cause.__cause__ or cause.__context__
+        if earlier is None:
+            break
+        cause = earlier
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return (
+            f"shows a certificate that is not to be trusted: {cause.verify_message}. Name the "
+            "authority that signed it behind the URL, ?ssl_ca_certs=FILE; if you did, somebody "
+            "else answers there."
+        )
+    if said.startswith(("NOPERM", "No permissions")) or "has no permissions" in said:
+        return (
+            f"does not let this user do that ({said}). docs/redis.md has the users and their "
+            "rights: processes need endcap-writer."
+        )
+    if any(word in said for word in _WRONG_PASSWORD):
+        return (
+            f"refuses the user or the password ({said}). They stand in ENDCAP_REDIS_URL: "
+            "rediss://USER:PASSWORD@host:port/0."
+        )
+    return None
 
 
 class Connection(asyncio.Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,6 +18,8 @@ from aiokafka.errors import (
 
 from endcap.errors import BrokerUnavailableError
 from endcap.streams.group_offsets import refuse_answers_of_others
+from endcap.streams.kafka_security import security_of
+from endcap.streams.refused_client import LACKING_RIGHTS, lacking_right, refusal_of
 from endcap.topics import Topic, Topics
 
 # While a broker is away aiokafka logs hundreds of identical lines; our own error says it once.
@@ -30,6 +32,7 @@ COMPRESSION = "zstd"
 STOP_S = 5.0
 MAX_BATCH_BYTES = 900_000
 """Uncompressed; a broker takes record batches of about a million bytes."""
+_ALL_ALIKE: Mapping[Topic, int] = {}
 log = logging.getLogger(__name__)
 
 
@@ -46,10 +49,12 @@ async def started_producer(bootstrap_servers: str) -> AIOKafkaProducer:
     """An idempotent producer that waits for all replicas.
 
     Raises:
-        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
+        BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`;
+            `BrokerRefusedError`: one did, and refused this client.
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         enable_idempotence=True,
         acks="all",
         linger_ms=0,
@@ -69,6 +74,7 @@ async def started_transactional_producer(
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         transactional_id=transactional_id,
         linger_ms=0,
         compression_type=COMPRESSION,
@@ -128,6 +134,7 @@ async def started_consumer(
     consumer = AIOKafkaConsumer(
         *(() if in_group else topics),
         bootstrap_servers=bootstrap_servers,
+        **security_of(bootstrap_servers).of_aiokafka(),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         **settings,
@@ -171,7 +178,10 @@ async def started_admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
-    return await _start(AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers), bootstrap_servers)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, **security_of(bootstrap_servers).of_aiokafka()
+    )
+    return await _start(admin, bootstrap_servers)
 
 
 async def create_topics(
@@ -180,6 +190,7 @@ async def create_topics(
     partitions: int,
     replication: int = 1,
     retention_days: int = 0,
+    kept_days: Mapping[Topic, int] = _ALL_ALIKE,
 ) -> list[str]:
     """Create the topics that are missing; returns their names once the broker lists them all.
 
@@ -188,7 +199,8 @@ async def create_topics(
     the proposals of prices, whose steps have an order. Where
     the events are there already, the others get as many partitions as they have. `retention_days`
     is that of raw events, impressions, conversations and campaigns, by the broker's clock; 0: for
-    ever.
+    ever. `kept_days`: of single topics, where it is another; of a compacted one it ends also the
+    newest record of a key.
 
     Raises:
         BrokerUnavailableError: no broker answered, or it knew nothing of the new topics for
@@ -211,7 +223,7 @@ async def create_topics(
                     topic.name,
                     1 if topic in one_partition else partitions,
                     replication,
-                    topic_configs=_configs(topic, topics, retention_days),
+                    topic_configs=_configs(topic, topics, retention_days, kept_days),
                 )
                 for topic in missing
             ]
@@ -261,11 +273,16 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
         raise unavailable(bootstrap_servers, error) from error
 
 
-def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
+def _configs(
+    topic: Topic, topics: Topics, retention_days: int, kept_days: Mapping[Topic, int]
+) -> dict[str, str]:
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
-    if retention_days and topic in kept_for_days:
-        kept["retention.ms"] = str(retention_days * 86_400_000)
+    days = kept_days.get(topic, retention_days if topic in kept_for_days else 0)
+    if days:
+        kept["retention.ms"] = str(days * 86_400_000)
+        if topic.compacted:
+            kept["cleanup.policy"] = "compact,delete"
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention
         # must not follow the times of replayed events.
@@ -281,7 +298,11 @@ async def _start(client: Any, bootstrap_servers: str) -> Any:
         await asyncio.wait_for(client.start(), CONNECT_TIMEOUT_S)
     except (KafkaConnectionError, TimeoutError) as error:
         await _close(client)
-        raise unavailable(bootstrap_servers, error) from error
+        said = await refusal_of(bootstrap_servers)
+        raise said or unavailable(bootstrap_servers, error) from error
+    except LACKING_RIGHTS as error:
+        await _close(client)
+        raise lacking_right(error, bootstrap_servers) or error from error
     return client
 
 

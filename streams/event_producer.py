@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from endcap.errors import BrokerUnavailableError
 from endcap.events import Event, encode_event, home_of
+from endcap.traces import CURRENT
 
 ACKNOWLEDGE_S = 10.0
 
@@ -48,8 +49,9 @@ class EventProducer:
 
     async def enqueue(self, event: Event) -> Awaitable[Any]:
         """Hand the event to the producer; the awaitable ends with the acknowledgement."""
+        headers = None if CURRENT.traces is None else CURRENT.traces.headers()
         future: Awaitable[Any] = await self._producer.send(
-            self._topic, encode_event(event), key=home_of(event).encode()
+            self._topic, encode_event(event), key=home_of(event).encode(), headers=headers
         )
         return future
 

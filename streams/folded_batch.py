@@ -66,9 +66,9 @@ class FoldedBatch(NamedTuple):
 
     `snapshots`: None erases one; `newest_ms` is the newest event time in them. `deltas` are
     records. `native`: how many events took the compiled path. `outcomes` accounts for every event:
-    folded, duplicate, already_folded, forwarded, erased, dead_letter; `opened` does for every
-    parcel. `erasures` are records of their topic with the partition of each; a value of None ends a
-    key. `expired`: how many sessions ended because their shopper was not seen for long.
+    folded, duplicate, already_folded, forwarded, erased, consent_denied, dead_letter; `opened` does
+    for every parcel. `erasures` are records of their topic with the partition of each; a value of
+    None ends a key. `expired`: how many sessions ended because their shopper was not seen for long.
     `misplaced`: the batch's first event is not where its user id belongs.
     """
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from endcap.adapters import Adapter, Translated, translate, translate_row
 from endcap.cloud_events import Opened, open_record
-from endcap.errors import InvalidEventError
+from endcap.consent import refuse_denied
+from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.streams.dead_letters import LARGEST_VALUE
 from endcap.streams.folded_batch import DeadLetter, Partition
 from endcap.streams.record_batches import KafkaRecord
@@ -25,7 +26,7 @@ class Source(NamedTuple):
 class IngestedBatch(NamedTuple):
     """Records for each partition of the events, and what was refused.
 
-    `outcomes` accounts for every record: sent, ignored, dead_letter.
+    `outcomes` accounts for every record: sent, ignored, consent_denied, dead_letter.
     """
 
     events: dict[int, list[KafkaRecord]]
@@ -48,10 +49,14 @@ async def ingest_batch(
     whole = Partition(0, partitions)
     events: dict[int, list[KafkaRecord]] = {}
     letters: list[DeadLetter] = []
-    ignored = 0
+    ignored = denied = 0
     for record, each in zip(records, opened, strict=True):
         try:
+            refuse_denied(record.value)
             event = _translate(source, each, now_ms)
+        except ConsentDeniedError:
+            denied += 1
+            continue
         except InvalidEventError as error:
             letters.append(DeadLetter(record, error))
             continue
@@ -60,10 +65,9 @@ async def ingest_batch(
         else:
             row: KafkaRecord = (event.home.encode(), event.encoded, [])
             events.setdefault(whole.of(event.home), []).append(row)
-    sent = len(records) - ignored - len(letters)
-    return IngestedBatch(
-        events, letters, Counter(sent=sent, ignored=ignored, dead_letter=len(letters))
-    )
+    outcomes = Counter(ignored=ignored, dead_letter=len(letters), consent_denied=denied)
+    outcomes["sent"] = len(records) - outcomes.total()
+    return IngestedBatch(events, letters, outcomes)
 
 
 def _open(record: Any) -> Opened | InvalidEventError:

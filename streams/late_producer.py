@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -39,7 +40,13 @@ class LateProducer:
             log.warning("%s It is tried again; until then events are refused.", error)
             self._starting = asyncio.create_task(self._until_started())
 
-    async def send(self, topic: str, value: bytes, key: bytes) -> "asyncio.Future[Any]":
+    async def send(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes,
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> "asyncio.Future[Any]":
         """Hand a record over; the future ends with the acknowledgement.
 
         Raises:
@@ -53,7 +60,9 @@ class LateProducer:
             )
         self._count(1)
         try:
-            future: asyncio.Future[Any] = await self._producer.send(topic, value, key=key)
+            future: asyncio.Future[Any] = await self._producer.send(
+                topic, value, key=key, headers=headers
+            )
         except BaseException:
             self._count(-1)
             raise

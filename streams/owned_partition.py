@@ -9,7 +9,7 @@ none.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
@@ -26,12 +26,13 @@ from endcap.streams.clients import (
 from endcap.streams.dead_letters import letter_record
 from endcap.streams.folded_batch import FoldedBatch, Partition, merged
 from endcap.streams.read_back import read_back
-from endcap.streams.record_batches import send_batches
+from endcap.streams.record_batches import KafkaRecord, send_batches
 from endcap.streams.session_batch import BatchFold
 from endcap.streams.session_store import SessionStore
 from endcap.streams.start import Start
 from endcap.timeline import DEFAULT_LATENESS_MS, decode_snapshot, newest_ms_of
 from endcap.topics import Topics
+from endcap.traces import CURRENT
 
 log = logging.getLogger(__name__)
 Found = Mapping[TopicPartition, Sequence[Any]]
@@ -203,7 +204,7 @@ class OwnedPartition:
             self._producer,
             topics.sessions.name,
             self.partition,
-            ((user_id.encode(), raw, []) for user_id, raw in batch.snapshots.items()),
+            _records_of(batch.snapshots),
         )
         sent.extend(snapshots)
         sent.extend(
@@ -295,6 +296,15 @@ class OwnedPartition:
         self._newest_ms = max(self._newest_ms, batch.newest_ms)
         if len(self._hot) > HOT_SESSIONS:
             self._hot, self._cooling = {}, self._hot
+
+
+def _records_of(snapshots: Mapping[str, bytes | None]) -> Iterable[KafkaRecord]:
+    traces = CURRENT.traces
+    if traces is None:
+        return ((user_id.encode(), raw, []) for user_id, raw in snapshots.items())
+    return (
+        (user_id.encode(), raw, traces.headers_of(user_id)) for user_id, raw in snapshots.items()
+    )
 
 
 async def _all_of(acknowledged: Sequence[asyncio.Future[Any]]) -> list[Any]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from endcap.erasure import Registry
-from endcap.errors import InvalidEventError
+from endcap.errors import ConsentDeniedError, InvalidEventError
 from endcap.events import EventType
 from endcap.identity import Identification
 from endcap.sessions import act_of
@@ -126,12 +126,15 @@ class BatchFold:
         touched, until_of = self._timelines.touched, self._erasures.until_ms
         deltas, now_ms, lateness_ms = self._deltas, self._now_ms, self._lateness_ms
         partition = self._partition.number
-        duplicate = already_folded = erased = letters = 0
+        duplicate = already_folded = erased = letters = denied = 0
         checked = self._misplaced is not None
         for record in records:
             offset, arrived_ms = record.offset, arrival_of(record, now_ms)
             try:
                 event = event_of(record, arrived_ms)
+            except ConsentDeniedError:
+                denied += 1
+                continue
             except InvalidEventError as error:
                 if self._erasures.is_keyed_by_erased(record):
                     erased += 1
@@ -182,6 +185,8 @@ class BatchFold:
         self._outcomes.update(
             duplicate=duplicate, already_folded=already_folded, erased=erased, dead_letter=letters
         )
+        if denied:
+            self._outcomes["consent_denied"] += denied
 
     def _identify(self, told: Identification, record: Record) -> None:
         outcome = self._parcels.identify(told, record.offset)

@@ -23,6 +23,7 @@ from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.partition_tasks import PartitionTask
 from endcap.streams.session_store import SessionStore, memory_store
 from endcap.streams.start import Start, resume
+from endcap.traces import CURRENT
 
 log = logging.getLogger(__name__)
 
@@ -161,6 +162,8 @@ class SessionWorker(GroupMember):
             if source.topic == self._place.topics.events.name
             for record in records
         ]
+        if CURRENT.traces is not None:
+            CURRENT.traces.folded(events, int(now * 1e9))
         if is_repeatable(batch, events, int(now * 1000)):
             self._show(batch)
             commits.follow()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import faust
 import msgspec
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.types import TP
 
 from endcap.catalogue import (
@@ -30,6 +31,7 @@ from endcap.streams.demand import Demand, DemandSettings, Rows
 from endcap.streams.item_deltas import ItemDelta, decode_deltas
 from endcap.streams.item_lists import ItemLists, ItemSink
 from endcap.streams.item_metrics import ITEM_RECORDS, PRICE_CHANGES
+from endcap.streams.kafka_security import KafkaSecurity, security_of
 from endcap.streams.shop_catalogue import ShopCatalogue
 from endcap.streams.trends_extensions import Register, load_extensions
 from endcap.topics import Topics
@@ -75,6 +77,7 @@ async def run_trends(place: TrendsPlace, sink: ItemSink, stop: asyncio.Event) ->
     """
     extensions = load_extensions(place.extensions)
     await create_topics(place.bootstrap_servers, place.topics, place.partitions)
+    place.data_dir.mkdir(parents=True, exist_ok=True)  # Faust makes the last folder alone
     app = build_app(place, sink, extensions)
     app.finalize()
     stopped = asyncio.ensure_future(stop.wait())
@@ -144,6 +147,7 @@ def _new_app(place: TrendsPlace) -> Any:
     return faust.App(
         place.app_id,
         broker=[f"kafka://{server}" for server in place.bootstrap_servers.split(",")],
+        broker_credentials=_credentials(security_of(place.bootstrap_servers)),
         store="memory://",
         datadir=str(place.data_dir),
         topic_partitions=1,
@@ -158,6 +162,18 @@ def _new_app(place: TrendsPlace) -> Any:
         # It would wait at each rebalance for what only a checkpoint acknowledges.
         stream_wait_empty=False,
     )
+
+
+def _credentials(security: KafkaSecurity) -> Any:
+    """As Faust takes them."""
+    if security.has_sasl:
+        return SASLCredentials(
+            username=security.username,
+            password=security.password,
+            mechanism=security.mechanism,
+            ssl_context=security.context(),
+        )
+    return SSLCredentials(security.context()) if security.has_tls else None
 
 
 def _count(app: Any, name: str, demand: Demand, checkpoints: Checkpoints) -> None:

@@ -6,7 +6,7 @@ import shutil
 import socket
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from endcap.deploy.local_stack.ports import LOOPBACK
@@ -20,6 +20,7 @@ _COORDINATES = (
     f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
     "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3",
 )
+_NOBODY: Mapping[str, str] = {}
 _FORMAT_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 90.0
 _INSTEAD = "set ENDCAP_KAFKA_BOOTSTRAP_SERVERS to a broker that already runs"
@@ -85,10 +86,12 @@ def format_kafka(
     jars: list[Path],
     cluster_id: str,
     properties: str = "",
+    users: Mapping[str, str] = _NOBODY,
 ) -> None:
     """Write the broker's settings into the folder and format its storage there.
 
-    `properties`: lines that count before those of a broker that is alone.
+    `properties`: lines that count before those of a broker that is alone. `users`: passwords by
+    name, which the broker then knows by SCRAM-SHA-512.
     """
     server = folder / "server.properties"
     alone = _SERVER_PROPERTIES.format(
@@ -100,6 +103,8 @@ def format_kafka(
     # "--cluster-id=": an id may begin with a dash, which would read as an option of its own.
     to_format = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c"]
     to_format.append(str(server))
+    for name, password in users.items():
+        to_format += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
     arguments = [*_java_command(folder, jars), *to_format]
     formatter = Child("Kafka's StorageTool", arguments, folder / "kafka-format.log")
     try:

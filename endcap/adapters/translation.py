@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from endcap.consent import refuse_denied, refuse_denied_row
 from endcap.errors import InvalidEventError
 from endcap.events import Event, encode_event, home_of, parse_event
 
@@ -33,6 +34,7 @@ def translate(raw: bytes | None, decode: Decoder, adapt: Adapter, now_ms: int) -
     """
     if not raw:
         raise InvalidEventError("empty", "The record has no value.")
+    refuse_denied(raw)
     return translate_row(decode(raw), adapt, now_ms)
 
 
@@ -42,8 +44,10 @@ def translate_row(
     """The row as a native event, of the id given where there is one.
 
     Raises:
+        ConsentDeniedError: the shopper has refused: not even a dead letter may hold it.
         InvalidEventError: it is not a valid event; `adapter` where the adapter itself failed of it.
     """
+    refuse_denied_row(row)
     try:
         event = adapt(row)
         if event is None:

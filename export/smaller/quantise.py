@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 
 from endcap.batches import Batch
-from endcap.bundle import FILES, STAGE_FILES, Bundle, load_bundle, write_bundle, write_manifest
+from endcap.bundle import FILES, STAGE_FILES, Bundle, load_bundle, write_bundle
 from endcap.counted import counted
 from endcap.errors import BundleError
+from endcap.export.cards import DATA_SHEET, MODEL_CARD, add_cards
 from endcap.export.data.interactions import Cases, DataSet, Split
 from endcap.export.evaluate import ranker_of
 from endcap.export.progress import Progress
@@ -152,12 +153,13 @@ def _write(
     )
     written = write_bundle(out, manifest, bundle.items, bundle.generators, smaller.model)
     beside = {
-        name: e for name, e in bundle.manifest.files.items() if name not in (*FILES, *STAGE_FILES)
+        name: e
+        for name, e in bundle.manifest.files.items()
+        if name not in (*FILES, *STAGE_FILES, MODEL_CARD, DATA_SHEET)
     }
     for name in beside:
         shutil.copyfile(source / name, out / name)
-    if beside:
-        write_manifest(out, msgspec.structs.replace(written, files=written.files | beside))
+    add_cards(out, msgspec.structs.replace(written, files=written.files | beside))
 
 
 def _cost(cost: Cost) -> dict[str, float]:
