@@ -99,7 +99,7 @@ def score(
 def plan(
     file: File,
     candidates: Annotated[
-        Path, typer.Option(help="CSV: user_id,campaign,uplift,consent,contacts.")
+        Path, typer.Option(help="CSV: user_id,campaign,uplift,consent,contacts,segment.")
     ],
     out: Annotated[Path | None, typer.Option(help="A CSV of the contacts to write.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Into the topic endcap.campaigns.")] = False,
@@ -131,6 +131,7 @@ def plan(
         told["file"] = str(out)
     if send:
         told["sent"] = publish(load_settings(), found.contacts, int(time.time() * 1000))
+        told["sent_before"] = len(found.contacts) - told["sent"]
     show_result(told, as_json)
 
 

@@ -8,6 +8,7 @@ from endcap.errors import DataError
 from endcap.marketing.assignment import Candidate
 from endcap.marketing.completejourney import DAYS, Campaign, Journey
 from endcap.marketing.definition import CampaignFile
+from endcap.marketing.feature_segments import segment_names
 from endcap.marketing.nuisances import cross_fitted
 from endcap.marketing.panel import judged_campaigns, known_at, panel_of
 from endcap.marketing.uplift import Lesson, fit_x_learner
@@ -38,7 +39,8 @@ def score_households(journey: Journey, file: CampaignFile) -> list[Candidate]:
     )
     candidates: list[Candidate] = []
     for plan in file.campaigns:
-        uplifts = predict(known_at(journey, _like(journey.campaigns, plan.name, plan.like), DAYS))
+        known = known_at(journey, _like(journey.campaigns, plan.name, plan.like), DAYS)
+        uplifts = predict(known)
         candidates += [
             Candidate(*row)
             for row in zip(
@@ -47,6 +49,7 @@ def score_households(journey: Journey, file: CampaignFile) -> list[Candidate]:
                 uplifts.round(4).tolist(),
                 consents.tolist(),
                 contacts.tolist(),
+                segment_names(known).tolist(),
                 strict=True,
             )
         ]

@@ -266,6 +266,9 @@ def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
     if retention_days and topic in kept_for_days:
         kept["retention.ms"] = str(retention_days * 86_400_000)
+        if topic.compacted:
+            # An erasure ends a record by its key; what nobody erases ends by its age.
+            kept["cleanup.policy"] = "compact,delete"
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention
         # must not follow the times of replayed events.

@@ -170,7 +170,8 @@ def test_the_command_plans_from_files_and_writes_a_csv(tmp_path: Path) -> None:
     told = json.loads(ended.stdout)
     assert told["contacts"] + told["held_out"] == 1
     assert told["left_out"]["no_consent"] == 1
-    assert out.read_text().splitlines()[0] == "campaign,user_id,is_held_out,expected_uplift,cost"
+    header = "campaign,user_id,is_held_out,expected_uplift,cost,segment,holdout"
+    assert out.read_text().splitlines()[0] == header
     assert "spring,a," in out.read_text()
 
 
