@@ -61,7 +61,7 @@ def read_candidates(file: Path) -> "list[Candidate]":
     return found
 
 
-def write_rows(file: Path, rows: "Sequence[Candidate | Contact]", fields: Sequence[str]) -> None:
+def write_rows(file: Path, rows: Sequence[object], fields: Sequence[str]) -> None:
     """CSV with a header; booleans as true and false.
 
     Raises:
