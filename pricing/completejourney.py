@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from endcap.completejourney import goods
 from endcap.errors import DataError
 
 FIRST_WEEK = 2
@@ -21,7 +22,6 @@ MIN_WEEKS = 40
 """Of 46 before the held-out ones, with a sale: where an item sold in fewer, its price of most weeks
 is not known. About 1,600 items, 43 % of all units."""
 
-_NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
 _FRONT = ("D", "F", "H", "L")
 """Front page, back page and wrap; other letters are inside."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]+)")
@@ -114,9 +114,7 @@ def _promoted(folder: Path, sales: pl.DataFrame) -> pl.DataFrame:
 
 
 def _products(folder: Path) -> pl.DataFrame:
-    table = pl.read_parquet(folder / "products.parquet").filter(
-        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(_NOT_GOODS)
-    )
+    table = goods(folder)
     sizes = [_size(text) for text in table["package_size"]]
     units = pl.Series("unit", [unit for _, unit in sizes])
     words = pl.col("product_type").str.to_lowercase()
