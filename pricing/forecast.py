@@ -16,6 +16,7 @@ from endcap.pricing.panel import Array, Panel, Plan
 
 SEED = 0
 TREES = 120
+BINS = 127
 TRAINING_WEEKS = 26
 """The newest half year: as many rows as it takes, and of the season that is."""
 
@@ -115,7 +116,7 @@ def _trees(loss: str, rows: int, vectors: int) -> HistGradientBoostingRegressor:
         max_leaf_nodes=15,
         min_samples_leaf=min(200, max(5, rows // 100)),
         l2_regularization=5.0,
-        max_bins=127,
+        max_bins=BINS,
         monotonic_cst=signs + [0] * vectors,
         early_stopping=False,
         random_state=SEED,

@@ -1,7 +1,7 @@
 """Prices: nothing of the future in a forecast, one price for everyone, and all rules kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from endcap.prices import (
     encode_proposal,
     step,
 )
-from endcap.pricing import completejourney
+from endcap.pricing import completejourney, forecast
 from endcap.pricing.backtest import backtest, summary
 from endcap.pricing.baselines import BASELINES
 from endcap.pricing.elasticity import elasticities
@@ -38,6 +38,16 @@ from endcap.pricing.substitutes import Baskets, substitution
 from endcap.pricing.suggest import Evidence, gather_evidence, suggest
 
 pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """A tenth of the trees over an eighth of the bins: what is asserted here does not hang on how
+    good a forecast is, and a fit takes a tenth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forecast, "TREES", 12)
+        patch.setattr(forecast, "BINS", 16)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +82,7 @@ def test_what_is_sold_from_the_forecast_week_on_changes_no_forecast(
             [
                 ours.expected(history, plan),
                 ours.middle(history, plan),
-                *(forecast(history, plan, horizon) for forecast in BASELINES.values()),
+                *(baseline(history, plan, horizon) for baseline in BASELINES.values()),
             ]
         )
     for before, after in zip(*made, strict=True):
