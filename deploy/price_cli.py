@@ -120,6 +120,13 @@ def backtest(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Also with the bundle's item vectors as features.")
     ] = False,
+    coupons: Annotated[
+        bool, typer.Option("--coupons", help="Also with coupons as features.")
+    ] = False,
+    until: Annotated[
+        int | None,
+        typer.Option(help="The newest week that is looked at: to choose by earlier ones."),
+    ] = None,
     without_new_prices: Annotated[
         bool,
         typer.Option("--old-prices", help="Also with the last known price in place of the plan's."),
@@ -134,11 +141,11 @@ def backtest(
 
     Example: endcap price backtest --report out/ --json
     """
-    from endcap.deploy.price_data import item_vectors, load_panel
+    from endcap.deploy.price_data import coupons_of, item_vectors, load_panel
     from endcap.deploy.progress import Bars
 
     ahead = _horizons(horizons)
-    found = load_panel(panel_file)
+    found = load_panel(panel_file, until)
     from endcap.pricing.backtest import backtest as replay
     from endcap.pricing.backtest import summary, with_old_prices
 
@@ -151,6 +158,12 @@ def backtest(
             figures["with_item_vectors"] = {
                 name: also[name] for name in ("wape", "pinball", "lower_by")
             } | {"items_with_vector": known.items}
+        if coupons:
+            weekly = coupons_of(panel_file, found)
+            also = summary(found, replay(found, weeks, ahead, None, bars.advance, weekly))
+            figures["with_coupons"] = {
+                name: also[name] for name in ("wape", "pinball", "lower_by")
+            } | {"horizons": {h: one["wape"] for h, one in also["horizons"].items()}}
         if without_new_prices:
             old = with_old_prices(found, weeks)
             also = summary(old, replay(old, weeks, ahead[:1], advance=bars.advance))

