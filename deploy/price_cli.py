@@ -34,7 +34,11 @@ _DAY_MS = 86_400_000
 
 @app.command()
 def panel(
-    out: Annotated[Path, typer.Argument(help="The Parquet file to write.")], as_json: Json = False
+    out: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    every: Annotated[
+        int, typer.Option(help="Only one of so many items, in the order of ids: for trials.", min=1)
+    ] = 1,
+    as_json: Json = False,
 ) -> None:
     """Complete Journey's weeks as a panel file: what every other command reads by itself.
 
@@ -43,6 +47,8 @@ def panel(
     from endcap.deploy.price_data import complete_journey_table
 
     table = complete_journey_table()
+    kept = table["item_id"].unique().sort().gather_every(every)
+    table = table.filter(table["item_id"].is_in(kept.implode()))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         table.write_parquet(out)

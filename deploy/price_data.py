@@ -38,12 +38,19 @@ def need_pricing() -> None:
 
 
 def complete_journey_table() -> "pl.DataFrame":
-    """Complete Journey's weeks, as `panel_of` takes them and with coupon prices beside."""
+    """Complete Journey's weeks, as `panel_of` takes them and with coupons beside."""
     need_pricing()
-    from endcap.export.completejourney import data_folder
-    from endcap.pricing.completejourney import weekly_table
+    import polars as pl
 
-    return weekly_table(data_folder())
+    from endcap.export.completejourney import data_folder
+    from endcap.pricing.completejourney import coupon_reach, weekly_table
+
+    folder = data_folder()
+    return (
+        weekly_table(folder)
+        .join(coupon_reach(folder), on=["item_id", "week"], how="left", maintain_order="left")
+        .with_columns(pl.col("coupon_reach").fill_null(0.0))
+    )
 
 
 def load_panel(file: Path | None, until: int | None = None) -> "Panel":

