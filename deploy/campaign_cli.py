@@ -64,11 +64,12 @@ def selftest(
     from endcap.deploy.campaign_data import needs_marketing
 
     needs_marketing()
+    from endcap.marketing.holdout_simulation import holdout_selftest
     from endcap.marketing.simulation import selftest as simulate
 
-    found = simulate(seed)
+    found = simulate(seed) | {"holdouts": holdout_selftest(seed)}
     show_result(found, as_json)
-    is_sound = found["finds_truth"] and found["beats_response"]
+    is_sound = found["finds_truth"] and found["beats_response"] and found["holdouts"]["is_sound"]
     raise typer.Exit(0 if is_sound else 1)
 
 
@@ -76,6 +77,10 @@ def selftest(
 def score(
     file: File,
     out: Annotated[Path, typer.Option(help="The CSV of candidates to write.")],
+    goods: Annotated[
+        Path | None,
+        typer.Option(help="A CSV to write: the goods that the uplift is of, for `result --items`."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The expected uplift of each of Complete Journey's households for the campaigns of a file.
@@ -87,19 +92,25 @@ def score(
 
     plans = read_campaigns(file)
     journey = opened_journey()
+    from endcap.export.completejourney import data_folder
     from endcap.marketing.assignment import Candidate
-    from endcap.marketing.scoring import score_households
+    from endcap.marketing.scoring import Goods, promoted_goods, score_households
 
     found = score_households(journey, plans)
     write_rows(out, found, Candidate.__struct_fields__)
-    show_result({"file": str(out), "candidates": len(found)}, as_json)
+    told: dict[str, Any] = {"file": str(out), "candidates": len(found)}
+    if goods is not None:
+        rows = promoted_goods(data_folder(), plans)
+        write_rows(goods, rows, Goods._fields)
+        told |= {"goods_file": str(goods), "goods": len(rows)}
+    show_result(told, as_json)
 
 
 @app.command()
 def plan(
     file: File,
     candidates: Annotated[
-        Path, typer.Option(help="CSV: user_id,campaign,uplift,consent,contacts.")
+        Path, typer.Option(help="CSV: user_id,campaign,uplift,consent,contacts,segment.")
     ],
     out: Annotated[Path | None, typer.Option(help="A CSV of the contacts to write.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Into the topic endcap.campaigns.")] = False,
@@ -131,6 +142,7 @@ def plan(
         told["file"] = str(out)
     if send:
         told["sent"] = publish(load_settings(), found.contacts, int(time.time() * 1000))
+        told["sent_before"] = len(found.contacts) - told["sent"]
     show_result(told, as_json)
 
 
@@ -196,14 +208,52 @@ def report(
         "segments.svg": segments_picture(found["segments"], note),
         "reach.svg": reach_picture(found["reach"], "95 % over households; groups of 30 and more"),
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EndcapError(f"{folder} cannot be made: {error.strerror}.") from error
+    _make(folder)
     _write(folder / "report.json", json.dumps(found, indent=1) + "\n")
     for file, picture in pictures.items():
         _write(folder / file, picture)
     show_result({each: value for each, value in found.items() if each != "curves"}, as_json)
+
+
+@app.command()
+def result(
+    name: Annotated[str, typer.Argument(help="The campaign, as it was sent.")],
+    days: Annotated[int, typer.Option(help="From the plan on, of each shopper.", min=1)] = 28,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV: item_id, if known campaign. Only these goods count; all otherwise."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--report", help="For result.json and result.svg.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a campaign that was sent has brought: the addressed against those left alone by lot.
+
+    Example: endcap campaign result winter --items goods.csv --report out/
+    """
+    from endcap.deploy.campaign_data import needs_marketing
+
+    needs_marketing()
+    from endcap.deploy.campaign_plot import result_picture
+    from endcap.deploy.campaign_result import read_goods, read_result
+
+    goods = None if items is None else read_goods(items, name)
+    found = read_result(load_settings(), name, days, goods)
+    if folder is not None:
+        _make(folder)
+        _write(folder / "result.json", json.dumps(found, indent=1) + "\n")
+        _write(folder / "result.svg", result_picture(found))
+    show_result(found, as_json)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EndcapError(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 def _write(file: Path, text: str) -> None:

@@ -15,22 +15,6 @@ if TYPE_CHECKING:
     from endcap.marketing.assignment import Candidate, Contact
     from endcap.marketing.definition import CampaignFile
 
-_ACKNOWLEDGE_S = 30.0
-_BATCH = 1000
-
-
-class CampaignRecord(msgspec.Struct, frozen=True):
-    """A value of the topic `endcap.campaigns`; its key is the user id. `contact_id`: what a repeat
-    is known by."""
-
-    contact_id: str
-    campaign: str
-    user_id: str
-    is_held_out: bool
-    expected_uplift: float
-    cost: float
-    planned_ms: int
-
 
 def read_campaigns(file: Path) -> "CampaignFile":
     """The definitions.
@@ -49,7 +33,8 @@ def read_campaigns(file: Path) -> "CampaignFile":
 
 
 def read_candidates(file: Path) -> "list[Candidate]":
-    """CSV with a header: user_id, campaign, uplift, consent (true, false), contacts.
+    """CSV with a header: user_id, campaign, uplift, consent (true, false), contacts; if the shop
+    likes, segment.
 
     Raises:
         DataError: it cannot be read, a column is missing, or a row is wrong; named by its line.
@@ -61,11 +46,12 @@ def read_candidates(file: Path) -> "list[Candidate]":
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = csv.DictReader(lines)
-            missing = [each for each in fields if each not in (rows.fieldnames or ())]
+            there = rows.fieldnames or ()
+            missing = [each for each in fields if each != "segment" and each not in there]
             if missing:
                 raise DataError(f"{file} has no column {', '.join(missing)}.")
             for row in rows:
-                told = {name: row[name] for name in fields}
+                told = {name: row[name] for name in fields if name in there}
                 try:
                     found.append(msgspec.convert(told, Candidate, strict=False))
                 except msgspec.ValidationError as error:
@@ -75,7 +61,7 @@ def read_candidates(file: Path) -> "list[Candidate]":
     return found
 
 
-def write_rows(file: Path, rows: "Sequence[Candidate | Contact]", fields: Sequence[str]) -> None:
+def write_rows(file: Path, rows: Sequence[object], fields: Sequence[str]) -> None:
     """CSV with a header; booleans as true and false.
 
     Raises:
@@ -95,39 +81,26 @@ def write_rows(file: Path, rows: "Sequence[Candidate | Contact]", fields: Sequen
 
 
 def publish(settings: Settings, contacts: "Sequence[Contact]", planned_ms: int) -> int:
-    """Into the topic `endcap.campaigns`; returns how many the broker has acknowledged. Planned
-    again, a contact has the same `contact_id`.
+    """Into the topic `endcap.campaigns`; returns how many the broker has acknowledged. Who was
+    planned for a campaign already is not planned again.
 
     Raises:
         BrokerUnavailableError: no broker answers, or it did not acknowledge in time.
     """
+    from endcap.streams.contact_records import CampaignRecord, send_contacts
 
-    async def sent() -> int:
-        from endcap.streams.clients import started_producer, stop_producer
-        from endcap.streams.record_producer import RecordProducer
-
-        raw = await started_producer(settings.broker)
-        producer = RecordProducer(raw, settings.topics.campaigns.name, "contact_id", _ACKNOWLEDGE_S)
-        try:
-            for first in range(0, len(contacts), _BATCH):
-                await producer.send_all(
-                    [_record(each, planned_ms) for each in contacts[first : first + _BATCH]]
-                )
-        finally:
-            await stop_producer(raw)
-        return len(contacts)
-
-    return asyncio.run(sent())
-
-
-def _record(contact: "Contact", planned_ms: int) -> tuple[str, bytes]:
-    record = CampaignRecord(
-        f"{contact.campaign}:{contact.user_id}",
-        contact.campaign,
-        contact.user_id,
-        contact.is_held_out,
-        contact.expected_uplift,
-        contact.cost,
-        planned_ms,
-    )
-    return contact.user_id, msgspec.json.encode(record)
+    records = [
+        CampaignRecord(
+            f"{each.campaign}:{each.user_id}",
+            each.campaign,
+            each.user_id,
+            each.is_held_out,
+            each.expected_uplift,
+            each.cost,
+            planned_ms,
+            each.segment,
+            each.holdout,
+        )
+        for each in contacts
+    ]
+    return asyncio.run(send_contacts(settings.broker, settings.topics, records))

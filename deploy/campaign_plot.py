@@ -71,6 +71,18 @@ def segments_picture(rows: Sequence[Mapping[str, Any]], note: str) -> str:
     return str(drawing(WIDTH, height, "Uplift by segment", marks))
 
 
+def result_picture(found: Mapping[str, Any]) -> str:
+    """A campaign's holdout read back: all, thirds of what was expected, segments."""
+    groups = [("all", found)]
+    groups += [(f"expected: {row['expected_uplift']}", row) for row in found["by_expected"]]
+    groups += [(row["segment"], row) for row in found["segments"]]
+    rows = [{**row, "segment": name} for name, row in groups if row["interval"] is not None]
+    ratio = found.get("sample_ratio")
+    is_sound = ratio is None or ratio["is_sound"]
+    note = "By lot: 95 %, of a permutation test" if is_sound else "SAMPLE RATIO MISMATCH"
+    return segments_picture(rows, f"{found['campaign']}. {note}")
+
+
 def reach_picture(rows: Sequence[Mapping[str, Any]], note: str) -> str:
     """The share of each group that is reached by uplift, and by the shop's own choice."""
     left, height = 230, _TOP + 20 * max(1, len(rows)) + _BOTTOM

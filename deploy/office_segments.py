@@ -1,21 +1,19 @@
 """Segments and the contacts that were planned, for the back office."""
 
 import asyncio
-import logging
 import time
 from typing import Any
 
 import msgspec
 from aiokafka.errors import KafkaError
 
-from endcap.deploy.campaign_files import CampaignRecord
 from endcap.deploy.settings import Settings
 from endcap.segments import state_at
 from endcap.serving.office_desks import Told
 from endcap.serving.segment_store import SegmentStore
-from endcap.streams.clients import read_whole, unavailable
+from endcap.streams.clients import unavailable
+from endcap.streams.contact_records import CampaignRecord, planned_contacts
 
-log = logging.getLogger(__name__)
 READ_S = 30.0
 _MISSING = (
     "There are no segments yet: nobody bought anything, or `endcap segments follow` does not run. "
@@ -62,22 +60,11 @@ class Segments:
         return {"user_id": user_id, "state": state_at(held, _now_ms())} | found
 
     async def _campaigns(self) -> list[Told]:
-        """What lies in the topic of contacts, by campaign; a contact that was planned twice counts
-        once, as it was planned last."""
-        broker, topic = self._settings.broker, self._settings.topics.campaigns.name
-        decoder = msgspec.json.Decoder(CampaignRecord)
-        contacts: dict[str, CampaignRecord] = {}
+        """What lies in the topic of contacts, by campaign, each once."""
+        broker = self._settings.broker
         try:
             async with asyncio.timeout(READ_S):
-                async for record in read_whole(broker, topic):
-                    try:
-                        contact = decoder.decode(record.value or b"")
-                    except msgspec.MsgspecError as error:
-                        log.warning("skipped a malformed record of %s: %s", topic, error)
-                        continue
-                    held = contacts.get(contact.contact_id)
-                    if held is None or contact.planned_ms >= held.planned_ms:
-                        contacts[contact.contact_id] = contact
+                contacts = await planned_contacts(broker, self._settings.topics)
         except (TimeoutError, KafkaError) as error:
             raise unavailable(broker, error) from error
         return [

@@ -35,7 +35,11 @@ _DAY_MS = 86_400_000
 
 @app.command()
 def panel(
-    out: Annotated[Path, typer.Argument(help="The Parquet file to write.")], as_json: Json = False
+    out: Annotated[Path, typer.Argument(help="The Parquet file to write.")],
+    every: Annotated[
+        int, typer.Option(help="Only one of so many items, in the order of ids: for trials.", min=1)
+    ] = 1,
+    as_json: Json = False,
 ) -> None:
     """Complete Journey's weeks as a panel file: what every other command reads by itself.
 
@@ -44,6 +48,8 @@ def panel(
     from endcap.deploy.price_data import complete_journey_table
 
     table = complete_journey_table()
+    kept = table["item_id"].unique().sort().gather_every(every)
+    table = table.filter(table["item_id"].is_in(kept.implode()))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         table.write_parquet(out)
@@ -121,6 +127,13 @@ def backtest(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Also with the bundle's item vectors as features.")
     ] = False,
+    coupons: Annotated[
+        bool, typer.Option("--coupons", help="Also with coupons as features.")
+    ] = False,
+    until: Annotated[
+        int | None,
+        typer.Option(help="The newest week that is looked at: to choose by earlier ones."),
+    ] = None,
     without_new_prices: Annotated[
         bool,
         typer.Option("--old-prices", help="Also with the last known price in place of the plan's."),
@@ -135,11 +148,11 @@ def backtest(
 
     Example: endcap price backtest --report out/ --json
     """
-    from endcap.deploy.price_data import item_vectors, load_panel
+    from endcap.deploy.price_data import coupons_of, item_vectors, load_panel
     from endcap.deploy.progress import Bars
 
     ahead = _horizons(horizons)
-    found = load_panel(panel_file)
+    found = load_panel(panel_file, until)
     from endcap.pricing.backtest import backtest as replay
     from endcap.pricing.backtest import summary, with_old_prices
 
@@ -152,6 +165,12 @@ def backtest(
             figures["with_item_vectors"] = {
                 name: also[name] for name in ("wape", "pinball", "lower_by")
             } | {"items_with_vector": known.items}
+        if coupons:
+            weekly = coupons_of(panel_file, found)
+            also = summary(found, replay(found, weeks, ahead, None, bars.advance, weekly))
+            figures["with_coupons"] = {
+                name: also[name] for name in ("wape", "pinball", "lower_by")
+            } | {"horizons": {h: one["wape"] for h, one in also["horizons"].items()}}
         if without_new_prices:
             old = with_old_prices(found, weeks)
             also = summary(old, replay(old, weeks, ahead[:1], advance=bars.advance))

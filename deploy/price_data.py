@@ -38,25 +38,53 @@ def need_pricing() -> None:
 
 
 def complete_journey_table() -> "pl.DataFrame":
-    """Complete Journey's weeks, as `panel_of` takes them and with coupon prices beside."""
+    """Complete Journey's weeks, as `panel_of` takes them and with coupons beside."""
     need_pricing()
+    import polars as pl
+
     from endcap.export.completejourney import data_folder
-    from endcap.pricing.completejourney import weekly_table
+    from endcap.pricing.completejourney import coupon_reach, weekly_table
 
-    return weekly_table(data_folder())
+    folder = data_folder()
+    return (
+        weekly_table(folder)
+        .join(coupon_reach(folder), on=["item_id", "week"], how="left", maintain_order="left")
+        .with_columns(pl.col("coupon_reach").fill_null(0.0))
+    )
 
 
-def load_panel(file: Path | None) -> "Panel":
-    """The file's panel; Complete Journey's where none is named.
+def load_panel(file: Path | None, until: int | None = None) -> "Panel":
+    """The file's panel; Complete Journey's where none is named. `until`: its newest week.
 
     Raises:
-        DataError: it cannot be read, or Complete Journey is not installed.
+        DataError: it cannot be read, has no week until then, or Complete Journey is not installed.
         RuntimeConflictError: the extra `pricing` is not installed.
     """
     need_pricing()
     from endcap.pricing.panel import panel_of, read_panel
 
-    return panel_of(complete_journey_table()) if file is None else read_panel(file)
+    found = panel_of(complete_journey_table()) if file is None else read_panel(file)
+    if until is None:
+        return found
+    weeks = sum(week <= until for week in found.weeks)
+    if not weeks:
+        raise DataError(
+            f"The panel begins in week {found.weeks[0]}: nothing is there until {until}."
+        )
+    return found.first_weeks(weeks)
+
+
+def coupons_of(file: Path | None, panel: "Panel") -> "Callable[[int], Array]":
+    """Coupon features of a horizon, from the same table as the panel.
+
+    Raises:
+        DataError: the table has no coupons.
+    """
+    from endcap.pricing.coupons import coupon_features
+    from endcap.pricing.panel import read_table
+
+    table = complete_journey_table() if file is None else read_table(file)
+    return lambda horizon: coupon_features(table, panel, horizon)
 
 
 def load_evidence(

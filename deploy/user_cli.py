@@ -42,6 +42,7 @@ def show(user_id: UserId, as_json: Json = False) -> None:
         "raw_events": len(held["raw_events"]),
         "dead_letters": len(held["dead_letters"]),
         "questions": len(held["conversations"]),
+        "contacts": len(held["contacts"]),
         "list": [item["id"] for item in held["list"]["items"]] if held["list"] else None,
     }
     show_result(found, as_json)
@@ -53,7 +54,7 @@ def export(
     out: Annotated[Path | None, typer.Option(help="The file; stdout where it is left out.")] = None,
 ) -> None:
     """All that is held of a person, as JSON: session, raw events, dead letters, list, segment,
-    questions.
+    questions, contacts of campaigns.
 
     Example: endcap user export 1364 --out 1364.json
     """
@@ -123,6 +124,7 @@ def receipt(
 async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
     from endcap.serving.redis_store import RedisStore
     from endcap.serving.segment_store import SegmentStore
+    from endcap.streams.contact_records import contacts_of
     from endcap.streams.conversation_records import conversations_of
     from endcap.streams.person import find_person
 
@@ -130,6 +132,7 @@ async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
     try:
         person = await find_person(settings.broker, settings.topics, user_id)
         said = await conversations_of(settings.broker, settings.topics, person.ids)
+        contacts = await contacts_of(settings.broker, settings.topics, person.ids)
         ready = await store.read(user_id)
         segment = await segments.segment(user_id)
     finally:
@@ -152,6 +155,7 @@ async def _held(settings: Settings, user_id: str) -> dict[str, Any]:
         "raw_events": [raw.decode(errors="replace") for raw in person.events],
         "dead_letters": letters,
         "conversations": said,
+        "contacts": contacts,
         "list": msgspec.to_builtins(ready) if ready else None,
         "segment": msgspec.to_builtins(segment) if segment else None,
     }

@@ -53,7 +53,7 @@ def topics_with_prefix(prefix: str = "endcap", generation: int = 1) -> Topics:
         prices=Topic(f"{prefix}.prices", compacted=True),
         impressions=Topic(f"{prefix}.impressions", compacted=False),
         conversations=Topic(f"{prefix}.conversations", compacted=False),
-        campaigns=Topic(f"{prefix}.campaigns", compacted=False),
+        campaigns=Topic(f"{prefix}.campaigns", compacted=True),
         erasures=Topic(f"{prefix}.erasures", compacted=True),
         dead_letters=Topic(f"{prefix}.dead-letters{of}", compacted=True),
     )

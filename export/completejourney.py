@@ -14,12 +14,12 @@ from typing import NamedTuple
 import polars as pl
 
 from endcap.catalogue import CatalogueItem
+from endcap.completejourney import goods
 from endcap.errors import DataError
 
 VALIDATION_START = datetime(2017, 11, 6)
 HELD_OUT_START = datetime(2017, 11, 20)
 
-_NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
 _KEPT = ["user_id", "basket_id", "item_id", "timestamp_ms", "price", "quantity"]
 _MIN_BASKETS = 20
 """An item in fewer training baskets has too little to learn from; 20 leaves about 12,000 items."""
@@ -75,9 +75,7 @@ def household_lines(households: Sequence[str]) -> pl.DataFrame:
 def _lines(households: Sequence[str]) -> pl.DataFrame:
     """Lines of goods, of these households; of all where none is named."""
     folder = data_folder()
-    products = pl.read_parquet(folder / "products.parquet").filter(
-        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(_NOT_GOODS)
-    )
+    products = goods(folder)
     bought = pl.scan_parquet(folder / "transactions.parquet")
     if households:
         bought = bought.filter(pl.col("household_id").cast(pl.String).is_in(households))

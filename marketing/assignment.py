@@ -22,23 +22,28 @@ _TIME_LIMIT_S = 120.0
 
 class Candidate(msgspec.Struct, frozen=True):
     """Somebody who might be addressed by a campaign. `uplift`: expected further spend; `consent`:
-    to be written to; `contacts`: within the last `rest_days`."""
+    to be written to; `contacts`: within the last `rest_days`; `segment`: what a result is told
+    apart by, as it is before the campaign."""
 
     user_id: Annotated[str, msgspec.Meta(min_length=1)]
     campaign: str
     uplift: float
     consent: bool
     contacts: Annotated[int, msgspec.Meta(ge=0)]
+    segment: str = ""
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """Somebody who was chosen. `is_held_out`: left alone, by lot, to be compared with."""
+    """Somebody who was chosen. `is_held_out`: left alone, by lot, to be compared with; `holdout`:
+    the lot's share."""
 
     campaign: str
     user_id: str
     is_held_out: bool
     expected_uplift: float
     cost: float
+    segment: str = ""
+    holdout: float | None = None
 
 
 class Assigned(NamedTuple):
@@ -85,6 +90,8 @@ def assign(file: CampaignFile, candidates: Sequence[Candidate]) -> Assigned:
             place_of(each.user_id, f"campaign {each.campaign}") < plans[each.campaign].holdout,
             round(each.uplift, 4),
             plans[each.campaign].cost,
+            each.segment,
+            plans[each.campaign].holdout,
         )
         for each, is_chosen in zip(kept, chosen, strict=True)
         if is_chosen

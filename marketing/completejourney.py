@@ -12,13 +12,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from endcap.completejourney import goods
 from endcap.marketing.arrays import Floats
 
 FIRST_DAY = date(2017, 1, 1)
 DAYS = 365
 """Of 2017; purchases after it are a few hours of one night, and belong to no day of the table."""
-
-NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
 
 
 class Campaign(NamedTuple):
@@ -138,13 +137,10 @@ def _by_day(rows: pl.DataFrame, households: NDArray[np.int64], value: str) -> Fl
 def purchase_lines(folder: Path) -> pl.DataFrame:
     """Lines of goods in time order: user_id, item_id (str), timestamp_ms, price paid a piece,
     quantity, category, brand, and whether there was a discount on it."""
-    products = pl.read_parquet(folder / "products.parquet").filter(
-        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(NOT_GOODS)
-    )
     return (
         pl.read_parquet(folder / "transactions.parquet")
         .filter((pl.col("quantity") >= 1) & (pl.col("sales_value") > 0))
-        .join(products, on="product_id", how="inner")
+        .join(goods(folder), on="product_id", how="inner")
         .select(
             pl.col("household_id").cast(pl.String).alias("user_id"),
             pl.col("product_id").cast(pl.String).alias("item_id"),

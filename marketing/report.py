@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from endcap.marketing.arrays import Floats
 from endcap.marketing.completejourney import Journey
 from endcap.marketing.evaluation import Judged
-from endcap.marketing.panel import FEATURES
+from endcap.marketing.feature_segments import segment_names
 from endcap.marketing.qini import household_weights, interval_of
 
 REACHED = 0.3
@@ -21,22 +21,11 @@ LEAST_IN_GROUP = 30
 FOUR_FIFTHS = 0.8
 """A group reached less than four fifths as often as the one reached most is told as such (the US
 Uniform Guidelines on Employee Selection, 29 CFR 1607.4 D, as a rule of thumb)."""
-_SPENT = np.log1p(np.array([25.0, 150.0]))
-
-
-def segments_of(judged: Judged) -> NDArray[np.str_]:
-    """Of each judged row: when the shopper last came and what they spent in 28 days."""
-    x = judged.panel.x
-    recency = x[:, FEATURES.index("recency")]
-    spend = x[:, FEATURES.index("spend_28")]
-    when = np.select([recency <= 7, recency <= 28], ["this week", "this month"], "longer ago")
-    how_much = np.select([spend <= _SPENT[0], spend <= _SPENT[1]], ["low", "middle"], "high")
-    return np.array([f"{a}, {b} spend" for a, b in zip(when, how_much, strict=True)])
 
 
 def by_segment(judged: Judged) -> list[dict[str, Any]]:
     """Expected uplift (the learner's) and achieved (doubly robust, with its interval), dollars."""
-    names, found = segments_of(judged), []
+    names, found = segment_names(judged.panel.x), []
     expected = judged.predicted["uplift"]
     for name in sorted(set(names.tolist())):
         rows = names == name

@@ -1,16 +1,27 @@
 """Expected uplift of every household for a new campaign, learned from all that have ended."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from endcap.errors import DataError
 from endcap.marketing.assignment import Candidate
 from endcap.marketing.completejourney import DAYS, Campaign, Journey
 from endcap.marketing.definition import CampaignFile
+from endcap.marketing.feature_segments import segment_names
 from endcap.marketing.nuisances import cross_fitted
 from endcap.marketing.panel import judged_campaigns, known_at, panel_of
 from endcap.marketing.uplift import Lesson, fit_x_learner
+
+
+class Goods(NamedTuple):
+    """An item that the uplift of a campaign is of."""
+
+    campaign: str
+    item_id: str
 
 
 def score_households(journey: Journey, file: CampaignFile) -> list[Candidate]:
@@ -38,7 +49,8 @@ def score_households(journey: Journey, file: CampaignFile) -> list[Candidate]:
     )
     candidates: list[Candidate] = []
     for plan in file.campaigns:
-        uplifts = predict(known_at(journey, _like(journey.campaigns, plan.name, plan.like), DAYS))
+        known = known_at(journey, _like(journey.campaigns, plan.name, plan.like), DAYS)
+        uplifts = predict(known)
         candidates += [
             Candidate(*row)
             for row in zip(
@@ -47,10 +59,21 @@ def score_households(journey: Journey, file: CampaignFile) -> list[Candidate]:
                 uplifts.round(4).tolist(),
                 consents.tolist(),
                 contacts.tolist(),
+                segment_names(known).tolist(),
                 strict=True,
             )
         ]
     return candidates
+
+
+def promoted_goods(folder: Path, file: CampaignFile) -> list[Goods]:
+    """What the coupons of the campaigns that those of the file are `like` are for."""
+    coupons = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id")
+    return [
+        Goods(plan.name, str(item))
+        for plan in file.campaigns
+        for item in coupons.filter(pl.col("campaign_id") == plan.like)["product_id"].unique().sort()
+    ]
 
 
 def _like(campaigns: Sequence[Campaign], name: str, like: int | None) -> Campaign:

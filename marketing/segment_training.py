@@ -46,7 +46,9 @@ def checked_lines(lines: pl.DataFrame, name: str) -> pl.DataFrame:
             f"{', '.join(MORE_COLUMNS)}."
         )
     if lines.is_empty():
-        raise DataError(f"{name} has no purchases.")
+        raise DataError(
+            f"{name} has no purchases: no history, no segments. Give it some months of sales."
+        )
     told = {"category": pl.lit(""), "brand": pl.lit(""), "discounted": pl.lit(False)}
     return (
         lines.with_columns(

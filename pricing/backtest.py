@@ -44,13 +44,18 @@ def backtest(
     horizons: Sequence[int] = (1, 4),
     vectors: Array | None = None,
     advance: Advance = lambda what, done, of: None,
+    weekly: Callable[[int], Array] | None = None,
 ) -> list[Forecasts]:
-    """Forecast the last `held_out` weeks of the panel, each `horizon` weeks ahead.
+    """Forecast the last `held_out` weeks of the panel, each `horizon` weeks ahead. `vectors`,
+    `weekly` (of a horizon): further features, as `Training` takes them.
 
     Raises:
         DataError: too few weeks are left to learn from.
     """
-    return [_one_horizon(panel, held_out, h, vectors, advance) for h in horizons]
+    return [
+        _one_horizon(panel, held_out, h, vectors, advance, None if weekly is None else weekly(h))
+        for h in horizons
+    ]
 
 
 def summary(panel: Panel, found: Sequence[Forecasts]) -> dict[str, Any]:
@@ -83,7 +88,12 @@ def with_old_prices(panel: Panel, held_out: int) -> Panel:
 
 
 def _one_horizon(
-    panel: Panel, held_out: int, horizon: int, vectors: Array | None, advance: Advance
+    panel: Panel,
+    held_out: int,
+    horizon: int,
+    vectors: Array | None,
+    advance: Advance,
+    weekly: Array | None,
 ) -> Forecasts:
     weeks = panel.units.shape[1]
     first = weeks - held_out - WARM_UP
@@ -92,7 +102,7 @@ def _one_horizon(
             f"{weeks} weeks are too few to hold out {held_out} of them at a horizon of {horizon}: "
             f"{2 * horizon + 16 + held_out + WARM_UP} are needed. Hold out fewer, or wait."
         )
-    training = Training(panel, horizon, vectors)
+    training = Training(panel, horizon, vectors, weekly)
 
     made: dict[str, list[Array]] = {name: [] for name in (OURS, OUR_MEAN, *BASELINES)}
     for done, place in enumerate(range(first, weeks)):

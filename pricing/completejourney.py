@@ -7,28 +7,32 @@ files): paid with the loyalty card (sales_value + coupon_match_disc) / quantity,
 """
 
 import re
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from endcap.completejourney import goods
 from endcap.errors import DataError
 
 FIRST_WEEK = 2
 """Week 1 is a single day."""
+FIRST_MONDAY = date(2017, 1, 2)
+"""With it week 2 begins."""
 HELD_OUT_WEEK = 48
 """From 20 November 2017 on, as everywhere in endcap."""
 MIN_WEEKS = 40
 """Of 46 before the held-out ones, with a sale: where an item sold in fewer, its price of most weeks
 is not known. About 1,600 items, 43 % of all units."""
 
-_NOT_GOODS = ("FUEL", "MISCELLANEOUS", "COUPON", "KIOSK-GAS", "CNTRL/STORE SUP", "NO DEPARTMENT")
 _FRONT = ("D", "F", "H", "L")
 """Front page, back page and wrap; other letters are inside."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]+)")
 
 
 def weekly_table(folder: Path, min_weeks: int = MIN_WEEKS) -> pl.DataFrame:
-    """One row an item and week, for `panel_of`; and `coupon_price`, `coupon_share` beside it.
+    """One row an item and week, for `panel_of`; and `coupon_price`, `coupon_share` and
+    `matched_share` of the lines beside it.
 
     Which items are in it hangs on the weeks before `HELD_OUT_WEEK` alone. The price of a week is
     the median over its purchase lines, of all stores and people.
@@ -72,6 +76,7 @@ def lines_of(folder: Path) -> pl.LazyFrame:
             pl.when(with_coupon)
             .then((pl.col("sales_value") - pl.col("coupon_disc")) / pl.col("quantity"))
             .alias("coupon_price"),
+            (pl.col("coupon_match_disc") > 0).alias("is_matched"),
         )
         .filter(pl.col("price") > 0)
         .join(_products(folder).lazy().select("product_id"), on="product_id", how="semi")
@@ -87,6 +92,7 @@ def _sales(folder: Path, min_weeks: int) -> pl.DataFrame:
             pl.len().alias("lines"),
             pl.col("price", "regular_price", "coupon_price").median().round(2),
             pl.col("coupon_price").is_not_null().mean().alias("coupon_share"),
+            pl.col("is_matched").mean().alias("matched_share"),
         )
         .with_columns(pl.max_horizontal("price", pl.lit(0.01)))
         .collect()
@@ -113,10 +119,38 @@ def _promoted(folder: Path, sales: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _products(folder: Path) -> pl.DataFrame:
-    table = pl.read_parquet(folder / "products.parquet").filter(
-        pl.col("product_type").is_not_null() & ~pl.col("department").is_in(_NOT_GOODS)
+def coupon_reach(folder: Path) -> pl.DataFrame:
+    """By item_id and week, as campaigns were planned: the share of households that got a coupon.
+
+    Of a campaign of type A each had some of the coupons: there it is a bound from above.
+    """
+    mailed = pl.read_parquet(folder / "campaigns.parquet")
+    households = pl.scan_parquet(folder / "transactions.parquet").select(
+        pl.col("household_id").n_unique()
     )
+    every = households.collect().item()
+    reached = mailed.group_by("campaign_id").agg(pl.col("household_id").n_unique() / every)
+    first, last = (
+        ((pl.col(name).cast(pl.Date) - FIRST_MONDAY).dt.total_days() // 7 + FIRST_WEEK)
+        for name in ("start_date", "end_date")
+    )
+    running = (
+        pl.read_parquet(folder / "campaign_descriptions.parquet")
+        .select("campaign_id", pl.int_ranges(first, last + 1).alias("week"))
+        .explode("week")
+    )
+    items = pl.read_parquet(folder / "coupons.parquet").select("campaign_id", "product_id").unique()
+    return (
+        running.join(reached, on="campaign_id")
+        .join(items, on="campaign_id")
+        .group_by("product_id", "week")
+        .agg(pl.col("household_id").sum().clip(0, 1).alias("coupon_reach"))
+        .select(pl.col("product_id").cast(pl.String).alias("item_id"), "week", "coupon_reach")
+    )
+
+
+def _products(folder: Path) -> pl.DataFrame:
+    table = goods(folder)
     sizes = [_size(text) for text in table["package_size"]]
     units = pl.Series("unit", [unit for _, unit in sizes])
     words = pl.col("product_type").str.to_lowercase()

@@ -16,18 +16,21 @@ from endcap.pricing.panel import Array, Panel, Plan
 
 SEED = 0
 TREES = 120
+BINS = 127
 TRAINING_WEEKS = 26
 """The newest half year: as many rows as it takes, and of the season that is."""
 
 
 @dataclass(frozen=True)
 class Forecaster:
-    """What `fit` has learned. `vectors`: fixed columns by item, (I, k); k may be 0."""
+    """What `fit` has learned. `vectors`: fixed columns by item, (I, k); `weekly`: columns by item
+    and week, (I, W, m), each week's as it was known `horizon` weeks before. k and m may be 0."""
 
     horizon: int
     mean: HistGradientBoostingRegressor
     median: HistGradientBoostingRegressor | None
     vectors: Array
+    weekly: Array
 
     def expected(self, history: Panel, plan: Plan) -> Array:
         """Mean units of the week `horizon` weeks after the history, by item: (I,)."""
@@ -45,7 +48,9 @@ class Forecaster:
         return np.asarray(np.maximum(found, 0))
 
     def _rows(self, history: Panel, plan: Plan) -> Array:
-        return np.hstack([features(history, plan), self.vectors])
+        place = history.units.shape[1] - 1 + self.horizon
+        more = self.weekly[:, place] if self.weekly.shape[2] else self.weekly[:, 0]
+        return np.hstack([features(history, plan), self.vectors, more])
 
 
 class Training:
@@ -54,10 +59,17 @@ class Training:
     A row's features come from the weeks until `horizon` before it, and from its own plan.
     """
 
-    def __init__(self, panel: Panel, horizon: int, vectors: Array | None = None) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        horizon: int,
+        vectors: Array | None = None,
+        weekly: Array | None = None,
+    ) -> None:
         self._horizon = horizon
         items, weeks = panel.units.shape
         self._vectors = np.zeros((items, 0)) if vectors is None else vectors
+        self._weekly = np.zeros((items, weeks, 0)) if weekly is None else weekly
         self._first = MIN_HISTORY + horizon - 1
         if weeks <= self._first:
             raise DataError(
@@ -69,7 +81,8 @@ class Training:
         self._level: list[Array] = []
         for place in range(self._first, weeks):
             history = panel.first_weeks(place - horizon + 1)
-            self._x.append(features(history, panel.plan(place, history)))
+            known = features(history, panel.plan(place, history))
+            self._x.append(np.hstack([known, self._vectors, self._weekly[:, place]]))
             self._y.append(panel.units[:, place])
             self._level.append(level(history))
 
@@ -86,15 +99,15 @@ class Training:
                 f"{weeks} weeks are too few to learn from; {self._first + 1} are needed."
             )
         taken = slice(max(0, number - TRAINING_WEEKS), number)
-        x = np.vstack([np.hstack([part, self._vectors]) for part in self._x[taken]])
+        x = np.vstack(self._x[taken])
         usual = np.concatenate(self._level[taken])
         ratio = np.concatenate(self._y[taken]) / usual
-        width = self._vectors.shape[1]
+        width = self._vectors.shape[1] + self._weekly.shape[2]
         mean = _trees("poisson", len(x), width).fit(x, ratio, sample_weight=usual)
         median = None
         if with_median:
             median = _trees("absolute_error", len(x), width).fit(x, ratio, sample_weight=usual)
-        return Forecaster(self._horizon, mean, median, self._vectors)
+        return Forecaster(self._horizon, mean, median, self._vectors, self._weekly)
 
 
 def fit(panel: Panel, horizon: int, vectors: Array | None = None) -> Forecaster:
@@ -106,7 +119,7 @@ def fit(panel: Panel, horizon: int, vectors: Array | None = None) -> Forecaster:
     return Training(panel, horizon, vectors).fit(panel.units.shape[1])
 
 
-def _trees(loss: str, rows: int, vectors: int) -> HistGradientBoostingRegressor:
+def _trees(loss: str, rows: int, more: int) -> HistGradientBoostingRegressor:
     signs = [-1 if name in PRICE_FEATURES else 0 for name in NAMES]
     return HistGradientBoostingRegressor(
         loss=loss,
@@ -115,8 +128,8 @@ def _trees(loss: str, rows: int, vectors: int) -> HistGradientBoostingRegressor:
         max_leaf_nodes=15,
         min_samples_leaf=min(200, max(5, rows // 100)),
         l2_regularization=5.0,
-        max_bins=127,
-        monotonic_cst=signs + [0] * vectors,
+        max_bins=BINS,
+        monotonic_cst=signs + [0] * more,
         early_stopping=False,
         random_state=SEED,
     )

@@ -199,17 +199,24 @@ def read_panel(file: Path) -> Panel:
     Raises:
         DataError: it cannot be read, or not as a panel.
     """
+    return panel_of(read_table(file))
+
+
+def read_table(file: Path) -> pl.DataFrame:
+    """The file as it lies.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         if file.suffix == ".csv":
-            table = pl.read_csv(file, schema_overrides={"item_id": pl.String})
-        else:
-            table = pl.read_parquet(file)
+            return pl.read_csv(file, schema_overrides={"item_id": pl.String})
+        return pl.read_parquet(file)
     except (OSError, PolarsError) as error:
         raise DataError(
             f"{file} cannot be read as a panel ({error}). It is Parquet, or CSV where its name "
             "ends so, one row an item and week; docs/prices.md has the columns."
         ) from error
-    return panel_of(table)
 
 
 def _check(table: pl.DataFrame) -> None:

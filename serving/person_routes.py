@@ -49,7 +49,7 @@ _PERSON = {
 _DONE = {
     "request_id": "5f0c1a2b3c4d",
     "is_done": True,
-    "removed": {"sessions": 1, "dead_letters": 0, "lists": 1},
+    "removed": {"sessions": 1, "dead_letters": 0, "contacts": 0, "lists": 1},
     "missing": [],
     "receipts": [],
 }

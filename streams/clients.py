@@ -282,6 +282,7 @@ def _configs(
     if days:
         kept["retention.ms"] = str(days * 86_400_000)
         if topic.compacted:
+            # An erasure ends a record by its key; what nobody erases ends by its age.
             kept["cleanup.policy"] = "compact,delete"
     if topic in {topics.events, topics.erasures, topics.impressions, topics.conversations}:
         # By the broker's clock, not the producer's: "in the future" is judged by it, and retention

@@ -1,4 +1,5 @@
-"""What is left of an erased person beside their session: dead letters, and lists in a store.
+"""What is left of an erased person beside their session: dead letters, planned contacts, and lists
+in a store.
 
 The session worker ends the session and asks for the sweep in one transaction (`endcap.erasure`).
 All that is done here may be done twice.
@@ -33,7 +34,7 @@ from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
 
-KEEPERS = ("dead_letters", "lists")
+KEEPERS = ("dead_letters", "contacts", "lists")
 """Who sweeps, by the name on the receipt."""
 _POLL_MS = 500
 _FIRST_RETRY_S, _LAST_RETRY_S = 0.5, 30.0
@@ -95,8 +96,9 @@ class Sweeper:
         """Sweep for all that ask for it, together.
 
         1. Delete their lists.
-        2. Read the dead letters, once for all of them, and find theirs.
-        3. In one transaction: tombstones for these letters, receipts, the ends of the sweeps, and
+        2. Read the dead letters and the contacts of campaigns, once for all of them, and find
+           theirs.
+        3. In one transaction: tombstones for these records, receipts, the ends of the sweeps, and
            the offsets.
         """
         found: Found = await consumer.getmany(timeout_ms=_POLL_MS)
@@ -105,23 +107,31 @@ class Sweeper:
         sweeps = list(_sweeps(found))
         users = {sweep.user_id for _, sweep in sweeps}
         deleted = {user_id: await self._delete_lists([user_id]) for user_id in users}
-        letters = await self._letters_of(users) if users else {}
+        theirs = {
+            keeper: await self._records_of(topic.name, users) if users else {}
+            for keeper, topic in (
+                ("dead_letters", self._topics.dead_letters),
+                ("contacts", self._topics.campaigns),
+            )
+        }
         with told_when_fenced():
             async with producer.transaction():
                 sent = [
-                    await producer.send(
-                        self._topics.dead_letters.name, None, key, partition=partition
-                    )
-                    for key, (partition, _) in letters.items()
+                    await producer.send(source.topic, None, key, partition=source.partition)
+                    for records in theirs.values()
+                    for source, key in records
                 ]
-                counts = Counter(user_id for _, named in letters.values() for user_id in named)
+                removed: dict[str, Mapping[str, int]] = {
+                    keeper: Counter(user_id for named in records.values() for user_id in named)
+                    for keeper, records in theirs.items()
+                }
+                removed["lists"] = deleted
                 for partition, sweep in sweeps:
-                    removed = {"dead_letters": counts, "lists": deleted}
                     for keeper, of_user in removed.items():
                         receipt = Receipt(
                             sweep.request_id,
                             keeper,
-                            {keeper: of_user[sweep.user_id]},
+                            {keeper: of_user.get(sweep.user_id, 0)},
                             int(time.time() * 1000),
                         )
                         sent.append(await self._send(producer, partition, *encode_erasure(receipt)))
@@ -142,19 +152,24 @@ class Sweeper:
         )
         return acknowledged
 
-    async def _letters_of(self, users: set[str]) -> dict[bytes, tuple[int, set[str]]]:
-        """Keys of the letters that name one of `users`: their partition, and whom they name."""
-        theirs: dict[bytes, tuple[int, set[str]]] = {}
-        async for record in read_whole(self._bootstrap, self._topics.dead_letters.name):
+    async def _records_of(
+        self, topic: str, users: set[str]
+    ) -> dict[tuple[TopicPartition, bytes], set[str]]:
+        """Live records of a compacted topic that name one of `users`, and whom they name."""
+        theirs: dict[tuple[TopicPartition, bytes], set[str]] = {}
+        async for record in read_whole(self._bootstrap, topic):
+            if record.key is None:
+                continue  # a compacted topic takes none
+            place = TopicPartition(topic, record.partition), record.key
             if is_tombstone(record):
-                theirs.pop(record.key, None)
+                theirs.pop(place, None)
             elif named := named_in(record, users):
-                theirs[record.key] = record.partition, named
+                theirs[place] = named
         return theirs
 
 
 def named_in(record: Any, users: set[str]) -> set[str]:
-    """Which of `users` a dead letter names: by its key, or anywhere in its value.
+    """Which of `users` a record names: by its key, or anywhere in its value.
 
     In JSON a whole value must be the id; in anything else the id must stand as a word.
     """

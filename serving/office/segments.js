@@ -47,7 +47,7 @@ function told(found) {
 }
 
 function campaigns(found) {
-  const how = make("p", { class: "note" }, "Contacts in the topic of campaigns, each once. They are made by ", make("code", {}, "endcap campaign plan FILE --candidates FILE --send"), "; what is held out is not addressed, and tells later what the campaign brought.");
+  const how = make("p", { class: "note" }, "Contacts in the topic of campaigns, each once. They are made by ", make("code", {}, "endcap campaign plan FILE --candidates FILE --send"), "; what is held out is not addressed, and tells later what the campaign brought: ", make("code", {}, "endcap campaign result NAME"), ".");
   if (!found.length) return section("Campaigns", how, make("p", { class: "note" }, "None is planned."));
   return section("Campaigns", how, table("Planned contacts", ["Campaign", "#Contacts", "#Held out", "#Expected uplift", "#Cost", "Planned"],
     found.map((each) => [each.campaign, count(each.contacts), count(each.held_out), money(each.expected_uplift), money(each.cost), when(each.planned_ms)])));

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from command_line import ENDCAP, endcap, endcap_json, settings_for
 from stream_topics import sessions_in, until_committed
 
@@ -21,9 +22,11 @@ from endcap.lists import rec_key
 from endcap.streams.clients import (
     create_topics,
     read_whole,
+    started_admin,
     started_producer,
     stop_producer,
 )
+from endcap.streams.contact_records import CampaignRecord, planned_contacts, send_contacts
 from endcap.streams.disk_sessions import DiskSessions
 from endcap.streams.event_producer import EventProducer
 from endcap.streams.folded_batch import Partition
@@ -36,6 +39,14 @@ _START_MS = 1_700_000_000_000
 ANN, BEN = "ann-4711", "ben-0815"
 PHONE = next(d for d in (f"phone-{n}" for n in range(99)) if _HOME.of(d) != _HOME.of(ANN))
 TOPICS = topics_with_prefix(_PREFIX)
+CONTACTS = [
+    CampaignRecord(f"{name}:{user}", name, user, is_held_out, 2.5, 0.5, _START_MS)
+    for name, user, is_held_out in (
+        ("winter", ANN, True),
+        ("spring", ANN, False),
+        ("winter", BEN, False),
+    )
+]
 
 
 @pytest.mark.timeout(240)
@@ -46,15 +57,17 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
     settings = settings_for(stack, _PREFIX)
     with _processes(stack) as data_dir:
         await _send(bootstrap, _visits())
+        assert await send_contacts(bootstrap, TOPICS, CONTACTS) == 3
         await _handed_over(bootstrap)
         await _until(lambda: client.exists(rec_key(ANN)) and client.exists(rec_key(BEN)))
         shown = endcap_json("user", "show", ANN, "--json", **settings)
         assert shown["devices"] == [PHONE]
         assert shown["events_folded"] == 4
-        assert (shown["raw_events"], shown["dead_letters"]) == (6, 2)
+        assert (shown["raw_events"], shown["dead_letters"], shown["contacts"]) == (6, 2, 2)
         exported = endcap_json("user", "export", ANN, **settings)
         assert {row["item_id"] for row in exported["session"]["interactions"]} == {"1029743"}
         assert exported["cart"] == ["1082185"]
+        assert {row["campaign"] for row in exported["contacts"]} == {"winter", "spring"}
         assert exported["list"]["items"]
 
         said = endcap_json("user", "erase", ANN, "--yes", "--purge-events", "--json", **settings)
@@ -62,6 +75,7 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
         assert said["removed"]["events"] == 4 + 3  # and what the device had handed over
         assert (said["removed"]["sessions"], said["removed"]["devices"]) == (2, 1)
         assert (said["removed"]["dead_letters"], said["raw_events_deleted"] > 4) == (2, True)
+        assert said["removed"]["contacts"] == 2
         receipt = endcap_json("user", "receipt", said["request_id"], "--json", **settings)
         assert receipt["missing"] == []
         await _until(lambda: not client.exists(rec_key(ANN)))
@@ -69,6 +83,8 @@ async def test_who_is_erased_is_named_nowhere_and_does_not_come_back(stack: Loca
             assert [where async for where in _places_that_name(bootstrap, name)] == []
             assert [key for key in client.scan_iter() if _names(client, key, name)] == []
         assert client.exists(rec_key(BEN))
+        left = await planned_contacts(bootstrap, TOPICS)
+        assert [one.user_id for one in left.values()] == [BEN]
 
         await _send(bootstrap, _visits())  # a producer's replay
         await until_committed(bootstrap, f"{_PREFIX}-stream", TOPICS.events.name)
@@ -91,6 +107,23 @@ def test_an_erasure_without_workers_says_who_has_not_answered(stack: LocalStack)
     assert "endcap stream" in done.stderr
     assert "endcap user receipt" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_the_broker_drops_contacts_that_are_erased_and_those_that_are_old(
+    stack: LocalStack,
+) -> None:
+    topics = topics_with_prefix("kept-contacts")
+    await create_topics(stack.bootstrap_servers, topics, 1, retention_days=30)
+    admin = await started_admin(stack.bootstrap_servers)
+    try:
+        (answer,) = await admin.describe_configs(
+            [ConfigResource(ConfigResourceType.TOPIC, topics.campaigns.name)]
+        )
+    finally:
+        await admin.close()
+    kept = {name: value for name, value, *_ in answer.resources[0][4]}
+    assert set(kept["cleanup.policy"].split(",")) == {"compact", "delete"}
+    assert kept["retention.ms"] == str(30 * 86_400_000)
 
 
 def _visits() -> list[Event | bytes]:

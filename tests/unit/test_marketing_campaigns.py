@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +18,7 @@ from endcap.marketing.definition import CampaignFile, CampaignPlan, parse_campai
 from endcap.marketing.message import MessageItem, write_message
 from endcap.marketing.nuisances import cross_fitted, doubly_robust
 from endcap.marketing.qini import curve, household_weights, interval_of, places_within, qini
+from endcap.marketing.scoring import promoted_goods
 from endcap.marketing.simulation import made_up
 from endcap.yaml_lines import FileMistakesError
 
@@ -159,6 +161,20 @@ def test_a_file_of_candidates_names_the_line_that_is_wrong(
         read_candidates(file)
 
 
+def test_goods_of_a_campaign_are_those_of_the_coupons_that_it_is_like(tmp_path: Path) -> None:
+    coupons = {"campaign_id": [8, 8, 8, 9], "product_id": [20, 10, 20, 30]}
+    pl.DataFrame(coupons).write_parquet(tmp_path / "coupons.parquet")
+    file = CampaignFile((msgspec.structs.replace(SPRING, like=8),))
+    assert promoted_goods(tmp_path, file) == [("spring", "10"), ("spring", "20")]
+
+
+def test_a_segment_of_the_candidates_stays_with_the_contact(tmp_path: Path) -> None:
+    file = tmp_path / "candidates.csv"
+    file.write_text("user_id,campaign,uplift,consent,contacts,segment\nu,spring,9,true,0,new\n")
+    (contact,) = assign(CampaignFile((SPRING,)), read_candidates(file)).contacts
+    assert (contact.segment, contact.holdout) == ("new", 0.0)
+
+
 def test_the_command_plans_from_files_and_writes_a_csv(tmp_path: Path) -> None:
     plans, rows, out = (tmp_path / name for name in ("c.yaml", "in.csv", "out.csv"))
     plans.write_text(TEXT)
@@ -170,7 +186,8 @@ def test_the_command_plans_from_files_and_writes_a_csv(tmp_path: Path) -> None:
     told = json.loads(ended.stdout)
     assert told["contacts"] + told["held_out"] == 1
     assert told["left_out"]["no_consent"] == 1
-    assert out.read_text().splitlines()[0] == "campaign,user_id,is_held_out,expected_uplift,cost"
+    header = "campaign,user_id,is_held_out,expected_uplift,cost,segment,holdout"
+    assert out.read_text().splitlines()[0] == header
     assert "spring,a," in out.read_text()
 
 

@@ -1,8 +1,11 @@
 """Life-time value against published figures, and segments from sessions."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from endcap.deploy.segment_data import read_purchases
 from endcap.errors import DataError
 from endcap.events import EventType
 from endcap.marketing.lifetime_value import (
@@ -148,3 +151,10 @@ def made_visits(model: BgNbd, size: int) -> History:
                 break
         rows.append((repeats, last, 180.0))
     return History(*np.array(rows, np.float64).T)
+
+
+def test_a_shop_without_history_is_told_what_it_needs(tmp_path: Path) -> None:
+    file = tmp_path / "purchases.csv"
+    file.write_text("user_id,item_id,timestamp_ms,price,quantity\n")
+    with pytest.raises(DataError, match="no history"):
+        read_purchases(str(file))

@@ -1,7 +1,7 @@
 """Prices: nothing of the future in a forecast, one price for everyone, and all rules kept."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from made_up_weeks import ELASTICITY, made_up_weeks
 from typer.testing import CliRunner
 
@@ -25,7 +27,7 @@ from endcap.prices import (
     encode_proposal,
     step,
 )
-from endcap.pricing import completejourney
+from endcap.pricing import completejourney, forecast
 from endcap.pricing.backtest import backtest, summary
 from endcap.pricing.baselines import BASELINES
 from endcap.pricing.elasticity import elasticities
@@ -34,10 +36,20 @@ from endcap.pricing.forecast import Training
 from endcap.pricing.live import SeenDemand, read_demand, update_level
 from endcap.pricing.panel import Panel, panel_of, read_panel
 from endcap.pricing.rules import Ladder, PriceRules, read_rules
-from endcap.pricing.substitutes import Baskets, substitution
+from endcap.pricing.substitutes import Baskets, baskets_of, substitution
 from endcap.pricing.suggest import Evidence, gather_evidence, suggest
 
 pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees() -> Iterator[None]:
+    """A tenth of the trees over an eighth of the bins: what is asserted here does not hang on how
+    good a forecast is, and a fit takes a tenth of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forecast, "TREES", 12)
+        patch.setattr(forecast, "BINS", 16)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +84,7 @@ def test_what_is_sold_from_the_forecast_week_on_changes_no_forecast(
             [
                 ours.expected(history, plan),
                 ours.middle(history, plan),
-                *(forecast(history, plan, horizon) for forecast in BASELINES.values()),
+                *(baseline(history, plan, horizon) for baseline in BASELINES.values()),
             ]
         )
     for before, after in zip(*made, strict=True):
@@ -233,6 +245,52 @@ def test_a_price_is_the_same_for_everyone(tmp_path: Path) -> None:
     ]
     assert made[0] == made[1]
     assert len({row["item_id"] for row in made[0]["items"]}) == len(made[0]["items"])
+
+
+@pytest.fixture(scope="module")
+def bought(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bought")
+    _purchases(folder, shuffled=False)
+    return folder
+
+
+@given(pool=st.lists(st.integers(1, 2**31), min_size=1, max_size=60), seed=st.integers(0, 2**32))
+@settings(max_examples=8, deadline=None)
+def test_whoever_buys_prices_come_from_the_same_panel_and_baskets(
+    bought: Path, pool: list[int], seed: int
+) -> None:
+    """One household buys all, or everybody one line: what prices are made from has no part of it.
+
+    Evidence and suggestions are functions of panel and baskets alone; their types say so.
+    """
+    sales = pl.read_parquet(bought / "transactions.parquet")
+    buyers = np.random.default_rng(seed).choice(pool, sales.height)
+    other = bought / "other"
+    other.mkdir(exist_ok=True)
+    for name in ("products", "promotions"):
+        (other / f"{name}.parquet").write_bytes((bought / f"{name}.parquet").read_bytes())
+    sales.with_columns(household_id=pl.Series(buyers)).write_parquet(other / "transactions.parquet")
+    tables = [completejourney.weekly_table(each, min_weeks=10) for each in (bought, other)]
+    assert tables[0].equals(tables[1])
+    panels = [panel_of(each) for each in tables]
+    baskets = [
+        baskets_of(folder, one, 46) for folder, one in zip((bought, other), panels, strict=True)
+    ]
+    np.testing.assert_array_equal(*(substitution(panels[0], each) for each in baskets))
+
+
+@given(
+    place=st.sampled_from(["proposal", "line", "step"]),
+    field=st.text(min_size=1, max_size=20),
+    value=st.text(max_size=8) | st.integers() | st.none(),
+)
+def test_a_proposal_with_any_other_field_is_refused(place: str, field: str, value: object) -> None:
+    raw = json.loads(encode_proposal(_proposal()))
+    part = {"proposal": raw, "line": raw["lines"][0], "step": raw["steps"][0]}[place]
+    assume(field not in {*part, "store_id", "evidence"})
+    part[field] = value
+    with pytest.raises(ValueError, match="unknown field"):
+        decode_proposal(json.dumps(raw).encode())
 
 
 @pytest.mark.parametrize("column", ["user_id", "household_id", "CustomerSegment"])

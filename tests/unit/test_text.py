@@ -29,6 +29,7 @@ from endcap.text import (
 from endcap.text.lexicon import build_lexicon, correct, overlap
 from endcap.text.phrases import phrases_of, stem
 from endcap.text.static_encoder import UNKNOWN, in_int8
+from endcap.text.wordpiece import split_any_words, split_words
 
 COMMITTED = BUNDLES / "completejourney"
 
@@ -240,3 +241,8 @@ def test_words_that_were_changed_are_refused(tmp_path: Path) -> None:
 def test_words_of_another_catalogue_are_refused(bundle: Bundle, words: Words) -> None:
     with pytest.raises(BundleError, match="endcap words"):
         open_index(bundle.items[:100], words, StaticEncoder(words.table))
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_split_as_any_script_is(text: str) -> None:
+    assert split_words(text) == split_any_words(text)
