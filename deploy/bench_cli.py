@@ -84,6 +84,24 @@ def bench_catalogue_command(
     show(found, as_json)
 
 
+@app.command("footprint")
+def bench_footprint_command(
+    baskets: Annotated[int | None, typer.Option(help="Replay only the first N.", min=1)] = None,
+    rate: Annotated[float, typer.Option(help="Events a second to replay.", min=1)] = 1500.0,
+    as_json: Json = False,
+) -> None:
+    """Memory and CPU of each process under the demo's load, Kafka and Valkey beside them.
+
+    Example: endcap bench footprint --baskets 6000 --json
+    """
+    from endcap.deploy.bench.footprint import bench_footprint
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = bench_footprint(baskets, rate, bars)
+    show(found, as_json)
+
+
 @app.command("latency")
 def bench_latency_command(
     rate: Annotated[float, typer.Option(help="Events a second.", min=1)] = 1000.0,
