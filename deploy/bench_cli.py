@@ -102,6 +102,25 @@ def bench_footprint_command(
     show(found, as_json)
 
 
+@app.command("sizes")
+def bench_sizes_command(
+    events: Annotated[int, typer.Option(help="To send through.", min=10_000)] = 400_000,
+    as_json: Json = False,
+) -> None:
+    """Bytes in Kafka and Redis, and the trends app's CPU an event: what `endcap capacity` needs.
+
+    Example: endcap bench sizes --json
+    """
+    from endcap.deploy.bench.sizes import bench_sizes
+    from endcap.deploy.local_stack import LocalStack
+    from endcap.deploy.progress import Bars
+
+    cache_dir = load_settings().cache_dir
+    with LocalStack(None, None, cache_dir) as stack, Bars(screen) as bars:
+        found = bench_sizes(stack, events, bars)
+    show(found, as_json)
+
+
 @app.command("latency")
 def bench_latency_command(
     rate: Annotated[float, typer.Option(help="Events a second.", min=1)] = 1000.0,

@@ -14,6 +14,7 @@ from endcap.deploy import (
     ask_cli,
     bench_cli,
     campaign_cli,
+    capacity_cli,
     experiment_cli,
     explain_cli,
     intents_cli,
@@ -66,6 +67,7 @@ app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
 app.command("words")(words_cli.words)
 app.command("ask")(ask_cli.ask)
+app.command("capacity")(capacity_cli.capacity)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What each process of the demo takes: memory at its peak, cores, CPU time for a thousand events."""
+"""What each process of the demo takes: memory, cores, CPU time for a thousand events."""
 
 import json
 import subprocess
