@@ -200,18 +200,13 @@ async def create_topics(
         missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
             partitions = counts[topics.events] or partitions
-            one_partition = {
-                topics.item_deltas,
-                topics.catalogue,
-                topics.price_changes,
-                topics.prices,
-            }
+            one_partition = single_partitions(topics)
             wanted = [
                 NewTopic(
                     topic.name,
                     1 if topic in one_partition else partitions,
                     replication,
-                    topic_configs=_configs(topic, topics, retention_days),
+                    topic_configs=topic_configs(topic, topics, retention_days),
                 )
                 for topic in missing
             ]
@@ -261,7 +256,13 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
         raise unavailable(bootstrap_servers, error) from error
 
 
-def _configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
+def single_partitions(topics: Topics) -> set[Topic]:
+    """Those that one process reads as a whole: they have one partition, whatever the load."""
+    return {topics.item_deltas, topics.catalogue, topics.price_changes, topics.prices}
+
+
+def topic_configs(topic: Topic, topics: Topics, retention_days: int) -> dict[str, str]:
+    """What `create_topics` sets for a topic; 0 days: its records are kept for ever."""
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
     if retention_days and topic in kept_for_days:

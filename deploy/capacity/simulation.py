@@ -91,9 +91,9 @@ class Simulation:
         """Simulate `warm_up_s` unseen, then `seconds`.
 
         `latency_ms`: from an event's arrival in Kafka to its list in Redis; `queueing_ms`: of it,
-        what was spent waiting for a rescorer. `busy`: the share of the time that each kind of process
-        works. One that serves what is waiting takes small batches where little waits, and is busy
-        long before it is full: whether it keeps up is said by the backlog.
+        what was spent waiting for a rescorer. `busy`: the share of the time that each kind of
+        process works. One that serves what is waiting takes small batches where little waits, and
+        is busy long before it is full: whether it keeps up is said by the backlog.
         `backlog_growth_per_s`: by how much more waits with each second, in records; about 0 where
         the process keeps up.
         """

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from endcap.deploy.capacity.constants import MEASURED, Constants
@@ -9,8 +10,8 @@ from endcap.deploy.capacity.constants import MEASURED, Constants
 _MIB, _GIB = 1 << 20, 1 << 30
 _DAY_S, _MONTH_H = 86_400.0, 730.0
 _EVEN = (2, 3, 4, 6, 12)
-"""Sizes of a group, and above them whole dozens: partitions by the dozen go into each evenly. With 180
-partitions, 61 of 119 workers would have two and the others one, and be full at half the rate."""
+"""Sizes of a group, and above them whole dozens: partitions by the dozen go into each evenly. With
+180 partitions 61 of 119 workers would have two, and be full at half the rate of the others."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ def retrieval_us(items: float, measured: Constants = MEASURED) -> float:
     )
     if items <= points[0][0]:
         return 0.0
-    for (below, low), (above, high) in zip(points, points[1:], strict=False):
+    for (below, low), (above, high) in pairwise(points):
         if items <= above or above == points[-1][0]:
             share = math.log(items / below) / math.log(above / below)
             return low + share * (high - low)

@@ -40,7 +40,8 @@ def write_schemas(folder: Path) -> str:
 
 def _own_schemas() -> Iterator[tuple[str, Any]]:
     package = find_spec("kubernetes_validate")
-    assert package is not None and package.origin is not None, "install endcap[dev]"
+    assert package is not None, "install endcap[dev]"
+    assert package.origin is not None
     folder = Path(package.origin).parent / "kubernetes-json-schema"
     folder /= f"v{KUBERNETES}.0-local-strict"
     definitions = json.loads((folder / "_definitions.json").read_text())["$defs"]
