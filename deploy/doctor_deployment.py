@@ -88,8 +88,8 @@ def _wrong_with(topic: Topic, state: TopicState, settings: Settings) -> list[str
         )
     if state.behind:
         wrong.append(
-            f"{topic.name}: {counted(state.behind, 'partition')} with a replica that is not in sync; "
-            "see which broker is away, and start it"
+            f"{topic.name}: {counted(state.behind, 'partition')} with a replica that is not in "
+            "sync; see which broker is away, and start it"
         )
     return wrong
 

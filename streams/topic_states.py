@@ -6,8 +6,14 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from endcap.streams.clients import started_admin, started_consumer, unavailable
 from endcap.topics import Topic
@@ -84,7 +90,7 @@ async def group_lag(bootstrap_servers: str, group: str, topic: str) -> Lag:
     admin = await started_admin(bootstrap_servers)
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            held = await admin.list_consumer_group_offsets(group)
+            held = await _committed(admin, group)
     except (KafkaError, TimeoutError) as error:
         raise unavailable(bootstrap_servers, error) from error
     finally:
@@ -97,6 +103,23 @@ async def group_lag(bootstrap_servers: str, group: str, topic: str) -> Lag:
         len(ends),
         sum(end - first[tp] for tp, end in ends.items()),
     )
+
+
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, Any]:
+    """A cluster that has never had a group makes the topic of offsets first, and says so."""
+    pause_s = 0.1
+    while True:
+        try:
+            found: dict[TopicPartition, Any] = await admin.list_consumer_group_offsets(group)
+        except (
+            GroupCoordinatorNotAvailableError,
+            GroupLoadInProgressError,
+            NotCoordinatorForGroupError,
+        ):
+            await asyncio.sleep(pause_s)
+            pause_s = min(2.0, 2 * pause_s)
+        else:
+            return found
 
 
 async def _bounds(

@@ -81,7 +81,7 @@ class Simulation:
         self._shards = [simpy.Resource(self._env) for _ in range(queues.redis_shards)]
         self._busy = dict.fromkeys(("stream", "rescore", "trends", "redis"), 0.0)
         self._latencies: list[np.ndarray] = []
-        self._waits: list[np.ndarray] = []
+        self.waits: list[np.ndarray] = []
         self._trends_late: list[np.ndarray] = []
         self._measured_from = 0.0
         self._behind: list[tuple[float, dict[str, int]]] = []
@@ -118,7 +118,7 @@ class Simulation:
             "events_per_second": round(queues.events_per_second),
             "lists": int(sum(len(each) for each in self._latencies)),
             "latency_ms": _quantiles(self._latencies),
-            "queueing_ms": _quantiles(self._waits),
+            "queueing_ms": _quantiles(self.waits),
             "trends_behind_ms": _quantiles(self._trends_late),
             "busy": {
                 name: round(min(1.0, busy / seconds / units[name]), 3)
@@ -135,14 +135,13 @@ class Simulation:
         rate = queues.events_per_second * (last - first) / queues.partitions
         looked, waiting = env.now, np.empty(0)
         while True:
-            if not len(waiting):
-                yield env.timeout(rng.exponential(1 / rate))
             came = rng.poisson(rate * (env.now - looked))
             new = np.sort(rng.uniform(looked, env.now, came))
+            if not len(waiting) and not came:
+                yield env.timeout(rng.exponential(1 / rate))
+                new = np.array([env.now])
             waiting, looked = np.concatenate([waiting, new]), env.now
             batch, waiting = waiting[:_FOLD_BOUND], waiting[_FOLD_BOUND:]
-            if not len(batch):
-                continue
             took = queues.fold_batch_s + queues.fold_s * len(batch)
             self._busy["stream"] += took
             yield env.timeout(took)
@@ -164,7 +163,7 @@ class Simulation:
             if not len(batch):
                 yield inbox.more()
                 continue
-            self._note(self._waits, env.now - ready)
+            self._note(self.waits, env.now - ready)
             took = queues.score_batch_s + queues.score_s * len(batch)
             self._busy["rescore"] += took
             yield env.timeout(took)

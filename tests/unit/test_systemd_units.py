@@ -1,4 +1,4 @@
-"""The units for a plain machine: systemd reads them, they are confined, endcap takes their words."""
+"""The units for a plain machine: systemd reads them, they are confined, endcap knows them."""
 
 import configparser
 import re
