@@ -210,7 +210,7 @@ def examine_door(url: str, key: str | None = None) -> list[Finding]:
     `key`: an API key of a reader, where keys are on.
     """
     base = url.rstrip("/")
-    findings = []
+    findings: list[Finding] = []
     for part, path in (("HTTP", "/healthz"), ("HTTP ready", "/readyz")):
         status, body, headers = _ask(base + path, None)
         if status != 200:

@@ -166,18 +166,18 @@ def _log_bytes(folder: Path, topic: str) -> int:
 async def _redis_bytes(url: str) -> dict[str, int]:
     store, client = RedisStore(url), redis.Redis.from_url(url)
     items = [
-        CatalogueItem(f"{1_000_000 + n}", f"Organic Whole Milk, {n} oz", "Fluid Milk Products", 2.5)
+        CatalogueItem(f"{1_000_000 + n}", f"Organic Whole Milk, {n} oz", "Milk", price=2.5)
         for n in range(_ITEMS)
     ]
     try:
         users = await write_some(store, _ITEMS)
         await store.write_items(items)
-        lists = [await client.memory_usage(rec_key(user), samples=0) for user in users]
-        hashes = [await client.memory_usage(item_key(i.item_id), samples=0) for i in items]
+        lists = [await client.memory_usage(rec_key(user), samples=0) or 0 for user in users]
+        hashes = [await client.memory_usage(item_key(i.item_id), samples=0) or 0 for i in items]
     finally:
         await client.aclose()
         await store.close()
     return {
-        "redis_list_bytes": round(sum(map(int, lists)) / len(lists)),
-        "redis_item_bytes": round(sum(map(int, hashes)) / len(hashes)),
+        "redis_list_bytes": round(sum(lists) / len(lists)),
+        "redis_item_bytes": round(sum(hashes) / len(hashes)),
     }

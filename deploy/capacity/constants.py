@@ -98,7 +98,7 @@ class Constants(NamedTuple):
         2304, "bytes", "endcap bench sizes", "a list of 20 items in Valkey, key and all"
     )
     redis_item_bytes: Constant = Constant(
-        240, "bytes", "endcap bench sizes", "an item's hash in Valkey, key and all"
+        234, "bytes", "endcap bench sizes", "an item's hash in Valkey, key and all"
     )
     stream_mib: Constant = Constant(
         172, "MiB", "endcap bench footprint", "a session worker, sessions apart"
