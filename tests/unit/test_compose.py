@@ -62,6 +62,18 @@ def test_each_variable_is_a_setting_of_endcap() -> None:
         assert given <= known, name
 
 
+def test_prometheus_scrapes_each_process_at_its_port_and_the_health_checks_ask_there() -> None:
+    services = config()["services"]
+    scraped = yaml.safe_load((COMPOSE.parent / "compose" / "prometheus.yml").read_text())
+    targets = {each["static_configs"][0]["targets"][0] for each in scraped["scrape_configs"]}
+    asked = set()
+    for name in OURS - {"topics", "segments-build", "cli"}:
+        (port,) = re.findall(r":(\d+)/", services[name]["healthcheck"]["test"][-1])
+        assert port in services[name]["command"], name
+        asked.add(f"{name}:{port}")
+    assert targets == asked
+
+
 def test_images_are_named_by_a_version() -> None:
     images = [service["image"] for service in config()["services"].values()]
     images += re.findall(r"^FROM (python:\S+)", DOCKERFILE.read_text(), re.MULTILINE)
