@@ -10,13 +10,16 @@ SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit bench soak train clean venv
+.PHONY: help demo up test lint audit bench soak train clean venv
 
 help: ## List every target
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo ## The whole thing on this machine; ARGS="--exit-when-done --json"
 	@$(BIN)/endcap demo $(ARGS)
+
+up: ## All of it by Docker Compose: Kafka, Valkey, endcap, Prometheus, Grafana
+	@docker compose -f deploy/compose.yaml up --build --wait
 
 test: lint ## Lint, types, import contracts, then all tests on real servers
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)

@@ -84,6 +84,43 @@ def bench_catalogue_command(
     show(found, as_json)
 
 
+@app.command("footprint")
+def bench_footprint_command(
+    baskets: Annotated[int | None, typer.Option(help="Replay only the first N.", min=1)] = None,
+    rate: Annotated[float, typer.Option(help="Events a second to replay.", min=1)] = 1500.0,
+    as_json: Json = False,
+) -> None:
+    """Memory and CPU of each process under the demo's load, Kafka and Valkey beside them.
+
+    Example: endcap bench footprint --baskets 6000 --json
+    """
+    from endcap.deploy.bench.footprint import bench_footprint
+    from endcap.deploy.progress import Bars
+
+    with Bars(screen) as bars:
+        found = bench_footprint(baskets, rate, bars)
+    show(found, as_json)
+
+
+@app.command("sizes")
+def bench_sizes_command(
+    events: Annotated[int, typer.Option(help="To send through.", min=10_000)] = 400_000,
+    as_json: Json = False,
+) -> None:
+    """Bytes in Kafka and Redis, and the trends app's CPU an event: what `endcap capacity` needs.
+
+    Example: endcap bench sizes --json
+    """
+    from endcap.deploy.bench.sizes import bench_sizes
+    from endcap.deploy.local_stack import LocalStack
+    from endcap.deploy.progress import Bars
+
+    cache_dir = load_settings().cache_dir
+    with LocalStack(None, None, cache_dir) as stack, Bars(screen) as bars:
+        found = bench_sizes(stack, events, bars)
+    show(found, as_json)
+
+
 @app.command("latency")
 def bench_latency_command(
     rate: Annotated[float, typer.Option(help="Events a second.", min=1)] = 1000.0,

@@ -5,7 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -14,6 +14,7 @@ from endcap.deploy import (
     ask_cli,
     bench_cli,
     campaign_cli,
+    capacity_cli,
     config_cli,
     experiment_cli,
     explain_cli,
@@ -33,6 +34,9 @@ from endcap.deploy import (
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
+
+if TYPE_CHECKING:
+    from endcap.deploy.finding import Finding
 
 MetricsPort = Annotated[int | None, typer.Option(help="Port of /metrics.")]
 StartFrom = Annotated[
@@ -68,6 +72,7 @@ app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
 app.command("words")(words_cli.words)
 app.command("ask")(ask_cli.ask)
+app.command("capacity")(capacity_cli.capacity)
 
 
 def main() -> None:
@@ -340,18 +345,44 @@ def delete_generation(
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Check the broker, Redis, the bundle, the provider and the sources, and say what to do."""
-    from endcap.deploy.doctor import examine
+def doctor(
+    url: Annotated[
+        str | None, typer.Option(help="Of HTTP: look from outside alone, as a page comes.")
+    ] = None,
+    key_file: Annotated[
+        Path | None, typer.Option(help="A file with a reader's API key, where keys are on.")
+    ] = None,
+    max_lag: Annotated[int, typer.Option(help="Records that may wait.", min=0)] = 10_000,
+    as_json: Json = False,
+) -> None:
+    """Check what endcap stands on and how it is deployed; each finding ends with what to do.
 
-    findings = asyncio.run(examine(load_settings()))
+    Example: endcap doctor --json
+
+    Example: endcap doctor --url https://shop.example
+    """
+    findings = _examined(url, key_file, max_lag)
     if as_json:
         print(json.dumps([finding._asdict() for finding in findings]))
     else:
         for finding in findings:
             mark = "[green]ok[/green]" if finding.ok else "[red]no[/red]"
-            screen.print(f"{mark}  {finding.part}: {finding.says}")
+            screen.print(f"{mark}  {finding.part}: {finding.says}", soft_wrap=True)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _examined(url: str | None, key_file: Path | None, max_lag: int) -> "list[Finding]":
+    if url is None:
+        from endcap.deploy.doctor import examine
+
+        return asyncio.run(examine(load_settings(), max_lag))
+    from endcap.deploy.doctor_deployment import examine_door
+
+    try:
+        key = key_file.read_text().strip() if key_file else None
+    except OSError as error:
+        raise EndcapError(f"{key_file} cannot be read: {error.strerror}. Name another.") from error
+    return examine_door(url, key)
 
 
 @app.command()

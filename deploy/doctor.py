@@ -3,6 +3,7 @@
 import time
 
 from endcap.counted import counted
+from endcap.deploy.doctor_deployment import examine_deployment
 from endcap.deploy.experiments_file import read_experiments
 from endcap.deploy.finding import Finding
 from endcap.deploy.models_file import Named, named, read_models
@@ -16,13 +17,19 @@ from endcap.serving.redis_store import RedisStore
 from endcap.streams import native
 from endcap.streams.clients import started_producer
 
+MAX_LAG = 10_000
+"""Records: four seconds of a rescorer's work."""
 
-async def examine(settings: Settings) -> list[Finding]:
+
+async def examine(settings: Settings, max_lag: int = MAX_LAG) -> list[Finding]:
     """Look at the broker, the store, the rules, the bundle and the provider, the experiments, the
-    fold, and each source."""
+    fold, each source, and how what runs is deployed."""
     findings = [await _broker(settings), await _store(settings), await _rules(settings)]
     findings += [*_models(settings), *_experiments(settings), _fold(settings)]
-    return findings + (await examine_sources(settings) if settings.sources else [])
+    findings += await examine_sources(settings) if settings.sources else []
+    if findings[0].ok and findings[1].ok:  # what does not answer has been said
+        findings += await examine_deployment(settings, max_lag)
+    return findings
 
 
 async def _broker(settings: Settings) -> Finding:

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from prometheus_client import start_http_server
-
+from endcap.deploy.health_port import serve_health_and_metrics
 from endcap.deploy.rescorer_process import at_leisure, opened_rescorer
 from endcap.deploy.rules_watch import read_messages
 from endcap.deploy.settings import Settings
@@ -142,11 +141,11 @@ def run_ingest(settings: Settings) -> None:
 
 
 def serve_metrics(settings: Settings) -> None:
-    """/metrics on the port set, if one is."""
+    """/metrics and /healthz on the port set, if one is; called in the running loop."""
     if settings.metrics_port == 0:
         return
     try:
-        start_http_server(settings.metrics_port, settings.http_host)
+        serve_health_and_metrics(settings.http_host, settings.metrics_port)
     except OSError as error:
         raise port_taken(settings.http_host, settings.metrics_port, "metrics_port") from error
 

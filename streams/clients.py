@@ -212,18 +212,13 @@ async def create_topics(
         missing = [topic for topic, count in counts.items() if count == 0]
         if missing:
             partitions = counts[topics.events] or partitions
-            one_partition = {
-                topics.item_deltas,
-                topics.catalogue,
-                topics.price_changes,
-                topics.prices,
-            }
+            one_partition = single_partitions(topics)
             wanted = [
                 NewTopic(
                     topic.name,
                     1 if topic in one_partition else partitions,
                     replication,
-                    topic_configs=_configs(topic, topics, retention_days, kept_days),
+                    topic_configs=topic_configs(topic, topics, retention_days, kept_days),
                 )
                 for topic in missing
             ]
@@ -273,9 +268,19 @@ async def _until_listed(admin: AIOKafkaAdminClient, topics: Topics, bootstrap_se
         raise unavailable(bootstrap_servers, error) from error
 
 
-def _configs(
-    topic: Topic, topics: Topics, retention_days: int, kept_days: Mapping[Topic, int]
+def single_partitions(topics: Topics) -> set[Topic]:
+    """Those that one process reads as a whole: they have one partition, whatever the load."""
+    return {topics.item_deltas, topics.catalogue, topics.price_changes, topics.prices}
+
+
+def topic_configs(
+    topic: Topic,
+    topics: Topics,
+    retention_days: int,
+    kept_days: Mapping[Topic, int] = _ALL_ALIKE,
 ) -> dict[str, str]:
+    """What `create_topics` sets for a topic; 0 days: its records are kept for ever. `kept_days`: of
+    single topics."""
     kept = {"cleanup.policy": "compact"} if topic.compacted else {"retention.ms": "-1"}
     kept_for_days = {topics.events, topics.impressions, topics.conversations, topics.campaigns}
     days = kept_days.get(topic, retention_days if topic in kept_for_days else 0)

@@ -26,6 +26,13 @@ async def bench_writes(url: str) -> dict[str, Any]:
         await store.close()
 
 
+async def write_some(store: RedisStore, count: int) -> list[str]:
+    """So many lists of the same kind; the users that have them."""
+    lists = {f"bench-{number}": _list(number) for number in range(count)}
+    await store.write_lists(lists)
+    return list(lists)
+
+
 async def _of(size: int, store: RedisStore, client: Any) -> dict[str, float]:
     lists = {f"bench-{number}": _list(number) for number in range(size)}
 

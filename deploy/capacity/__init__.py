@@ -1,0 +1,1 @@
+"""How many of what for a given load: measured constants, sums over them, and a simulation."""
