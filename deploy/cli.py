@@ -16,6 +16,7 @@ from endcap.deploy import (
     campaign_cli,
     experiment_cli,
     explain_cli,
+    inputs_cli,
     intents_cli,
     keys_cli,
     letters_cli,
@@ -59,6 +60,7 @@ app.add_typer(campaign_cli.app, name="campaign")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
+app.command()(inputs_cli.inputs)
 app.command()(smaller_cli.quantise)
 app.command()(smaller_cli.distil)
 app.command()(smaller_cli.tune)

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -78,6 +78,7 @@ class SessionsReader:
             for source, read in self._read.items()
             if source in owned
         }
+        await self._say_lag(held)
         offsets = {source: to for source, to in upto.items() if self._committed.get(source) != to}
         if not offsets:
             return
@@ -89,9 +90,26 @@ class SessionsReader:
         except KafkaError:
             log.exception("the commit failed; these lists may be written once more")
 
+    async def _say_lag(self, held: Mapping[Hashable, int]) -> None:
+        """By the end that the broker's last answer named; it is asked nothing.
+
+        The position, unlike the offset behind the last record, is behind the marker of the last
+        transaction too.
+        """
+        for source in self._consumer.assignment():
+            end = self._consumer.highwater(source)
+            if end is None:
+                continue  # the broker has not answered yet
+            with contextlib.suppress(IllegalStateError):  # it is revoked just now
+                lowest = held.get(source)
+                reached = await self._consumer.position(source) if lowest is None else lowest
+                metrics.LAG.labels(str(source.partition)).set(max(0, end - reached))
+
     async def _look_how_far_behind(self) -> None:
         owned = self._consumer.assignment()
         for source in self._known - owned:
+            with contextlib.suppress(KeyError):
+                metrics.LAG.remove(str(source.partition))
             for of_another in (self._read, self._committed, self._behind):
                 of_another.pop(source, None)
         new = owned - self._known

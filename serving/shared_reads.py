@@ -6,6 +6,7 @@ and a future. For reads alone: after a lost connection a question is asked once 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -14,6 +15,7 @@ import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
 from endcap.errors import StoreUnavailableError
+from endcap.serving import metrics
 
 TIMEOUT_S = 2.0
 """A question that is open for longer, and at most twice as long, ends its connection."""
@@ -48,6 +50,7 @@ class SharedReads:
 
     async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""
+        started = time.perf_counter()
         try:
             connection = self._connection
             if connection is not None and not connection.is_lost:
@@ -57,6 +60,7 @@ class SharedReads:
                     pass  # the server went away between two questions: it may be back already
             return await (await self._open()).ask(commands)
         except (OSError, TimeoutError) as error:
+            metrics.REDIS_FAILURES.labels("away").inc()
             if isinstance(error, TimeoutError):
                 self._not_before = asyncio.get_running_loop().time() + PAUSE_S
             raise unavailable(self._url, error) from error
@@ -64,6 +68,8 @@ class SharedReads:
             if str(error).startswith(_NOT_YET):
                 raise unavailable(self._url, error) from error
             raise
+        finally:
+            metrics.READ_SECONDS.observe(time.perf_counter() - started)
 
     def close(self) -> None:
         """Hang up."""
