@@ -30,6 +30,7 @@ from endcap.deploy import (
     user_cli,
     words_cli,
 )
+from endcap.deploy.monitoring import cli as monitoring_cli
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
@@ -66,6 +67,7 @@ app.command()(smaller_cli.distil)
 app.command()(smaller_cli.tune)
 app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
+app.command("dashboards")(monitoring_cli.dashboards)
 app.command("words")(words_cli.words)
 app.command("ask")(ask_cli.ask)
 
