@@ -1,4 +1,4 @@
-"""Dashboards as Grafana reads them, made of `panels` by its own builders.
+"""Dashboards as Grafana reads them, made of the boards beside it by Grafana's own builders.
 
 Needs grafana-foundation-sdk, which nothing else does: the files lie in `grafana/`, and a test holds
 them to this module.
@@ -9,10 +9,21 @@ from pathlib import Path
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.common import ScaleDistribution
+from grafana_foundation_sdk.models.common import (
+    LegendDisplayMode,
+    LegendPlacement,
+    ScaleDistribution,
+)
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, GridPos
 
-from endcap.deploy.monitoring.panels import BOARDS, Board, Panel
+from endcap.deploy.monitoring.board_business import BUSINESS
+from endcap.deploy.monitoring.board_overview import OVERVIEW
+from endcap.deploy.monitoring.board_quality import QUALITY
+from endcap.deploy.monitoring.board_rescorer import RESCORER
+from endcap.deploy.monitoring.board_stream import STREAM
+from endcap.deploy.monitoring.panels import Board, Panel
+
+BOARDS = (OVERVIEW, STREAM, RESCORER, QUALITY, BUSINESS)
 
 _SOURCE = DataSourceRef(type_val="prometheus", uid="${source}")
 _COLUMNS, _LARGE_ROWS, _ROWS = 24, 4, 8
@@ -44,14 +55,15 @@ def dashboard_json(board: Board) -> str:
     )
     for panel, place in zip(board.panels, _places(board.panels), strict=True):
         built.with_panel(_picture(panel).grid_pos(place))
-    return (
-        json.dumps(json.loads(JSONEncoder(sort_keys=True).encode(built.build())), indent=1) + "\n"
-    )
+    made = json.loads(JSONEncoder(sort_keys=True).encode(built.build()))
+    return json.dumps(made, indent=1) + "\n"
 
 
 def _picture(panel: Panel) -> timeseries.Panel | stat.Panel:
     picture: timeseries.Panel | stat.Panel = (
-        stat.Panel() if panel.is_number else timeseries.Panel().line_width(2).fill_opacity(5)
+        stat.Panel().reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        if panel.is_number
+        else timeseries.Panel().line_width(2).fill_opacity(5).legend(_below())
     )
     if panel.log and isinstance(picture, timeseries.Panel):
         scale = common.ScaleDistributionConfig().type(ScaleDistribution.LOG).log(10)
@@ -61,6 +73,11 @@ def _picture(panel: Panel) -> timeseries.Panel | stat.Panel:
         asked = prometheus.Dataquery().expr(query.promql).legend_format(query.legend)
         picture.with_target(asked.ref_id(chr(ord("A") + number)))
     return picture
+
+
+def _below() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().show_legend(True)
+    return legend.display_mode(LegendDisplayMode.LIST).placement(LegendPlacement.BOTTOM).calcs([])
 
 
 def _places(panels: tuple[Panel, ...]) -> list[GridPos]:
