@@ -16,6 +16,7 @@ from grafana_foundation_sdk.models.common import (
 )
 from grafana_foundation_sdk.models.dashboard import DataSourceRef, GridPos
 
+from endcap.deploy.monitoring import GRAFANA
 from endcap.deploy.monitoring.board_business import BUSINESS
 from endcap.deploy.monitoring.board_overview import OVERVIEW
 from endcap.deploy.monitoring.board_quality import QUALITY
@@ -90,3 +91,8 @@ def _places(panels: tuple[Panel, ...]) -> list[GridPos]:
         places.append(GridPos(h=rows, w=panel.width, x=x, y=y))
         x, height = x + panel.width, max(height, rows)
     return places
+
+
+if __name__ == "__main__":
+    for written in write_dashboards(GRAFANA):
+        print(written)

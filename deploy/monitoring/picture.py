@@ -1,0 +1,187 @@
+"""The overview of a real run as a drawing: `python -m endcap.deploy.monitoring.picture OUT.svg`.
+
+Runs `endcap demo` under a real Prometheus (Debian's `prometheus`) with the rules that are shipped,
+asks that for every panel of the dashboard, and draws its answers.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from markupsafe import Markup
+
+from endcap.deploy.local_stack.ports import free_ports
+from endcap.deploy.local_stack.supervised import Child
+from endcap.deploy.monitoring import PROMETHEUS
+from endcap.deploy.monitoring.board_overview import OVERVIEW
+from endcap.deploy.monitoring.panels import Panel
+from endcap.deploy.monitoring.targets import TARGETS_FILE
+from endcap.deploy.picture_style import style
+from endcap.errors import EndcapError
+from endcap.svg import Scale, bar, drawing, line, path, short, text, ticks
+
+_WIDTH, _TILE, _NUMBER_ROW, _ROW, _LEGEND = 1200, 600, 92, 250, 17
+_TIMEOUT_S = 10.0
+_HUES = ("#2f57d6", "#b65a0a", "#2f8f4e", "#a8339a", "#6b6b6b", "#b8322a")
+
+
+class Series(NamedTuple):
+    """A line: seconds since 1970 and values."""
+
+    name: str
+    points: list[tuple[float, float]]
+
+
+def main(out: Path) -> None:
+    """Run, ask, draw."""
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.time()
+        with _prometheus(Path(folder)) as url:
+            demo = [sys.executable, "-m", "endcap.deploy.cli", "demo", "--exit-when-done"]
+            environment = {"ENDCAP_DATA_DIR": folder}
+            _run(demo, environment)
+            out.write_text(str(overview(url, began, time.time())) + "\n")
+
+
+def overview(url: str, since: float, until: float) -> Markup:
+    """The first dashboard from the answers of the Prometheus at `url`."""
+    numbers = [panel for panel in OVERVIEW.panels if panel.is_number]
+    graphs = [panel for panel in OVERVIEW.panels if not panel.is_number]
+    rows = (len(graphs) + 1) // 2
+    height = 50 + _NUMBER_ROW + rows * _ROW
+    marks = [style(), _strokes(), bar((0, 0), _WIDTH, height, "paper", OVERVIEW.title)]
+    marks.append(text(16, 30, OVERVIEW.title, "title"))
+    width = _WIDTH / len(numbers)
+    for place, panel in enumerate(numbers):
+        found = _asked(url, panel, since, until)
+        values = [value for each in found for _, value in each.points]
+        said = _said(values[-1], panel.unit) if values else "no data"
+        marks.append(text(16 + place * width, 66, panel.title, "axis"))
+        marks.append(text(16 + place * width, 100, said, "number"))
+    for place, panel in enumerate(graphs):
+        corner = (place % 2 * _TILE, 50 + _NUMBER_ROW + place // 2 * _ROW)
+        marks += _graph(corner, panel, _asked(url, panel, since, until), (since, until))
+    return drawing(_WIDTH, height, OVERVIEW.title, marks)
+
+
+def _graph(
+    corner: tuple[float, float], panel: Panel, found: list[Series], span: tuple[float, float]
+) -> list[Markup]:
+    left, top = corner[0] + 64, corner[1] + 26
+    right, bottom = corner[0] + _TILE - 20, corner[1] + _ROW - 26 - 2 * _LEGEND
+    marks = [text(corner[0] + 16, corner[1] + 12, panel.title, "title")]
+    most = max((value for each in found for _, value in each.points), default=1.0)
+    steps = ticks(0, most, 4)
+    up, along = Scale(steps[0], steps[-1], bottom, top), Scale(*span, left, right)
+    for value in steps:
+        marks.append(line((left, up.at(value)), (right, up.at(value)), "grid"))
+        marks.append(text(left - 6, up.at(value) + 4, _said(value, panel.unit), "axis", "end"))
+    for minutes in range(0, int((span[1] - span[0]) / 60) + 1, 2):
+        x = along.at(span[0] + 60 * minutes)
+        marks.append(text(x, bottom + 15, f"{minutes} min", "axis", "middle"))
+    for number, each in enumerate(found):
+        hue = number % len(_HUES)
+        marks.append(path([(along.at(at), up.at(value)) for at, value in each.points], f"hue{hue}"))
+        x, y = left + number % 3 * 175, bottom + 22 + _LEGEND * (1 + number // 3)
+        marks.append(line((x, y - 4), (x + 14, y - 4), f"hue{hue}"))
+        marks.append(text(x + 19, y, each.name, "axis"))
+    if not found:
+        marks.append(
+            text((left + right) / 2, (top + bottom) / 2, "nothing to show", "axis", "middle")
+        )
+    return marks
+
+
+def _strokes() -> Markup:
+    hues = "".join(f".hue{n}{{stroke:{hue};stroke-width:2}}" for n, hue in enumerate(_HUES))
+    return Markup("<style>{}</style>").format(
+        Markup("text.number{font-size:26px;font-weight:600}" + hues)  # noqa: S704  our own words
+    )
+
+
+def _said(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{short(round(value * 1000, 1))} ms" if value < 1 else f"{short(round(value, 1))} s"
+    if unit == "percentunit":
+        return f"{100 * value:.0f} %"
+    return short(round(value, 1))
+
+
+def _asked(url: str, panel: Panel, since: float, until: float) -> list[Series]:
+    """What Prometheus answers to a panel's queries over a time."""
+    step = max(1, int((until - since) / 240))
+    found = []
+    for query in panel.queries:
+        words = {"query": query.promql, "start": since, "end": until, "step": step}
+        asked = f"{url}/api/v1/query_range?{urllib.parse.urlencode(words)}"
+        with urllib.request.urlopen(asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310  our own
+            rows = json.load(answer)["data"]["result"]
+        for row in rows:
+            name = query.legend
+            for label, value in row["metric"].items():
+                name = name.replace(f"{{{{{label}}}}}", value)
+            values = [(float(at), float(value)) for at, value in row["values"] if value != "NaN"]
+            if values:
+                found.append(Series(name, values))
+    return found
+
+
+@contextmanager
+def _prometheus(folder: Path) -> Iterator[str]:
+    """It follows the demo's targets; its address."""
+    (port,) = free_ports(1)
+    settings: dict[str, Any] = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(PROMETHEUS / "rules" / "*.yml")],
+        "scrape_configs": [
+            {
+                "job_name": "endcap-demo",
+                "file_sd_configs": [
+                    {"files": [str(folder / TARGETS_FILE)], "refresh_interval": "1s"}
+                ],
+            }
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    url = f"http://127.0.0.1:{port}"
+    child = Child("prometheus", command, folder / "prometheus.log")
+    try:
+        child.wait_until(lambda: _is_ready(url), 60)
+        yield url
+    finally:
+        child.stop()
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready", timeout=2) as answer:  # noqa: S310  our own
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    ended = subprocess.run(command, env=os.environ | environment, check=False)
+    if ended.returncode:
+        raise EndcapError("The demo did not end well: its message stands above.")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
