@@ -6,6 +6,7 @@ asks that for every panel of the dashboard, and draws its answers.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -154,8 +155,11 @@ def _prometheus(folder: Path) -> Iterator[str]:
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
+    server = shutil.which("prometheus")
+    if server is None:
+        raise EndcapError("There is no `prometheus` here: apt-get install prometheus.")
     command = [
-        "prometheus",
+        server,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
