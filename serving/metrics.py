@@ -40,7 +40,7 @@ SHED = Counter(
 READ = Counter("endcap_snapshots_read_total", "Records read from the sessions topic")
 LAG = Gauge(
     "endcap_rescore_lag_records",
-    "Records of the sessions topic whose lists Redis has not answered for, by partition",
+    "Records of the sessions topic not read yet, by partition",
     ["partition"],
 )
 UNFINISHED = Gauge("endcap_lists_unfinished", "Shoppers whose list waits, is made or is written")

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -78,7 +78,7 @@ class SessionsReader:
             for source, read in self._read.items()
             if source in owned
         }
-        await self._say_lag(held)
+        await self._say_lag()
         offsets = {source: to for source, to in upto.items() if self._committed.get(source) != to}
         if not offsets:
             return
@@ -90,7 +90,7 @@ class SessionsReader:
         except KafkaError:
             log.exception("the commit failed; these lists may be written once more")
 
-    async def _say_lag(self, held: Mapping[Hashable, int]) -> None:
+    async def _say_lag(self) -> None:
         """By the end that the broker's last answer named; it is asked nothing.
 
         The position, unlike the offset behind the last record, is behind the marker of the last
@@ -101,8 +101,7 @@ class SessionsReader:
             if end is None:
                 continue  # the broker has not answered yet
             with contextlib.suppress(IllegalStateError):  # it is revoked just now
-                lowest = held.get(source)
-                reached = await self._consumer.position(source) if lowest is None else lowest
+                reached = await self._consumer.position(source)
                 metrics.LAG.labels(str(source.partition)).set(max(0, end - reached))
 
     async def _look_how_far_behind(self) -> None:

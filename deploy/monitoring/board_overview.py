@@ -54,7 +54,7 @@ OVERVIEW = Board(
             "none",
             (
                 Query("endcap:stream_lag_records:sum", "{{topic}}, by the stream"),
-                Query("endcap:rescore_lag_records:sum", "sessions, by the rescorer"),
+                Query("sum(endcap_rescore_lag_records)", "sessions, by the rescorer"),
                 Query("sum(endcap_lists_unfinished)", "lists in the making"),
             ),
         ),

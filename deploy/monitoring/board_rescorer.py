@@ -57,7 +57,7 @@ RESCORER = Board(
         ),
         Panel(
             "Lag by partition",
-            "Of the sessions topic.",
+            "Of the sessions topic, not read yet.",
             "none",
             (Query("endcap_rescore_lag_records", "{{partition}}"),),
         ),

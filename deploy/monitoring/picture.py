@@ -5,11 +5,13 @@ asks that for every panel of the dashboard, and draws its answers.
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -34,6 +36,8 @@ from endcap.svg import Scale, bar, drawing, line, path, short, text, ticks
 
 _WIDTH, _TILE, _NUMBER_ROW, _ROW, _LEGEND = 1200, 600, 92, 250, 17
 _TIMEOUT_S = 10.0
+_DECADES = (0.001, 0.01, 0.1, 1, 10, 100)
+_READ_EVERY_S, _READ = 0.5, 20
 _HUES = ("#2f57d6", "#b65a0a", "#2f8f4e", "#a8339a", "#6b6b6b", "#b8322a")
 
 
@@ -50,9 +54,9 @@ def main(out: Path) -> None:
         began = time.time()
         with _prometheus(Path(folder)) as url:
             demo = [sys.executable, "-m", "endcap.deploy.cli", "demo", "--exit-when-done"]
-            environment = {"ENDCAP_DATA_DIR": folder}
-            _run(demo, environment)
-            out.write_text(str(overview(url, began, time.time())) + "\n")
+            with _visitors(Path(folder) / TARGETS_FILE):
+                _run(demo, {"ENDCAP_DATA_DIR": folder})
+            out.write_text(str(overview(url, began, _last_whole(url, began))) + "\n")
 
 
 def overview(url: str, since: float, until: float) -> Markup:
@@ -83,17 +87,22 @@ def _graph(
     right, bottom = corner[0] + _TILE - 20, corner[1] + _ROW - 26 - 2 * _LEGEND
     marks = [text(corner[0] + 16, corner[1] + 12, panel.title, "title")]
     most = max((value for each in found for _, value in each.points), default=1.0)
-    steps = ticks(0, most, 4)
-    up, along = Scale(steps[0], steps[-1], bottom, top), Scale(*span, left, right)
+    steps = _DECADES if panel.log else ticks(0, most, 4)
+    placed = _magnitude if panel.log else float
+    up = Scale(placed(steps[0]), placed(steps[-1]), bottom, top)
+    along = Scale(*span, left, right)
     for value in steps:
-        marks.append(line((left, up.at(value)), (right, up.at(value)), "grid"))
-        marks.append(text(left - 6, up.at(value) + 4, _said(value, panel.unit), "axis", "end"))
+        y = up.at(placed(value))
+        marks.append(line((left, y), (right, y), "grid"))
+        marks.append(text(left - 6, y + 4, _said(value, panel.unit), "axis", "end"))
     for minutes in range(0, int((span[1] - span[0]) / 60) + 1, 2):
         x = along.at(span[0] + 60 * minutes)
         marks.append(text(x, bottom + 15, f"{minutes} min", "axis", "middle"))
     for number, each in enumerate(found):
         hue = number % len(_HUES)
-        marks.append(path([(along.at(at), up.at(value)) for at, value in each.points], f"hue{hue}"))
+        marks.append(
+            path([(along.at(at), up.at(placed(value))) for at, value in each.points], f"hue{hue}")
+        )
         x, y = left + number % 3 * 175, bottom + 22 + _LEGEND * (1 + number // 3)
         marks.append(line((x, y - 4), (x + 14, y - 4), f"hue{hue}"))
         marks.append(text(x + 19, y, each.name, "axis"))
@@ -102,6 +111,10 @@ def _graph(
             text((left + right) / 2, (top + bottom) / 2, "nothing to show", "axis", "middle")
         )
     return marks
+
+
+def _magnitude(value: float) -> float:
+    return math.log10(max(value, _DECADES[0]))
 
 
 def _strokes() -> Markup:
@@ -121,14 +134,9 @@ def _said(value: float, unit: str) -> str:
 
 def _asked(url: str, panel: Panel, since: float, until: float) -> list[Series]:
     """What Prometheus answers to a panel's queries over a time."""
-    step = max(1, int((until - since) / 240))
     found = []
     for query in panel.queries:
-        words = {"query": query.promql, "start": since, "end": until, "step": step}
-        asked = f"{url}/api/v1/query_range?{urllib.parse.urlencode(words)}"
-        with urllib.request.urlopen(asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310  our own
-            rows = json.load(answer)["data"]["result"]
-        for row in rows:
+        for row in _rows(url, query.promql, since, until):
             name = query.legend
             for label, value in row["metric"].items():
                 name = name.replace(f"{{{{{label}}}}}", value)
@@ -136,6 +144,49 @@ def _asked(url: str, panel: Panel, since: float, until: float) -> list[Series]:
             if values:
                 found.append(Series(name, values))
     return found
+
+
+def _rows(url: str, promql: str, since: float, until: float) -> Any:
+    step = max(1, int((until - since) / 240))
+    words = {"query": promql, "start": since, "end": until, "step": step}
+    return _get(f"{url}/api/v1/query_range?{urllib.parse.urlencode(words)}")["data"]["result"]
+
+
+def _last_whole(url: str, since: float) -> float:
+    """When all processes answered for the last time."""
+    (row,) = _rows(url, "sum(up)", since, time.time())
+    values = [(float(up), float(at)) for at, up in row["values"]]
+    return max(values)[1]
+
+
+@contextmanager
+def _visitors(targets: Path) -> Iterator[None]:
+    """Shoppers who look at their lists over HTTP, some every half second."""
+    gone = threading.Event()
+
+    def visit() -> None:
+        while not gone.wait(_READ_EVERY_S):
+            try:
+                told = json.loads(targets.read_text())
+                (serve,) = (t["targets"][0] for t in told if t["labels"]["job"] == "endcap-serve")
+                shoppers = _get(f"http://{serve}/v1/shoppers?limit={_READ}")
+                for shopper in shoppers:
+                    _get(f"http://{serve}/v1/recommendations/{shopper}")
+            except (OSError, ValueError):
+                continue  # it is not there yet, or no more
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        yield
+    finally:
+        gone.set()
+        visitor.join()
+
+
+def _get(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310  our own servers
+        return json.load(answer)
 
 
 @contextmanager
