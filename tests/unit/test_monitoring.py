@@ -1,6 +1,7 @@
 """Dashboards, rules and alerts as files: they are what their sources say, and each alert is
 explained."""
 
+import json
 import re
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from promtool import RULES, names_in, needs_promtool, promtool, rules
 import endcap.serving.metrics
 import endcap.streams.metrics  # noqa: F401 - each registers its metrics
 from endcap.deploy.monitoring import GRAFANA, PROMETHEUS
+from endcap.deploy.monitoring.cli import dashboards
 from endcap.deploy.monitoring.dashboards import BOARDS, dashboard_json
+from endcap.deploy.monitoring.targets import write_targets
+from endcap.errors import EndcapError
 
 DOCS = Path(__file__).parents[2] / "docs"
 ALERTS = [rule for rule in rules() if "alert" in rule]
@@ -76,6 +80,25 @@ def test_what_rules_and_panels_take_from_a_recording_rule_is_recorded() -> None:
     asked = set().union(*map(names_in, (*queries, *(rule["expr"] for rule in rules()))))
     recorded = {rule["record"] for rule in rules() if "record" in rule}
     assert {name for name in asked if ":" in name} <= recorded
+
+
+def test_an_operator_is_given_the_files_as_they_are_shipped(tmp_path: Path) -> None:
+    dashboards(tmp_path / "monitoring", as_json=True)
+    for source in (GRAFANA, PROMETHEUS):
+        for path in source.rglob("*.*"):
+            copied = tmp_path / "monitoring" / source.name / path.relative_to(source)
+            if "tests" not in path.relative_to(source).parts:
+                assert copied.read_bytes() == path.read_bytes()
+    with pytest.raises(EndcapError, match="Name a folder"):
+        dashboards(tmp_path / "monitoring" / "grafana" / "endcap-stream.json")
+
+
+def test_targets_are_told_as_prometheus_reads_them(tmp_path: Path) -> None:
+    write_targets(tmp_path / "a" / "t.json", "127.0.0.1", {"serve": 1, "segments follow": 2})
+    assert json.loads((tmp_path / "a" / "t.json").read_text()) == [
+        {"targets": ["127.0.0.1:1"], "labels": {"job": "endcap-serve"}},
+        {"targets": ["127.0.0.1:2"], "labels": {"job": "endcap-segments"}},
+    ]
 
 
 def test_no_metric_has_a_label_that_tells_shoppers_or_items_apart() -> None:
