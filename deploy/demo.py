@@ -210,7 +210,9 @@ class Demo:
         self._ports[command] = port
         self._children.append(child)
         child.wait_until(lambda: is_open(port), _READY_S)
-        write_targets(self._settings.data_dir / TARGETS_FILE, self._settings.http_host, self._ports)
+        if self._settings.data_dir.is_dir():
+            targets = self._settings.data_dir / TARGETS_FILE
+            write_targets(targets, self._settings.http_host, self._ports)
 
     def _check_children(self, stack: LocalStack) -> None:
         fallen = [*stack.fallen, *(c.name for c in self._children if not c.is_running)]

@@ -10,7 +10,6 @@ Beside it stand the ten best sellers of the bundle, asked the same: what a list 
 distance to these. What another process made before a rebalance is not judged.
 """
 
-import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -25,8 +24,6 @@ MOST_HELD = 50_000
 """Lists kept for their judgement, about 250 bytes each: the names are the catalogue's own."""
 ROUND = 5_000
 """Lists after which the coverage forgets those before the last as many."""
-_SAY_EVERY_S = 1.0
-"""Uniting two large sets costs more than a small batch."""
 
 
 class _Held(NamedTuple):
@@ -53,7 +50,8 @@ class OnlineQuality:
         self._now: set[str] = set()
         self._before: set[str] = set()
         self._listed_now = 0
-        self._said_at = 0.0
+        self._covered = 0
+        """Of items in either set: uniting them takes longer than a batch."""
         self._hits = metrics.HITS.labels("endcap")
         self._popular_hits = metrics.HITS.labels("popular")
 
@@ -82,7 +80,7 @@ class OnlineQuality:
             empty += not first
             listed += len(first)
             listed_popular += len(sellers.hundred.intersection(first))
-            self._now.update(first)
+            self._list(first)
         while len(self._held) > self._most_held:
             self._held.popitem(last=False)
         self._count(judged, hits, popular)
@@ -96,6 +94,11 @@ class OnlineQuality:
         for user_id in user_ids:
             self._held.pop(user_id, None)
 
+    def _list(self, first: Sequence[str]) -> None:
+        new = set(first) - self._now
+        self._covered += len(new - self._before)
+        self._now |= new
+
     def _count(self, judged: int, hits: int, popular: int) -> None:
         if judged:
             metrics.JUDGED.inc(judged)
@@ -104,11 +107,10 @@ class OnlineQuality:
 
     def _cover(self, lists: int, bundle: Bundle) -> None:
         self._listed_now += lists
-        if time.monotonic() - self._said_at >= _SAY_EVERY_S:
-            self._said_at = time.monotonic()
-            metrics.COVERAGE.set(len(self._now | self._before) / max(1, len(bundle.items)))
+        metrics.COVERAGE.set(self._covered / max(1, len(bundle.items)))
         if self._listed_now >= self._round_of:
             self._before, self._now, self._listed_now = self._now, set(), 0
+            self._covered = len(self._before)
 
     def _sellers_of(self, bundle: Bundle) -> _Sellers:
         if self._sellers is None or self._sellers.bundle is not bundle:

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from endcap.bundle import Bundle, load_bundle, read_manifest
 from endcap.deploy.settings import DEMO_BUNDLE
 from endcap.events import EventType
-from endcap.input_figures import InputCounts, popularity_fifths
+from endcap.input_figures import InputCounts, popularity_fifths, stability_index
 from endcap.lists import ListItem, RecommendationList
 from endcap.serving.input_watch import InputWatch
 from endcap.serving.online_quality import OnlineQuality, touched_since
@@ -101,6 +101,23 @@ def test_who_was_erased_is_not_judged_and_few_are_held(bundle: Bundle) -> None:
     again = [session_of(user, (1, VIEW, "x"), (2, VIEW, "z")) for user in ("a", "b")]
     quality.look(again, {}, bundle)
     assert looked.judged_hit_popular == (0, 0, 0)
+
+
+def test_coverage_is_of_the_last_round_and_the_one_in_hand(bundle: Bundle) -> None:
+    quality = OnlineQuality(round_of=2)
+    session = [session_of("a", (1, VIEW, "x"))]
+    seen = []
+    for items in (("1", "2"), ("2", "3"), ("3", "4"), ("4",), ("4",)):
+        quality.look(session, {"a": list_of(*items)}, bundle)
+        seen.append(round(counted("endcap_online_coverage") * len(bundle.items)))
+    assert seen == [2, 3, 4, 4, 2]
+
+
+def test_an_index_of_stability_is_the_one_of_the_rules() -> None:
+    # deploy/monitoring/prometheus/tests has the same shares, and the same index.
+    moved = stability_index({"a": 0.5, "b": 0.5}, {"a": 0.8, "b": 0.2})
+    assert moved == pytest.approx(0.4159, abs=5e-5)
+    assert stability_index({"a": 1.0}, {"a": 1.0, "b": 0.0}) == 0
 
 
 def test_sessions_are_counted_in_the_bins_of_their_newest_event(bundle: Bundle) -> None:
