@@ -1,7 +1,7 @@
-"""The overview of a real run as a drawing: `python -m endcap.deploy.monitoring.picture OUT.svg`.
+"""Dashboards of a real run as drawings: `python -m endcap.deploy.monitoring.picture FOLDER`.
 
 Runs `endcap demo` under a real Prometheus (Debian's `prometheus`) with the rules that are shipped,
-asks that for every panel of the dashboard, and draws its answers.
+asks that for every panel of two dashboards, and draws its answers.
 """
 
 import json
@@ -28,13 +28,14 @@ from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.monitoring import PROMETHEUS
 from endcap.deploy.monitoring.board_overview import OVERVIEW
-from endcap.deploy.monitoring.panels import Panel
+from endcap.deploy.monitoring.board_quality import QUALITY
+from endcap.deploy.monitoring.panels import Board, Panel
 from endcap.deploy.monitoring.targets import TARGETS_FILE
 from endcap.deploy.picture_style import style
 from endcap.errors import EndcapError
 from endcap.svg import Scale, bar, drawing, line, path, short, text, ticks
 
-_WIDTH, _TILE, _NUMBER_ROW, _ROW, _LEGEND = 1200, 600, 92, 250, 17
+_WIDTH, _TILE, _NUMBER_ROW, _ROW, _LEGEND = 1200, 600, 92, 285, 17
 _TIMEOUT_S = 10.0
 _DECADES = (0.001, 0.01, 0.1, 1, 10, 100)
 _READ_EVERY_S, _READ = 0.5, 20
@@ -48,43 +49,46 @@ class Series(NamedTuple):
     points: list[tuple[float, float]]
 
 
-def main(out: Path) -> None:
+def main(folder: Path) -> None:
     """Run, ask, draw."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as work:
         began = time.time()
-        with _prometheus(Path(folder)) as url:
+        with _prometheus(Path(work)) as url:
             demo = [sys.executable, "-m", "endcap.deploy.cli", "demo", "--exit-when-done"]
-            with _visitors(Path(folder) / TARGETS_FILE):
-                _run(demo, {"ENDCAP_DATA_DIR": folder})
-            out.write_text(str(overview(url, began, _last_whole(url, began))) + "\n")
+            with _visitors(Path(work) / TARGETS_FILE):
+                _run(demo, {"ENDCAP_DATA_DIR": work})
+            span = began, _last_whole(url, began)
+            for board in (OVERVIEW, QUALITY):
+                out = folder / f"monitoring-{board.name}.svg"
+                out.write_text(str(picture(board, url, span)) + "\n")
 
 
-def overview(url: str, since: float, until: float) -> Markup:
-    """The first dashboard from the answers of the Prometheus at `url`."""
-    numbers = [panel for panel in OVERVIEW.panels if panel.is_number]
-    graphs = [panel for panel in OVERVIEW.panels if not panel.is_number]
-    rows = (len(graphs) + 1) // 2
-    height = 50 + _NUMBER_ROW + rows * _ROW
-    marks = [style(), _strokes(), bar((0, 0), _WIDTH, height, "paper", OVERVIEW.title)]
-    marks.append(text(16, 30, OVERVIEW.title, "title"))
-    width = _WIDTH / len(numbers)
+def picture(board: Board, url: str, span: tuple[float, float]) -> Markup:
+    """A dashboard from the answers of the Prometheus at `url`, from one time to another in seconds
+    since 1970."""
+    numbers = [panel for panel in board.panels if panel.is_number]
+    graphs = [panel for panel in board.panels if not panel.is_number]
+    top = 50 + (_NUMBER_ROW if numbers else 0)
+    height = top + (len(graphs) + 1) // 2 * _ROW
+    marks = [style(), _strokes(), bar((0, 0), _WIDTH, height, "paper", board.title)]
+    marks.append(text(16, 30, board.title, "title"))
+    width = _WIDTH / max(1, len(numbers))
     for place, panel in enumerate(numbers):
-        found = _asked(url, panel, since, until)
-        values = [value for each in found for _, value in each.points]
+        values = [value for each in _asked(url, panel, span) for _, value in each.points]
         said = _said(values[-1], panel.unit) if values else "no data"
         marks.append(text(16 + place * width, 66, panel.title, "axis"))
         marks.append(text(16 + place * width, 100, said, "number"))
     for place, panel in enumerate(graphs):
-        corner = (place % 2 * _TILE, 50 + _NUMBER_ROW + place // 2 * _ROW)
-        marks += _graph(corner, panel, _asked(url, panel, since, until), (since, until))
-    return drawing(_WIDTH, height, OVERVIEW.title, marks)
+        corner = (place % 2 * _TILE, top + place // 2 * _ROW)
+        marks += _graph(corner, panel, _asked(url, panel, span), span)
+    return drawing(_WIDTH, height, board.title, marks)
 
 
 def _graph(
     corner: tuple[float, float], panel: Panel, found: list[Series], span: tuple[float, float]
 ) -> list[Markup]:
     left, top = corner[0] + 64, corner[1] + 26
-    right, bottom = corner[0] + _TILE - 20, corner[1] + _ROW - 26 - 2 * _LEGEND
+    right, bottom = corner[0] + _TILE - 20, corner[1] + _ROW - 26 - 4 * _LEGEND
     marks = [text(corner[0] + 16, corner[1] + 12, panel.title, "title")]
     most = max((value for each in found for _, value in each.points), default=1.0)
     steps = _DECADES if panel.log else ticks(0, most, 4)
@@ -132,11 +136,11 @@ def _said(value: float, unit: str) -> str:
     return short(round(value, 1))
 
 
-def _asked(url: str, panel: Panel, since: float, until: float) -> list[Series]:
+def _asked(url: str, panel: Panel, span: tuple[float, float]) -> list[Series]:
     """What Prometheus answers to a panel's queries over a time."""
     found = []
     for query in panel.queries:
-        for row in _rows(url, query.promql, since, until):
+        for row in _rows(url, query.promql, *span):
             name = query.legend
             for label, value in row["metric"].items():
                 name = name.replace(f"{{{{{label}}}}}", value)
