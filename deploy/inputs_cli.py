@@ -32,7 +32,7 @@ def inputs(
     held = load_bundle(bundle)
     with Bars(screen) as bars, TemporaryDirectory() as work:
         asked = read_data(source, Path(work), bars)
-        figures = needed.input_figures(held, asked.split.test, asked.data.items)
+        figures = needed.input_figures(held, asked.split.test, asked.data)
     needed.with_inputs(bundle, held, figures)
     before = held.manifest.inputs
     moved = {

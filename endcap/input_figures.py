@@ -17,17 +17,17 @@ from endcap.events import EventType
 
 _UP_TO = (0, 1, 2, 4, 8, 16, 32)
 _FIFTHS = 5
-_UNMET = _FIFTHS
 FLOOR = 1e-4
 """A share below it counts as it: an empty bin has no logarithm."""
 
 BINS: dict[str, tuple[str, ...]] = {
     "history_length": ("0", "1", "2", "3-4", "5-8", "9-16", "17-32", "33+"),
     "newest_event": ("none", *(kind.value for kind in EventType)),
-    "newest_item": (*(f"fifth_{n}" for n in range(1, _FIFTHS + 1)), "unmet"),
+    "newest_item": tuple(f"fifth_{n}" for n in range(1, _FIFTHS + 1)),
+    "item_met": ("met", "unmet"),
 }
-"""By feature: events in the history; the newest one's type; its item, by which fifth of all events
-the best sellers, from the first on, reach with it, or that the model never met it."""
+"""By feature: events in the history; the newest one's type; its item, where the model knows it, by
+which fifth of all events the best sellers, from the first on, reach with it; and whether it does."""
 
 Shares = dict[str, dict[str, float]]
 
@@ -51,11 +51,12 @@ class InputCounts:
         asked = lengths > 0
         last = crowd.history_at[1:][asked] - 1
         items = crowd.history[last]
-        fifth = np.where(items > crowd.n_items, _UNMET, fifths[np.minimum(items, crowd.n_items)])
+        met = items <= crowd.n_items
         kinds = np.append(crowd.types[last], np.zeros(lengths.size - last.size, np.int32))
         self._count("history_length", np.searchsorted(_UP_TO, lengths))
         self._count("newest_event", kinds)
-        self._count("newest_item", fifth)
+        self._count("newest_item", fifths[items[met]])
+        self._count("item_met", (~met).astype(np.int32))
 
     def by_bin(self) -> Mapping[str, Mapping[str, int]]:
         """By feature and bin."""

@@ -107,7 +107,7 @@ def train(
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     halfway.remove()
     bundle = load_bundle(out)
-    asked = input_figures(bundle, split.test, data.items)
+    asked = input_figures(bundle, split.test, data)
     return Trained(with_inputs(out, bundle, asked), learned, answers)
 
 

@@ -45,17 +45,30 @@ QUALITY = Board(
             "Population stability index of what is asked against what was trained on: below "
             "0.1 nothing has moved, above 0.25 much has.",
             "none",
-            (Query("endcap:model_input_drift:psi_1h", "{{model}} {{feature}}"),),
+            (Query("endcap:model_input_drift:psi_1h", "{{feature}}"),),
         ),
         Panel(
             "Newest item, now and in training",
-            "By fifths of all events from the best sellers on; `unmet`: the model never saw it.",
+            "By fifths of all events, from the best sellers on, where the model knows the item.",
             "percentunit",
             (
                 Query('endcap:model_input_share:ratio_1h{feature="newest_item"}', "{{bin}} now"),
                 Query(
                     'max by (bin) (endcap_model_input_reference_share{feature="newest_item"})',
                     "{{bin}} trained",
+                ),
+            ),
+        ),
+        Panel(
+            "Items that the model never met",
+            "Of newest events, now and in training; no line of training where its data did not say.",
+            "percentunit",
+            (
+                Query('endcap:model_input_share:ratio_1h{feature="item_met", bin="unmet"}', "now"),
+                Query(
+                    "max by (model) (endcap_model_input_reference_share"
+                    '{feature="item_met", bin="unmet"})',
+                    "trained",
                 ),
             ),
         ),

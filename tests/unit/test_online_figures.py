@@ -136,7 +136,8 @@ def test_sessions_are_counted_in_the_bins_of_their_newest_event(bundle: Bundle) 
     assert by_bin == {
         "history_length": {"0": 1, "1": 1, "3-4": 1},
         "newest_event": {"none": 1, "view_item": 2},
-        "newest_item": {"fifth_1": 1, "unmet": 1},
+        "newest_item": {"fifth_1": 1},
+        "item_met": {"met": 1, "unmet": 1},
     }
 
 
