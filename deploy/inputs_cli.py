@@ -34,9 +34,9 @@ def inputs(
         asked = read_data(source, Path(work), bars)
         figures = needed.input_figures(held, asked.split.test, asked.data)
     needed.with_inputs(bundle, held, figures)
-    before = held.manifest.inputs
+    before = held.manifest.inputs.shares if held.manifest.inputs else {}
     moved = {
-        name: round(stability_index(shares, before.shares.get(name, {})), 4) if before else None
+        name: round(stability_index(shares, before[name]), 4) if name in before else None
         for name, shares in figures.shares.items()
     }
     if as_json:

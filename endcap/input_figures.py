@@ -27,7 +27,7 @@ BINS: dict[str, tuple[str, ...]] = {
     "item_met": ("met", "unmet"),
 }
 """By feature: events in the history; the newest one's type; its item, where the model knows it, by
-which fifth of all events the best sellers, from the first on, reach with it; and whether it does."""
+which fifth of all events the best sellers, from the first on, reach with it; whether it does."""
 
 Shares = dict[str, dict[str, float]]
 

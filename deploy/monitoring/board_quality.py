@@ -61,7 +61,7 @@ QUALITY = Board(
         ),
         Panel(
             "Items that the model never met",
-            "Of newest events, now and in training; no line of training where its data did not say.",
+            "Of newest events, now and in training; one line where training's data did not say.",
             "percentunit",
             (
                 Query('endcap:model_input_share:ratio_1h{feature="item_met", bin="unmet"}', "now"),
