@@ -25,7 +25,7 @@ QUALITY = Board(
             "Coverage",
             "Share of the model's items on the last 5,000 to 10,000 lists, by process.",
             "percentunit",
-            (Query("endcap_online_coverage", "{{instance}}"),),
+            (Query("endcap_online_coverage > 0", "{{instance}}"),),
         ),
         Panel(
             "Share of best sellers",

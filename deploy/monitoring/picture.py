@@ -133,7 +133,7 @@ def _said(value: float, unit: str) -> str:
         return f"{short(round(value * 1000, 1))} ms" if value < 1 else f"{short(round(value, 1))} s"
     if unit == "percentunit":
         return f"{100 * value:.0f} %"
-    return short(round(value, 1))
+    return short(round(value, 3))
 
 
 def _asked(url: str, panel: Panel, span: tuple[float, float]) -> list[Series]:
