@@ -18,6 +18,7 @@ from endcap.deploy import (
     config_cli,
     experiment_cli,
     explain_cli,
+    inputs_cli,
     intents_cli,
     keys_cli,
     letters_cli,
@@ -31,6 +32,7 @@ from endcap.deploy import (
     user_cli,
     words_cli,
 )
+from endcap.deploy.monitoring import cli as monitoring_cli
 from endcap.deploy.printed import Json, screen, show
 from endcap.deploy.settings import load_settings
 from endcap.errors import EndcapError
@@ -65,11 +67,13 @@ app.add_typer(campaign_cli.app, name="campaign")
 app.command("explain")(explain_cli.explain)
 app.command()(models_cli.train)
 app.command()(models_cli.evaluate)
+app.command()(inputs_cli.inputs)
 app.command()(smaller_cli.quantise)
 app.command()(smaller_cli.distil)
 app.command()(smaller_cli.tune)
 app.add_typer(bench_cli.app, name="bench")
 app.command("recommend")(recommend_cli.recommend)
+app.command("dashboards")(monitoring_cli.dashboards)
 app.command("words")(words_cli.words)
 app.command("ask")(ask_cli.ask)
 app.command("capacity")(capacity_cli.capacity)

@@ -23,6 +23,7 @@ from endcap.deploy.earlier_prices import is_reduced
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
+from endcap.deploy.monitoring.targets import TARGETS_FILE, write_targets
 from endcap.deploy.processes import port_taken
 from endcap.deploy.progress import Bars
 from endcap.deploy.prometheus_text import Samples, buckets, quantile, scrape, total
@@ -210,6 +211,9 @@ class Demo:
         self._ports[command] = port
         self._children.append(child)
         child.wait_until(lambda: is_open(port), _READY_S)
+        if self._settings.data_dir.is_dir():
+            targets = self._settings.data_dir / TARGETS_FILE
+            write_targets(targets, self._settings.http_host, self._ports)
 
     def _check_children(self, stack: LocalStack) -> None:
         fallen = [*stack.fallen, *(c.name for c in self._children if not c.is_running)]

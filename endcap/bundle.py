@@ -17,13 +17,14 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from endcap.arrays import FloatArray, LongArray
+from endcap.arrays import FloatArray, IntArray, LongArray
 from endcap.candidates import Crowd, Gatherer, make_crowd
 from endcap.candidates.gatherer import IS_BUILT
 from endcap.candidates.generators import Generators
 from endcap.candidates.generators_file import decode_generators, encode_generators
 from endcap.catalogue import CatalogueItem
 from endcap.errors import BundleError
+from endcap.input_figures import InputFigures, popularity_fifths
 from endcap.pickles import pickled_in
 from endcap.repeats import learned_waits
 from endcap.scoring import StageGraphs
@@ -59,7 +60,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What the bundle is, how it was made and how well it did.
 
     `made_from`: of a quantised bundle or a student, the SHA-256 of the graph that it was made from,
-    the command that made that one, and how.
+    the command that made that one, and how. `inputs`: what its test asked, in bins; None in an
+    older bundle, whose drift cannot be told.
     """
 
     schema_version: int
@@ -75,6 +77,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, FileEntry]
     made_from: dict[str, str] = {}
     stages: StageFacts | None = None
+    inputs: InputFigures | None = None
 
 
 class Bundle(NamedTuple):
@@ -82,7 +85,7 @@ class Bundle(NamedTuple):
 
     `index_of`: every item that the bundle lists; `met`: those that it knows anything of. `stages`:
     None in a bundle that has the whole graph alone. `waits_ms` [V + 1]: how long an item stays away
-    after its first purchase.
+    after its first purchase. `fifths` [V + 1]: of `popularity_fifths`.
     """
 
     manifest: Manifest
@@ -94,6 +97,7 @@ class Bundle(NamedTuple):
     model: bytes
     stages: StageGraphs | None
     waits_ms: LongArray
+    fifths: IntArray
 
     def item(self, index: int) -> CatalogueItem:
         """The item at an index from 1."""
@@ -191,7 +195,10 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
         )
     waits_ms = learned_waits(items, generators.returns, generators.popularity)
     model = raw["model.onnx"]
-    return Bundle(manifest, items, index_of, met, generators, gatherer, model, stages, waits_ms)
+    fifths = popularity_fifths(generators.popularity)
+    return Bundle(
+        *(manifest, items, index_of, met, generators, gatherer, model, stages, waits_ms, fifths)
+    )
 
 
 def refuse_pickles(folder: Path) -> None:

@@ -18,6 +18,7 @@ from endcap.export.fingerprint import fingerprint
 from endcap.export.fit_transformer import fit_transformer
 from endcap.export.graph_ranker import GraphRanker, Timed, timed_slates
 from endcap.export.imitation import Teacher
+from endcap.export.input_reference import input_figures, with_inputs
 from endcap.export.learn import Learned, learn
 from endcap.export.learn_options import LearnOptions
 from endcap.export.line_up import Rivals, opponents_slates
@@ -105,7 +106,9 @@ def train(
     learned_from = fingerprint(split.train, data.items)
     store_encoder(out, learned.first_encoder, options.encoder, learned_from)
     halfway.remove()
-    return Trained(load_bundle(out), learned, answers)
+    bundle = load_bundle(out)
+    asked = input_figures(bundle, split.test, data)
+    return Trained(with_inputs(out, bundle, asked), learned, answers)
 
 
 def train_along(

@@ -12,13 +12,16 @@ from redis.asyncio.retry import Retry
 from redis.exceptions import (
     ClusterDownError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.errors import StoreUnavailableError
+from endcap.serving import metrics
 from endcap.serving.shared_reads import SharedReads, Word, unavailable
 from endcap.serving.slot_map import ASK_SLOTS, SlotMap, beside, node_url, slots_of
 
@@ -56,14 +59,38 @@ def answering(url: str) -> Iterator[None]:
     """What `open_redis` raises, as ours.
 
     Raises:
-        StoreUnavailableError: the server does not answer, retries included.
+        StoreUnavailableError: the server does not answer, retries included, or takes no writes.
     """
     try:
         yield
-    # A master that has become a replica refuses writes until the client is led to the new one. Who
-    # may not do this is told so, in the same words wherever it is found out.
-    except (*AWAY, ReadOnlyError, NoPermissionError) as error:
+    except AWAY as error:
+        metrics.REDIS_FAILURES.labels("away").inc()
         raise unavailable(url, error) from error
+    # A master that has become a replica refuses writes until the client is led to the new one.
+    except ReadOnlyError as error:
+        metrics.REDIS_FAILURES.labels("read_only").inc()
+        raise unavailable(url, error) from error
+    # Who may not do this is told so, in the same words wherever it is found out.
+    except NoPermissionError as error:
+        metrics.REDIS_FAILURES.labels("not_allowed").inc()
+        raise unavailable(url, error) from error
+    except OutOfMemoryError as error:
+        raise _refused(url, "out_of_memory", error) from error
+    except ResponseError as error:
+        if "MISCONF" not in str(error):  # a pipeline puts words of its own before it
+            raise
+        raise _refused(url, "cannot_save", error) from error
+
+
+def _refused(url: str, reason: str, error: ResponseError) -> StoreUnavailableError:
+    """It answers, and takes no writes until somebody helps it: docs/runbooks/redis-refuses.md."""
+    metrics.REDIS_FAILURES.labels(reason).inc()
+    helped = {
+        "out_of_memory": "Raise maxmemory, or give it a machine with more.",
+        "cannot_save": "Free its disk, or set stop-writes-on-bgsave-error no.",
+    }
+    where = url.rsplit("@", 1)[-1]
+    return StoreUnavailableError(f"Redis at {where} takes no writes ({error}). {helped[reason]}")
 
 
 class ClusterReads:

@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from endcap.bundle import Bundle
+from endcap.candidates import Crowd, Gathered
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, list_version
 from endcap.policy import Policy, make_slate
@@ -34,11 +35,14 @@ _NO_RULES = ShopRules()
 
 
 class Made(NamedTuple):
-    """Lists by user; how many candidates each had, in the sessions' order; the scores' time."""
+    """Lists by user; how many candidates each had, in the sessions' order; the scores' time; what
+    the model was asked, and the candidates that it was given."""
 
     lists: dict[str, RecommendationList]
     candidates: list[int]
     inference_s: float
+    crowd: Crowd
+    found: Gathered
 
 
 def make_lists(
@@ -93,7 +97,7 @@ def make_lists(
             generated_at,
             slate,
         )
-    return Made(lists, counts, inference_s)
+    return Made(lists, counts, inference_s, crowd, found)
 
 
 class Items:

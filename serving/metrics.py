@@ -2,21 +2,27 @@
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
-_MILLISECONDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 65, 80, 100, 130, 160, 200)
-_SECONDS = (0.25, 0.3, 0.4, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 30, 60)
+from endcap.histogram_buckets import (
+    FROM_A_TENTH_MS_S,
+    UP_TO_A_FIFTH_S,
+    UP_TO_A_MINUTE_S,
+    UP_TO_A_WEEK_S,
+)
 
 LISTS = Counter("endcap_lists_written_total", "Lists that Redis has accepted", ["outcome"])
 BATCH = Histogram(
     "endcap_rescore_batch_users", "Users per batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
 )
-INFERENCE_SECONDS = Histogram("endcap_inference_seconds", "From candidates to scores, a batch")
+INFERENCE_SECONDS = Histogram(
+    "endcap_inference_seconds", "From candidates to scores, a batch", buckets=FROM_A_TENTH_MS_S
+)
 CANDIDATES = Histogram(
     "endcap_candidates", "Candidates per user", buckets=(50, 100, 150, 200, 250, 300)
 )
 EVENT_TO_LIST_SECONDS = Histogram(
     "endcap_event_to_list_seconds",
     "From the newest event's arrival in Kafka to its list in Redis",
-    buckets=(*(ms / 1000 for ms in _MILLISECONDS), *_SECONDS),
+    buckets=UP_TO_A_MINUTE_S,
 )
 COALESCED = Counter(
     "endcap_snapshots_coalesced_total", "Snapshots replaced by a newer one unserved"
@@ -32,22 +38,42 @@ SHED = Counter(
     "endcap_lists_shed_total", "Lists not made: theirs were the stalest in a full waiting room"
 )
 READ = Counter("endcap_snapshots_read_total", "Records read from the sessions topic")
+LAG = Gauge(
+    "endcap_rescore_lag_records",
+    "Records of the sessions topic not read yet, by partition",
+    ["partition"],
+)
 UNFINISHED = Gauge("endcap_lists_unfinished", "Shoppers whose list waits, is made or is written")
 BATCH_BOUND = Gauge("endcap_rescore_batch_bound", "The largest batch, as calibrated at start")
 WAIT_SECONDS = Histogram(
     "endcap_list_wait_seconds",
     "From a snapshot's arrival in the rescorer to its batch",
-    buckets=(*(ms / 1000 for ms in (0.1, 0.3, *_MILLISECONDS)), *_SECONDS),
+    buckets=FROM_A_TENTH_MS_S,
 )
 RESCORE_SECONDS = Histogram(
     "endcap_rescore_seconds",
     "Candidates, inference and policy of a batch, the way to the thread and back included",
-    buckets=(*(ms / 1000 for ms in _MILLISECONDS), *_SECONDS),
+    buckets=UP_TO_A_MINUTE_S,
 )
 WRITE_SECONDS = Histogram(
     "endcap_list_write_seconds",
     "From a batch's scores to Redis' answer",
-    buckets=(*(ms / 1000 for ms in (0.1, 0.3, *_MILLISECONDS)), *_SECONDS),
+    buckets=FROM_A_TENTH_MS_S,
+)
+READ_SECONDS = Histogram(
+    "endcap_redis_read_seconds",
+    "From a question to Redis' answer, or to its giving up",
+    buckets=FROM_A_TENTH_MS_S,
+)
+REDIS_FAILURES = Counter(
+    "endcap_redis_failures_total",
+    "Calls not carried out: away, read_only, not_allowed, out_of_memory, cannot_save",
+    ["reason"],
+)
+SHOWN_AGE_SECONDS = Histogram(
+    "endcap_shown_list_age_seconds",
+    "How long ago a shopper's own list was made when it was asked for",
+    buckets=UP_TO_A_WEEK_S,
 )
 LISTS_DELETED = Counter("endcap_lists_deleted_total", "Lists of shoppers whose session has ended")
 REDIS_RETRIES = Counter("endcap_redis_retries_total", "Writes to Redis tried again")
@@ -79,7 +105,7 @@ SHADOW_SECONDS = Histogram(
     "endcap_shadow_seconds",
     "One shopper alone, by either model, in the same minute",
     ["model"],
-    buckets=tuple(ms / 1000 for ms in (0.25, 0.5, 0.75, *_MILLISECONDS)),
+    buckets=(0.00025, 0.0005, 0.00075, *UP_TO_A_FIFTH_S),
 )
 VARIANT_LISTS = Counter(
     "endcap_variant_lists_total",
@@ -98,4 +124,22 @@ EXPERIMENT_CHANGES = Counter(
 RETRIEVAL_ITEMS = Gauge("endcap_retrieval_items", "Items of the table that is searched")
 RETRIEVAL_RECALL = Gauge(
     "endcap_retrieval_recall", "Share of the exact answer found, on the sample, when last opened"
+)
+LISTS_EMPTY = Counter("endcap_lists_empty_total", "Lists made with no item in them")
+JUDGED = Counter(
+    "endcap_online_judged_total",
+    "Lists judged: their shopper has touched an item that did not lie in the cart before",
+)
+HITS = Counter(
+    "endcap_online_hits_total",
+    "Of these, those with such an item among the first ten; popular: ten best sellers instead",
+    ["ranker"],
+)
+LISTED = Counter("endcap_online_listed_items_total", "Items among the first ten of lists made")
+LISTED_POPULAR = Counter(
+    "endcap_online_listed_popular_items_total", "Of these, those among the 100 best sellers"
+)
+COVERAGE = Gauge(
+    "endcap_online_coverage",
+    "Share of the model's items among the first ten of the last 5,000 to 10,000 lists",
 )

@@ -5,8 +5,15 @@ import time
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from endcap.histogram_buckets import FROM_A_TENTH_MS_S
+
 REQUESTS = Counter("endcap_http_requests_total", "Requests answered", ["route", "status"])
-SECONDS = Histogram("endcap_http_request_seconds", "From request to answer", ["route"])
+SECONDS = Histogram(
+    "endcap_http_request_seconds",
+    "From request to answer",
+    ["route"],
+    buckets=FROM_A_TENTH_MS_S,
+)
 
 
 class CountRequests:

@@ -21,8 +21,10 @@ from endcap.lists import ListItem, RecommendationList
 from endcap.messages import ENGLISH, Messages
 from endcap.policy import Policy
 from endcap.serving import metrics
+from endcap.serving.input_watch import INPUTS
 from endcap.serving.list_making import Catalogue, make_lists
 from endcap.serving.model_slot import Model, ModelSlot
+from endcap.serving.online_quality import OnlineQuality
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
 from endcap.serving.shadow import LEISURE_S, REST, ShadowTrials
@@ -67,6 +69,7 @@ def rescore(
     metrics.INFERENCE_SECONDS.observe(made.inference_s)
     for count in made.candidates:
         metrics.CANDIDATES.observe(count)
+    INPUTS.count(bundle, made.crowd, made.found)
     return made.lists
 
 
@@ -109,10 +112,12 @@ class Rescorer:
         self._writer = writer
         self._room = WaitingRoom() if room is None else room
         self._slot = slot
+        self._quality = OnlineQuality()
         self._rescore = partial(
             _rescore_snapshots,
             parts=(policy, catalogue, generation, shop),
             variants=variants or VariantSlot(),
+            quality=self._quality,
         )
         self._trials = ShadowTrials(slot, policy, catalogue, shop=shop)
         self._scored: asyncio.Queue[_Scored | None] = asyncio.Queue(maxsize=1)
@@ -186,6 +191,7 @@ class Rescorer:
                 gone = [each.user_id for each in taken.ended]
                 await self._until_it_answers(partial(self._writer.delete_lists, gone))
                 metrics.LISTS_DELETED.inc(len(gone))
+                self._quality.forget(gone)
             if lists:
                 written = await self._until_it_answers(partial(self._writer.write_lists, lists))
                 metrics.LISTS.labels("written").inc(written)
@@ -224,7 +230,7 @@ _Scored = tuple[Taken, dict[str, RecommendationList], list[int]]
 
 
 def _rescore_snapshots(
-    raw: Sequence[bytes], model: Model, parts: Any, variants: VariantSlot
+    raw: Sequence[bytes], model: Model, parts: Any, variants: VariantSlot, quality: OnlineQuality
 ) -> tuple[dict[str, RecommendationList], list[int]]:
     """Off the event loop, decoding and the fold of each tail included."""
     snapshots = [decode_snapshot(each) for each in raw]
@@ -235,4 +241,5 @@ def _rescore_snapshots(
         return rescore(some, one.bundle, one.scorer, by, *others)
 
     lists = variants.lists(sessions, model, policy, made_by)
+    quality.look(sessions, lists, model.bundle)
     return lists, [snapshot.arrived_ms for snapshot in snapshots]

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList, Shelf, decode_list, encode_list
+from endcap.lists import RecommendationList, Shelf, decode_list, encode_list, made_at_ms
 from endcap.rules import DEFAULT_PLACEMENT
+from endcap.serving import metrics as measures
 from endcap.serving import rules_metrics as metrics
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
@@ -46,6 +47,7 @@ class RuledLists:
         raw = await self._lists.raw_list(user_id)
         if raw is None:
             return None
+        measures.SHOWN_AGE_SECONDS.observe(max(0.0, self._clock() - made_at_ms(raw) / 1000))
         body = shown_where_known("own", raw, self._items.tails())
         if body is None and (left := await self._ruled(raw)) is not None:
             body = shown("own", left, await self._items.tails_of(row_ids(left)))

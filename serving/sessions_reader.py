@@ -82,6 +82,7 @@ class SessionsReader:
             for source, read in self._read.items()
             if source in owned
         }
+        await self._say_lag()
         offsets = {source: to for source, to in upto.items() if self._committed.get(source) != to}
         if not offsets:
             return
@@ -93,9 +94,25 @@ class SessionsReader:
         except KafkaError:
             log.exception("the commit failed; these lists may be written once more")
 
+    async def _say_lag(self) -> None:
+        """By the end that the broker's last answer named; it is asked nothing.
+
+        The position, unlike the offset behind the last record, is behind the marker of the last
+        transaction too.
+        """
+        for source in self._consumer.assignment():
+            end = self._consumer.highwater(source)
+            if end is None:
+                continue  # the broker has not answered yet
+            with contextlib.suppress(IllegalStateError):  # it is revoked just now
+                reached = await self._consumer.position(source)
+                metrics.LAG.labels(str(source.partition)).set(max(0, end - reached))
+
     async def _look_how_far_behind(self) -> None:
         owned = self._consumer.assignment()
         for source in self._known - owned:
+            with contextlib.suppress(KeyError):
+                metrics.LAG.remove(str(source.partition))
             for of_another in (self._read, self._committed, self._behind):
                 of_another.pop(source, None)
         new = owned - self._known

@@ -7,6 +7,7 @@ and a future. For reads alone: after a lost connection a question is asked once 
 
 import asyncio
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -15,6 +16,7 @@ import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
 from endcap.errors import StoreRefusedError, StoreUnavailableError
+from endcap.serving import metrics
 
 ANSWER_S = 0.5
 """A question that is open for longer ends its connection: a page waits for this answer."""
@@ -67,6 +69,7 @@ class SharedReads:
 
     async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""
+        started = time.perf_counter()
         try:
             connection = self._connection
             if connection is not None and not connection.is_lost:
@@ -76,6 +79,7 @@ class SharedReads:
                     pass  # the server went away between two questions: it may be back already
             return await (await self._open()).ask(commands)
         except (OSError, TimeoutError) as error:
+            metrics.REDIS_FAILURES.labels("away").inc()
             if isinstance(error, TimeoutError):
                 self._stands_still = True
             raise unavailable(self._url, error) from error
@@ -83,6 +87,8 @@ class SharedReads:
             if str(error).startswith(_NOT_YET):
                 raise unavailable(self._url, error) from error
             raise
+        finally:
+            metrics.READ_SECONDS.observe(time.perf_counter() - started)
 
     def close(self) -> None:
         """Hang up."""

@@ -67,9 +67,10 @@ class FoldedBatch(NamedTuple):
     `snapshots`: None erases one; `newest_ms` is the newest event time in them. `deltas` are
     records. `native`: how many events took the compiled path. `outcomes` accounts for every event:
     folded, duplicate, already_folded, forwarded, erased, consent_denied, dead_letter; `opened` does
-    for every parcel. `erasures` are records of their topic with the partition of each; a value of
-    None ends a key. `expired`: how many sessions ended because their shopper was not seen for long.
-    `misplaced`: the batch's first event is not where its user id belongs.
+    for every parcel. `kinds`: events that were taken in, by the code of their type. `erasures` are
+    records of their topic with the partition of each; a value of None ends a key. `expired`: how
+    many sessions ended because their shopper was not seen for long. `misplaced`: the batch's first
+    event is not where its user id belongs.
     """
 
     snapshots: dict[str, bytes | None]
@@ -84,6 +85,7 @@ class FoldedBatch(NamedTuple):
     misplaced: bool
     newest_ms: int
     native: int
+    kinds: Counter[int]
 
 
 def merged(batches: Sequence[FoldedBatch]) -> FoldedBatch:
@@ -93,10 +95,12 @@ def merged(batches: Sequence[FoldedBatch]) -> FoldedBatch:
     snapshots: dict[str, bytes | None] = {}
     outcomes: Counter[str] = Counter()
     opened: Counter[str] = Counter()
+    kinds: Counter[int] = Counter()
     for batch in batches:
         snapshots |= batch.snapshots
         outcomes += batch.outcomes
         opened += batch.opened
+        kinds += batch.kinds
     return FoldedBatch(
         snapshots,
         [delta for batch in batches for delta in batch.deltas],
@@ -110,6 +114,7 @@ def merged(batches: Sequence[FoldedBatch]) -> FoldedBatch:
         any(batch.misplaced for batch in batches),
         max(batch.newest_ms for batch in batches),
         sum(batch.native for batch in batches),
+        kinds,
     )
 
 

@@ -69,6 +69,11 @@ class PlainFold:
         return self._plain.duplicates
 
     @property
+    def kinds(self) -> dict[int, int]:
+        """How many were folded of each type, by its code."""
+        return self._plain.kinds
+
+    @property
     def newest_ms(self) -> int:
         """Of the snapshots."""
         return self._plain.newest_ms

@@ -184,7 +184,8 @@ cdef class PlainEvents:
     to others; `fold()` folds all but the shoppers who are refused; `deltas()` comes last.
     `users`: the shoppers of what it read, in the order of their first events. `first`: the index
     of the first event that it read, -1 for none. After `fold()`: `folded` and `duplicates` count
-    events, `newest_ms` is the newest event time among the snapshots.
+    events, `newest_ms` is the newest event time among the snapshots, `kinds` how many were
+    folded of each type, by its code.
     """
 
     cdef readonly dict users
@@ -192,6 +193,7 @@ cdef class PlainEvents:
     cdef readonly Py_ssize_t folded
     cdef readonly Py_ssize_t duplicates
     cdef readonly int64_t newest_ms
+    cdef Py_ssize_t[256] _kinds
     cdef list _records
     cdef Bytes _out
     cdef Bytes _known
@@ -215,6 +217,8 @@ cdef class PlainEvents:
         self._shoppers = <Py_ssize_t *>PyMem_Malloc((self._count + 1) * 2 * sizeof(Py_ssize_t))
         if self._events == NULL or self._shoppers == NULL:
             raise MemoryError
+        for index in range(256):
+            self._kinds[index] = 0
         for index in range(self._count):
             self._events[index].fate = DOUBTFUL
         for index in range(self._count):
@@ -224,6 +228,11 @@ cdef class PlainEvents:
         PyMem_Free(self._events)
         PyMem_Free(self._items)
         PyMem_Free(self._shoppers)
+
+    @property
+    def kinds(self):
+        cdef Py_ssize_t code
+        return {code: self._kinds[code] for code in range(256) if self._kinds[code]}
 
     def doubtful(self):
         """The indexes of the records that are not plain."""
@@ -250,6 +259,7 @@ cdef class PlainEvents:
             fate = self._events[index].fate
             if fate == FOLDED:
                 self.folded += 1
+                self._kinds[self._events[index].code & 255] += 1
             elif fate == DUPLICATE:
                 self.duplicates += 1
             else:

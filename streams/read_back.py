@@ -47,12 +47,15 @@ async def _read_sessions(
         store.clear()
     start = max(store.position, (await reader.beginning_offsets([source]))[source])
     reader.seek(source, start)
+    left = metrics.RESTORE_LEFT.labels(str(source.partition))
     while (position := await reader.position(source)) < end:
+        left.set(end - position)
         found = await reader.getmany(source, timeout_ms=500, max_records=_ROWS)
         rows = {record.key.decode(): record.value for record in found.get(source, [])}
         if rows:
             metrics.RESTORED.inc(len(rows))
         store.put(rows, await reader.position(source))
+    left.set(0)
     store.put({}, max(position, start))
 
 

@@ -57,6 +57,7 @@ class BatchFold:
         self._deltas: list[ItemDelta] = []
         self._dead_letters: list[DeadLetter] = []
         self._outcomes: Counter[str] = Counter()
+        self._kinds: Counter[int] = Counter()
         self._misplaced: bool | None = None
         self._expired: set[str] = set()
         self._natively = natively
@@ -97,6 +98,7 @@ class BatchFold:
             snapshots |= plain.snapshots
             newest_ms = max(newest_ms, plain.newest_ms)
             self._outcomes.update(folded=plain.folded, duplicate=plain.duplicates)
+            self._kinds.update(plain.kinds)
         return FoldedBatch(
             snapshots,
             plain.deltas(self._deltas) if plain else list(encode_deltas(self._deltas)),
@@ -110,6 +112,7 @@ class BatchFold:
             bool(self._misplaced),
             newest_ms,
             plain.folded + plain.duplicates if plain else 0,
+            self._kinds,
         )
 
     def _all_but_plain(self, records: Sequence[Record]) -> Sequence[Record]:
@@ -127,6 +130,7 @@ class BatchFold:
         deltas, now_ms, lateness_ms = self._deltas, self._now_ms, self._lateness_ms
         partition = self._partition.number
         duplicate = already_folded = erased = letters = denied = 0
+        kinds: list[int] = []
         checked = self._misplaced is not None
         for record in records:
             offset, arrived_ms = record.offset, arrival_of(record, now_ms)
@@ -165,6 +169,7 @@ class BatchFold:
             outcome = timeline.place(act, arrived_ms, lateness_ms)
             if outcome is _FOLDED or outcome is _HANDED_OVER:
                 touched[user_id] = offset, arrived_ms
+                kinds.append(act.type_code)
                 kind = COUNTED.get(act.type_code)
                 if kind is not None:
                     deltas.append(
@@ -182,6 +187,7 @@ class BatchFold:
             else:
                 self._dead_letters.append(DeadLetter(record, late(lateness_ms)))
                 letters += 1
+        self._kinds.update(kinds)
         self._outcomes.update(
             duplicate=duplicate, already_folded=already_folded, erased=erased, dead_letter=letters
         )
@@ -192,6 +198,8 @@ class BatchFold:
         outcome = self._parcels.identify(told, record.offset)
         if outcome == "dead_letter":
             self._dead_letters.append(DeadLetter(record, late(self._lateness_ms)))
+        elif outcome == "folded":
+            self._kinds[_IDENTIFY.code] += 1
         self._outcomes[outcome] += 1  # "folded" is replaced by the sum of what was placed
 
     def _is_misplaced(self, user_id: str) -> bool:

@@ -14,11 +14,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from endcap.errors import TopicsDifferError
+from endcap.events import EventType
 from endcap.streams import metrics, native
 from endcap.streams.clients import partition_counts
 from endcap.streams.commits_behind import CommitsBehind
 from endcap.streams.folded_batch import FoldedBatch, Partition, is_repeatable
 from endcap.streams.group_member import GroupMember
+from endcap.streams.lag import Lag
 from endcap.streams.owned_partition import OwnedPartition, Place
 from endcap.streams.partition_tasks import PartitionTask
 from endcap.streams.session_store import SessionStore, memory_store
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 25_000
 _POLL_MS = 200
 _FETCH_WAIT_MS = 50
+_NAMES = {kind.code: kind.value for kind in EventType}
 
 
 class FastLane(NamedTuple):
@@ -122,6 +125,7 @@ class SessionWorker(GroupMember):
         )
         every_s = self._fast_lane.commit_every_s if self._fast_lane else 0.0
         commits = CommitsBehind(owned, every_s, self.handled)
+        lag = Lag(metrics.LAG, self._place.topics, sources)
         try:
             for source in sources:
                 is_events = source.topic == self._place.topics.events.name
@@ -130,8 +134,10 @@ class SessionWorker(GroupMember):
                 commits.check()
                 if await self._one_batch(consumer, sources, owned, commits):
                     task.progressed()
+                await lag.look(consumer)
             await commits.all()
         finally:
+            lag.forget()
             await commits.abandon()
             await owned.release()
 
@@ -182,6 +188,8 @@ class SessionWorker(GroupMember):
         """Count a batch that is committed."""
         for outcome, times in batch.outcomes.items():
             metrics.EVENTS.labels(outcome).inc(times)
+        for code, times in batch.kinds.items():
+            metrics.BY_TYPE.labels(_NAMES[code]).inc(times)
         for letter in batch.dead_letters:
             metrics.DEAD_LETTERS.labels(letter.error.reason).inc()
         for outcome, times in batch.opened.items():

@@ -105,6 +105,9 @@ class Sweeper:
         if not found:
             return
         sweeps = list(_sweeps(found))
+        if sweeps:
+            asked_ms = min(records[0].timestamp for records in found.values())
+            metrics.SWEEP_OPEN_SINCE.set(asked_ms / 1000)
         users = {sweep.user_id for _, sweep in sweeps}
         deleted = {user_id: await self._delete_lists([user_id]) for user_id in users}
         theirs = {
@@ -143,6 +146,7 @@ class Sweeper:
                     self._group_id,
                 )
         metrics.SWEPT.inc(len(sweeps))
+        metrics.SWEEP_OPEN_SINCE.set(0)
 
     async def _send(
         self, producer: AIOKafkaProducer, partition: int, key: bytes, value: bytes | None

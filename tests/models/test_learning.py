@@ -84,6 +84,14 @@ def test_what_is_learned_is_ahead_of_popularity_and_its_figures_are_in_the_manif
     assert found.users_per_s > 0
 
 
+def test_the_manifest_has_what_the_test_asked_in_bins(parts: Split, bundle: Bundle) -> None:
+    inputs = bundle.manifest.inputs
+    assert inputs is not None
+    assert inputs.questions == parts.test.size
+    for shares in inputs.shares.values():
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+
+
 def test_a_finished_bundle_is_replaced_with_a_word_and_without_the_words_of_before(
     data: DataSet, parts: Split, bundle: Bundle, tmp_path: Path
 ) -> None:

@@ -1,0 +1,45 @@
+"""How many records of a partition are still unread, as the consumer knows it without asking."""
+
+import contextlib
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalStateError
+from prometheus_client import Gauge
+
+from endcap.topics import Topics
+
+
+class Lag:
+    """The gauge's series of some partitions; they end with `forget()`.
+
+    The end is the one that the broker's last answer named, up to which all is committed. It is as
+    old as that answer: a consumer that is stuck says nothing new, which its heartbeat tells.
+    """
+
+    def __init__(self, gauge: Gauge, topics: Topics, sources: list[TopicPartition]) -> None:
+        """`gauge` has the labels `topic` (the topic's role, without a prefix) and `partition`."""
+        roles = {
+            topics.events.name: "events",
+            topics.handovers.name: "handovers",
+            topics.erasures.name: "erasures",
+        }
+        self._gauge = gauge
+        self._labels = {each: (roles[each.topic], str(each.partition)) for each in sources}
+        self._series = {each: gauge.labels(*names) for each, names in self._labels.items()}
+
+    async def look(self, consumer: AIOKafkaConsumer) -> None:
+        """Set them to what is known now; nothing is asked of the broker."""
+        for source, series in self._series.items():
+            if source not in consumer.assignment():
+                continue
+            end = consumer.last_stable_offset(source)
+            if end is None or end < 0:
+                continue  # the broker has not answered yet
+            with contextlib.suppress(IllegalStateError):  # it is revoked just now
+                series.set(max(0, end - await consumer.position(source)))
+
+    def forget(self) -> None:
+        """Another process counts them from now on."""
+        for names in self._labels.values():
+            with contextlib.suppress(KeyError):
+                self._gauge.remove(*names)
