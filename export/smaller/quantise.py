@@ -27,6 +27,7 @@ _CALIBRATED = 512
 
 
 Form = Literal["dynamic int8", "static int8", "float16"]
+_PAPERS = (MODEL_CARD, DATA_SHEET)
 LEAST_OVERLAP_OF_HALF = 0.99
 """Of the first 20. int8 saves more and is allowed more: it is held to what it hits alone."""
 
@@ -107,8 +108,8 @@ def some_of(cases: Cases, questions: int, seed: int) -> Cases:
 
 def contestant(bundle: Bundle, data: DataSet, progress: Progress) -> Contestant:
     """The bundle as one side, by its whole graph, which counts as it is, whatever the manifest says
-    of it."""
-    counted_apart = {"model.onnx"} | (set() if bundle.stages else set(STAGE_FILES))
+    of it. What is for people to read counts for nothing."""
+    counted_apart = {"model.onnx", *_PAPERS} | (set() if bundle.stages else set(STAGE_FILES))
     files = bundle.manifest.files.items()
     beside = sum(entry.bytes for name, entry in files if name not in counted_apart)
     whole = ranker_of(bundle, data, progress)._replace(stages=None)
@@ -155,7 +156,7 @@ def _write(
     beside = {
         name: e
         for name, e in bundle.manifest.files.items()
-        if name not in (*FILES, *STAGE_FILES, MODEL_CARD, DATA_SHEET)
+        if name not in (*FILES, *STAGE_FILES, *_PAPERS)
     }
     for name in beside:
         shutil.copyfile(source / name, out / name)

@@ -42,7 +42,8 @@ def of(findings: list[Finding], part: str) -> list[Finding]:
 
 async def test_a_new_deployment_is_well(stack: LocalStack, tmp_path: Path) -> None:
     settings = settings_on(stack, tmp_path, f"t{uuid4().hex[:8]}")
-    await create_topics(settings.broker, settings.topics, 2, 1, settings.events_retention_days)
+    days = settings.events_retention_days
+    await create_topics(settings.broker, settings.topics, 2, 1, days, settings.kept_days)
     findings = await examine(settings)
     assert [each for each in findings if not each.ok] == []
     assert of(findings, "Topics")[0].says.endswith("events in 2 partitions")

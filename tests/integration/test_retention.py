@@ -38,7 +38,7 @@ async def test_each_kind_of_record_is_kept_as_long_as_its_setting_says(
     finally:
         await admin.close()
     assert said[topics.events] == ("delete", 20 * _DAY_MS)
-    assert said[topics.campaigns] == ("delete", 20 * _DAY_MS)
+    assert said[topics.campaigns] == ("compact,delete", 20 * _DAY_MS)
     assert said[topics.impressions] == ("delete", 5 * _DAY_MS)
     assert said[topics.conversations] == ("delete", -1)
     assert said[topics.dead_letters] == ("compact,delete", 7 * _DAY_MS)

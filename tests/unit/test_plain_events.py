@@ -182,7 +182,7 @@ def erasure(user: str, at_ms: int) -> Record:
     return Record(value, 0, key, timestamp=at_ms)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.data())
 def test_both_paths_give_the_same_bytes_wherever_batches_end(
     found: list[Record], data: st.DataObject
