@@ -40,7 +40,7 @@ class _Sellers(NamedTuple):
 
 
 class OnlineQuality:
-    """Judges the lists of one process. Called from one thread."""
+    """Judges the lists of one process. `look` is called from one thread, `forget` from any."""
 
     def __init__(self, most_held: int = MOST_HELD, round_of: int = ROUND) -> None:
         self._most_held = most_held
