@@ -98,6 +98,7 @@ async def test_a_group_that_falls_behind_is_named_with_how_many_may_help(
         settings.broker, settings.topics.events.name, group_id=settings.stream_group
     )
     at = await producer.send_and_wait(settings.topics.events.name, b"{}", b"someone", 0)
+    await reader.getone()  # it has its partitions now
     await reader.commit({TopicPartition(at.topic, at.partition): at.offset + 1})
     await reader.stop()
     for _ in range(4):
