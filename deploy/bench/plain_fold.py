@@ -56,8 +56,8 @@ def _without_what_left(snapshot: Snapshot | None, user_id: str) -> Session:
 
 
 def _told(session: Session) -> object:
-    """What the session says, but for the last digits of sums that were made in another order. Of the
-    cart: what was last done with an item, and when; what was done before that may be forgotten."""
+    """What the session says, but for the last digits of sums that were made in another order. Of
+    the cart: what was last done with an item, and when; what was before that may be forgotten."""
     carted = [(c.item_id, c.at_ms, c.added_ms > c.removed_ms) for c in session.carted]
     purchased = [structs.replace(p, decayed=round(p.decayed, 6)) for p in session.purchased]
     return session.interactions, carted, purchased
