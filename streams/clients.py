@@ -99,6 +99,18 @@ def told_when_fenced() -> Iterator[None]:
         raise ProducerFenced from error
 
 
+@contextlib.asynccontextmanager
+async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """Committed at its end, aborted where it raises.
+
+    Raises:
+        ProducerFenced: a newer producer has the id; see `told_when_fenced`.
+    """
+    with told_when_fenced():
+        async with producer.transaction():
+            yield
+
+
 async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Flush and stop; where the broker is away, stop without.
 

@@ -9,7 +9,7 @@ from endcap.streams.clients import (
     read_whole,
     started_transactional_producer,
     stop_producer,
-    told_when_fenced,
+    transaction,
 )
 from endcap.streams.record_batches import KafkaRecord
 from endcap.topics import Topics
@@ -172,22 +172,21 @@ async def replay_letters(
                     "Mend the file and replay it: rows that were sent before change nothing.",
                 )
         for first in range(0, len(letters), _REPLAY_BATCH):
-            with told_when_fenced():
-                async with producer.transaction():
-                    for letter in letters[first : first + _REPLAY_BATCH]:
-                        await producer.send(
-                            to_topic or letter.source_topic,
-                            letter.value,
-                            letter.key,
-                            headers=_own_headers(letter.headers),
-                        )
-                        await producer.send(
-                            topics.dead_letters.name,
-                            b"",
-                            f"{REPLAYED}:{letter.name}".encode(),
-                            partition=letter.partition,
-                            headers=[(REPLAYED, letter.name.encode())],
-                        )
+            async with transaction(producer):
+                for letter in letters[first : first + _REPLAY_BATCH]:
+                    await producer.send(
+                        to_topic or letter.source_topic,
+                        letter.value,
+                        letter.key,
+                        headers=_own_headers(letter.headers),
+                    )
+                    await producer.send(
+                        topics.dead_letters.name,
+                        b"",
+                        f"{REPLAYED}:{letter.name}".encode(),
+                        partition=letter.partition,
+                        headers=[(REPLAYED, letter.name.encode())],
+                    )
     finally:
         await stop_producer(producer)
     return len(letters)

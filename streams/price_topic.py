@@ -32,7 +32,7 @@ from endcap.streams.clients import (
     read_whole,
     started_transactional_producer,
     stop_producer,
-    told_when_fenced,
+    transaction,
     unavailable,
 )
 from endcap.streams.item_deltas import decode_deltas
@@ -223,20 +223,19 @@ async def _tried(once: Callable[[], Awaitable[_T]]) -> _T:
 async def _write(
     producer: Any, topics: Topics, proposal: PriceProposal, items: Sequence[CatalogueItem]
 ) -> None:
-    with told_when_fenced():
-        async with producer.transaction():
-            sent = [
+    async with transaction(producer):
+        sent = [
+            await producer.send(
+                topics.prices.name, encode_proposal(proposal), key=proposal.proposal_id.encode()
+            )
+        ]
+        for item in items:
+            sent.append(
                 await producer.send(
-                    topics.prices.name, encode_proposal(proposal), key=proposal.proposal_id.encode()
+                    topics.catalogue.name, encode_item(item), key=item.item_id.encode()
                 )
-            ]
-            for item in items:
-                sent.append(
-                    await producer.send(
-                        topics.catalogue.name, encode_item(item), key=item.item_id.encode()
-                    )
-                )
-            await asyncio.gather(*sent)
+            )
+        await asyncio.gather(*sent)
 
 
 async def _find(bootstrap_servers: str, topics: Topics, proposal_id: str) -> PriceProposal | None:

@@ -27,7 +27,7 @@ from endcap.streams.clients import (
     started_consumer,
     started_transactional_producer,
     stop_producer,
-    told_when_fenced,
+    transaction,
 )
 from endcap.streams.dead_letters import is_tombstone, source_key
 from endcap.topics import Topics
@@ -117,34 +117,33 @@ class Sweeper:
                 ("contacts", self._topics.campaigns),
             )
         }
-        with told_when_fenced():
-            async with producer.transaction():
-                sent = [
-                    await producer.send(source.topic, None, key, partition=source.partition)
-                    for records in theirs.values()
-                    for source, key in records
-                ]
-                removed: dict[str, Mapping[str, int]] = {
-                    keeper: Counter(user_id for named in records.values() for user_id in named)
-                    for keeper, records in theirs.items()
-                }
-                removed["lists"] = deleted
-                for partition, sweep in sweeps:
-                    for keeper, of_user in removed.items():
-                        receipt = Receipt(
-                            sweep.request_id,
-                            keeper,
-                            {keeper: of_user.get(sweep.user_id, 0)},
-                            int(time.time() * 1000),
-                        )
-                        sent.append(await self._send(producer, partition, *encode_erasure(receipt)))
-                    sent.append(await self._send(producer, partition, erasure_key(sweep), None))
-                for acknowledged in sent:
-                    await acknowledged
-                await producer.send_offsets_to_transaction(
-                    {source: records[-1].offset + 1 for source, records in found.items()},
-                    self._group_id,
-                )
+        async with transaction(producer):
+            sent = [
+                await producer.send(source.topic, None, key, partition=source.partition)
+                for records in theirs.values()
+                for source, key in records
+            ]
+            removed: dict[str, Mapping[str, int]] = {
+                keeper: Counter(user_id for named in records.values() for user_id in named)
+                for keeper, records in theirs.items()
+            }
+            removed["lists"] = deleted
+            for partition, sweep in sweeps:
+                for keeper, of_user in removed.items():
+                    receipt = Receipt(
+                        sweep.request_id,
+                        keeper,
+                        {keeper: of_user.get(sweep.user_id, 0)},
+                        int(time.time() * 1000),
+                    )
+                    sent.append(await self._send(producer, partition, *encode_erasure(receipt)))
+                sent.append(await self._send(producer, partition, erasure_key(sweep), None))
+            for acknowledged in sent:
+                await acknowledged
+            await producer.send_offsets_to_transaction(
+                {source: records[-1].offset + 1 for source, records in found.items()},
+                self._group_id,
+            )
         metrics.SWEPT.inc(len(sweeps))
         metrics.SWEEP_OPEN_SINCE.set(0)
 
