@@ -415,6 +415,8 @@ cdef class PlainEvents:
                     return False
                 if field == TRANSACTION_ID:
                     has_transaction = text.size > 0
+                elif field == CONSENT and not equals(text, "granted", 7):
+                    return False
             if take(cursor, c","):
                 continue
             if take(cursor, c"}"):
@@ -579,6 +581,7 @@ cdef enum:
     ITEM_ID = 256
     PRICE = 512
     QUANTITY = 1024
+    CONSENT = 2048
 
 
 cdef inline void skip_space(Cursor *cursor) noexcept:
@@ -709,6 +712,8 @@ cdef inline int field_of(Span key) noexcept:
         return SEARCH_TERM
     if equals(key, "anonymous_id", 12):
         return ANONYMOUS_ID
+    if equals(key, "consent", 7):
+        return CONSENT
     return 0
 
 

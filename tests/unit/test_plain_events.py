@@ -66,6 +66,9 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "transaction_id": draw(st.sampled_from(("t1", None, ""))),
         "anonymous_id": draw(st.sampled_from((None, "phone", "ann"))),
     }
+    consent = draw(st.sampled_from(("", "", "", "granted", "granted", "null", "denied")))
+    if consent:
+        row["consent"] = None if consent == "null" else consent
     if draw(st.integers(0, 5)) == 0:
         field = draw(st.sampled_from((*row, "search_term", "currency", "store_id")))
         row[field] = draw(st.sampled_from(ODD))
@@ -182,7 +185,7 @@ def erasure(user: str, at_ms: int) -> Record:
     return Record(value, 0, key, timestamp=at_ms)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records(), st.data())
 def test_both_paths_give_the_same_bytes_wherever_batches_end(
     found: list[Record], data: st.DataObject
@@ -265,6 +268,14 @@ def test_an_event_that_is_not_plain_takes_its_shopper_to_python_and_nobody_else(
     batch = Both().fold([view(0), view(1, "ben"), view(2, **odd), view(3, "ben")])
     assert batch.native == 2
     assert batch.outcomes["folded"] == 4
+
+
+def test_a_word_on_consent_keeps_an_event_compiled_unless_it_denies() -> None:
+    batch = Both().fold(
+        [view(0, consent="granted"), view(1, "ben", consent="denied"), view(2, "cy", consent=None)]
+    )
+    assert (batch.native, batch.outcomes["consent_denied"]) == (2, 1)
+    assert "ben" not in batch.snapshots
 
 
 def test_a_refused_event_takes_nobody_along() -> None:
