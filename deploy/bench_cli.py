@@ -233,6 +233,12 @@ def bench_soak_command(
     page: Annotated[
         Path | None, typer.Option(help="Write the table into this page, between its marks.")
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A fault of the report; again for another.")
+    ] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="A new folder in which the processes' logs stay.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hold a load while broker, Redis, workers, rescorers and server are killed, frozen, cut off.
@@ -241,13 +247,16 @@ def bench_soak_command(
     doubled or wrong.
 
     Example: endcap bench soak --minutes 5 --json
+
+    Example: endcap bench soak --minutes 2 --only "cut Kafka" --logs runs/cut
     """
+    from endcap.deploy.bench.soak.faults import KINDS
     from endcap.deploy.bench.soak.page import is_sound, write_page
     from endcap.deploy.bench.soak.soak import soak
     from endcap.deploy.progress import Bars
 
     with Bars(screen) as bars:
-        found = soak(load_settings(bundle=bundle), 60 * minutes, bars, seed)
+        found = soak(load_settings(bundle=bundle), 60 * minutes, bars, seed, only or KINDS, logs)
     if page is not None:
         write_page(page, found)
     show(found, as_json)

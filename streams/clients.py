@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     IllegalOperation,
@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from endcap.errors import BrokerUnavailableError
+from endcap.streams.consumer import Consumer
 from endcap.streams.group_offsets import refuse_answers_of_others
 from endcap.streams.kafka_security import security_of
 from endcap.streams.refused_client import LACKING_RIGHTS, lacking_right, refusal_of
@@ -134,16 +135,14 @@ def _look_at_its_end(producer: AIOKafkaProducer) -> None:
         waiter.exception()
 
 
-async def started_consumer(
-    bootstrap_servers: str, *topics: str, **settings: Any
-) -> AIOKafkaConsumer:
+async def started_consumer(bootstrap_servers: str, *topics: str, **settings: Any) -> Consumer:
     """A consumer that never commits by itself.
 
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
     in_group = settings.get("group_id") is not None
-    consumer = AIOKafkaConsumer(
+    consumer = Consumer(
         *(() if in_group else topics),
         bootstrap_servers=bootstrap_servers,
         **security_of(bootstrap_servers).of_aiokafka(),

@@ -110,12 +110,18 @@ class Shop:
     """
 
     def __init__(
-        self, bundle: Path, prefix: str, cache_dir: Path | None, say: Callable[[str], None]
+        self,
+        bundle: Path,
+        prefix: str,
+        cache_dir: Path | None,
+        say: Callable[[str], None],
+        logs: Path | None = None,
     ) -> None:
         self._bundle = bundle
         self._prefix = prefix
         self._cache_dir = cache_dir or default_cache_dir()
         self._say = say
+        self._logs = logs
         self.parts: list[Part] = []
 
     @property
@@ -129,7 +135,11 @@ class Shop:
         return self._ports.redis
 
     def __enter__(self) -> Self:
-        self.log_dir = Path(tempfile.mkdtemp(prefix="endcap-soak-"))
+        if self._logs is None:
+            self.log_dir = Path(tempfile.mkdtemp(prefix="endcap-soak-"))
+        else:
+            self._logs.mkdir(parents=True)
+            self.log_dir = self._logs.resolve()
         with ExitStack() as undo:
             undo.callback(self._stop)
             self._toxiproxy = undo.enter_context(Toxiproxy(self.log_dir))
@@ -144,9 +154,9 @@ class Shop:
         traceback: TracebackType | None,
     ) -> None:
         self._undo.close()
-        if error is None:
+        if error is None and self._logs is None:
             shutil.rmtree(self.log_dir, ignore_errors=True)
-        else:
+        elif error is not None:
             error.add_note(f"The logs are in {self.log_dir}.")
 
     def start_processes(self) -> None:

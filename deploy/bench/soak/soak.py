@@ -9,9 +9,10 @@ import random
 import statistics
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from itertools import count
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -49,21 +50,40 @@ _LISTED_S = 120.0
 _POLL_S = 0.05
 
 
-def soak(settings: Settings, seconds: float, bars: Bars, seed: int = 1) -> dict[str, Any]:
-    """Faults of all `KINDS` in turn, in an order drawn from `seed`, for so long.
+def soak(
+    settings: Settings,
+    seconds: float,
+    bars: Bars,
+    seed: int = 1,
+    kinds: Sequence[str] = KINDS,
+    logs: Path | None = None,
+) -> dict[str, Any]:
+    """Faults of all `kinds` in turn, in an order drawn from `seed`, for so long.
+
+    The processes' logs stay in the folder `logs`; without one they go where nothing was wrong.
 
     It brings its own shop. `seconds_to_recover`: from the end of a fault (the part is started or
     woken up, the connection healed) until what watched shoppers did at that moment is in their
     lists in Redis.
     """
+    unknown = sorted(set(kinds) - set(KINDS))
+    if unknown:
+        raise EndcapError(f"No such fault: {', '.join(unknown)}. There are: {', '.join(KINDS)}.")
     prefix = f"soak-{uuid4().hex[:8]}"
-    with Shop(settings.bundle, prefix, settings.cache_dir, bars.say) as shop:
-        return asyncio.run(_Soak(shop, prefix, settings, seconds, bars, seed).run())
+    with Shop(settings.bundle, prefix, settings.cache_dir, bars.say, logs) as shop:
+        return asyncio.run(_Soak(shop, prefix, settings, seconds, bars, seed, kinds).run())
 
 
 class _Soak:
     def __init__(
-        self, shop: Shop, prefix: str, settings: Settings, seconds: float, bars: Bars, seed: int
+        self,
+        shop: Shop,
+        prefix: str,
+        settings: Settings,
+        seconds: float,
+        bars: Bars,
+        seed: int,
+        kinds: Sequence[str],
     ) -> None:
         self._shop = shop
         self._topics = topics_with_prefix(prefix)
@@ -71,6 +91,7 @@ class _Soak:
         self._settings = settings
         self._seconds = seconds
         self._bars = bars
+        self._kinds = kinds
         self._rng = random.Random(seed)  # noqa: S311 - a workload, not a secret
         self._bundle = load_bundle(settings.bundle)
         self._acts: Counter[str] = Counter()
@@ -117,7 +138,7 @@ class _Soak:
         begun = time.monotonic()
         took: dict[str, list[float]] = {}
         while time.monotonic() - begun < self._seconds:
-            for kind in self._rng.sample(KINDS, len(KINDS)):
+            for kind in self._rng.sample(self._kinds, len(self._kinds)):
                 passed = time.monotonic() - begun
                 self._bars.advance(
                     "Seconds", min(int(passed), int(self._seconds)), int(self._seconds)
