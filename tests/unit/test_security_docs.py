@@ -22,11 +22,11 @@ def test_the_pages_of_security_and_privacy_name_tests(page: str) -> None:
 
 
 def test_every_test_that_any_page_names_exists() -> None:
-    pages = [ROOT / "README.md", *DOCS.rglob("*.md")]
-    texts = {page: page.read_text() for page in pages}
-    for page, path in ((page, path) for page in pages for path in FILES.findall(texts[page])):
-        assert (ROOT / path).is_file(), f"{page} names {path}"
-    for path, test in {named for text in texts.values() for named in NAMED.findall(text)}:
+    texts = {page: page.read_text() for page in (ROOT / "README.md", *DOCS.rglob("*.md"))}
+    for page, text in texts.items():
+        for path in FILES.findall(text):
+            assert (ROOT / path).is_file(), f"{page} names {path}"
+    for path, test in sorted(set(NAMED.findall("\n".join(texts.values())))):
         text = (ROOT / path).read_text()
         assert re.search(rf"^(async )?def {test}\(", text, re.MULTILINE), f"{path}::{test}"
 
