@@ -84,16 +84,19 @@ def publish(settings: Settings, contacts: "Sequence[Contact]", planned_ms: int) 
     """Into the topic `endcap.campaigns`; returns how many the broker has acknowledged. Who was
     planned for a campaign already is not planned again.
 
+    A file of candidates has ids as the shop or the stream knows them: this is a door as well.
+
     Raises:
         BrokerUnavailableError: no broker answers, or it did not acknowledge in time.
+        SettingsError: the secret of pseudonyms is too short.
     """
     from endcap.streams.contact_records import CampaignRecord, send_contacts
 
     records = [
         CampaignRecord(
-            f"{each.campaign}:{each.user_id}",
+            f"{each.campaign}:{kept_id}",
             each.campaign,
-            each.user_id,
+            kept_id,
             each.is_held_out,
             each.expected_uplift,
             each.cost,
@@ -102,5 +105,6 @@ def publish(settings: Settings, contacts: "Sequence[Contact]", planned_ms: int) 
             each.holdout,
         )
         for each in contacts
+        for kept_id in (settings.kept_id(each.user_id),)
     ]
     return asyncio.run(send_contacts(settings.broker, settings.topics, records))

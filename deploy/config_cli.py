@@ -16,7 +16,7 @@ from endcap.deploy.settings import SECRETS, Settings, load_settings, settings_in
 
 app = typer.Typer(no_args_is_help=True, help="The settings in force.")
 HIDDEN = "***"
-_TELLING = ("password", "secret", "token", "passphrase")
+_TELLING = ("password", "passwd", "secret", "token", "passphrase", "credential", "auth", "apikey")
 
 
 @app.callback()
@@ -79,16 +79,31 @@ def _shown(value: Any) -> Any:
 
 
 def _tells(key: str) -> bool:
-    return any(word in key.lower() for word in _TELLING)
+    plain = key.lower().replace("_", "").replace("-", "")
+    return any(word in plain for word in _TELLING)
 
 
 def _without_password(text: str) -> str:
     """
     >>> _without_password("rediss://ann:pw@store:6379/0"), _without_password("broker:9092")
     ('rediss://ann:***@store:6379/0', 'broker:9092')
+    >>> _without_password("redis://store:6379/0?password=pw&db=1")
+    'redis://store:6379/0?password=***&db=1'
+    >>> _without_password("redis://ann:p/w@store:6379/0")  # one that should have been escaped
+    'redis://***@store:6379/0'
     """
-    if "://" not in text or "@" not in text:
+    if "://" not in text:
         return text
+    scheme, _, behind = text.partition("://")
     parts = urlsplit(text)
+    shown = [
+        f"{name}={HIDDEN}" if is_set and _tells(name) else f"{name}{is_set}{value}"
+        for name, is_set, value in (each.partition("=") for each in parts.query.split("&"))
+    ]
+    if "@" not in behind:
+        return urlunsplit(parts._replace(query="&".join(shown)))
+    if "@" not in parts.netloc:
+        return f"{scheme}://{HIDDEN}@{behind.rpartition('@')[2]}"
     user, _, where = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{HIDDEN}@{where}"))
+    told = parts._replace(netloc=f"{user.partition(':')[0]}:{HIDDEN}@{where}")
+    return urlunsplit(told._replace(query="&".join(shown)))

@@ -257,15 +257,33 @@ def _clock_of(headers: Any) -> list[Finding]:
 
 
 def _ask(url: str, key: str | None) -> tuple[int, str, Any]:
-    """Status, body, headers; 0 where nothing answers, the body says why."""
+    """Status, body, headers; 0 where nothing answers, the body says why.
+
+    Redirects are not followed: they would take the key along, to whatever host they name.
+    """
     if not url.startswith(("http://", "https://")):
         return 0, "is no address: write http:// or https:// before it", {}
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_DOOR_TIMEOUT_S) as answer:  # noqa: S310
+        with _DOOR.open(request, timeout=_DOOR_TIMEOUT_S) as answer:
             return answer.status, answer.read(1 << 20).decode(errors="replace"), answer.headers
     except urllib.error.HTTPError as error:
-        return error.code, f"answers {error.code}", error.headers
+        led = f" to {error.headers['Location']}: is that the address?" if _leads(error) else ""
+        return error.code, f"answers {error.code}{led}", error.headers
     except OSError as error:
         return 0, f"does not answer ({getattr(error, 'reason', error)})", {}
+
+
+def _leads(answer: urllib.error.HTTPError) -> bool:
+    return 300 <= answer.code < 400 and "Location" in answer.headers
+
+
+class _Unled(urllib.request.HTTPRedirectHandler):
+    """Answers a redirect as what it is."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: whoever asked is told."""
+
+
+_DOOR = urllib.request.build_opener(_Unled)

@@ -61,7 +61,8 @@ def assign(
 
     Example: endcap experiment assign 1364
     """
-    shop, now_ms = _read(load_settings()), _now_ms()
+    settings = load_settings()
+    shop, now_ms, user_id = _read(settings), _now_ms(), settings.kept_id(user_id)
     found = [
         {
             "experiment": each.name,

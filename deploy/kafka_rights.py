@@ -55,10 +55,12 @@ def rights(settings: Settings) -> Mapping[str, Sequence[Right]]:
         transactions("stream"),
     ]
     rescore = [
-        *reads(topics.sessions, topics.catalogue, topics.erasures, topics.dead_letters),
-        *writes(topics.erasures, topics.dead_letters),
+        *reads(topics.sessions, topics.catalogue, topics.erasures),
+        *reads(topics.dead_letters, topics.campaigns),
+        *writes(topics.erasures, topics.dead_letters, topics.campaigns),
         group("rescore"),
         group("sweep"),
+        transactions("sweep"),
     ]
     everything = ("Read", "Write", "Create", "Delete", "Alter", "DescribeConfigs")
     return {

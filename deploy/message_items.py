@@ -17,7 +17,9 @@ def message_items(settings: Settings, user_id: str) -> "list[MessageItem]":
 
     Raises:
         StoreUnavailableError: Redis does not answer.
+        SettingsError: the secret of pseudonyms is too short.
     """
+    kept_id = settings.kept_id(user_id)
 
     async def read() -> "list[MessageItem]":
         from endcap.marketing.message import MessageItem
@@ -25,7 +27,7 @@ def message_items(settings: Settings, user_id: str) -> "list[MessageItem]":
 
         store = RedisStore(settings.store)
         try:
-            ready = await store.read(user_id) or await store.trending()
+            ready = await store.read(kept_id) or await store.trending()
             rows = ready.items if ready else ()
             known = await store.items([row.id for row in rows])
         finally:

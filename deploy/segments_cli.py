@@ -78,9 +78,12 @@ def follow(
 
     Example: endcap segments follow --metrics-port 9105
     """
+    from endcap.deploy.observed import observe
     from endcap.deploy.segments_process import run_segments
 
-    run_segments(load_settings(metrics_port=metrics_port))
+    settings = load_settings(metrics_port=metrics_port)
+    observe(settings, "segments")
+    run_segments(settings)
 
 
 @app.command()
@@ -93,7 +96,9 @@ def show(
     """
     from endcap.segments import state_at
 
-    segment = _with_store(load_settings(), lambda store: store.segment(user_id))
+    settings = load_settings()
+    kept_id = settings.kept_id(user_id)
+    segment = _with_store(settings, lambda store: store.segment(kept_id))
     if segment is None:
         raise EndcapError(
             f"There is no segment of {user_id}: nothing was bought, or `endcap segments follow` "

@@ -15,6 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadSettingError
 
 import endcap.assistant
 from endcap.counted import counted
@@ -39,6 +40,8 @@ SECRETS = (
     "shopper_token_secret",
 )
 """What a file may hold instead (`deploy.secret_files`), and no message shows."""
+_UNSHOWN = {*SECRETS, "sources", "adapters", "api_keys"}
+"""Of the others a password may stand in a part: in the URL of a registry, say."""
 _NOT_SETTINGS = {"ENDCAP_DATA", FOLDER} | {f"ENDCAP_{name.upper()}_FILE" for name in SECRETS}
 """The first is read by the tests and benchmarks alone."""
 
@@ -275,6 +278,11 @@ def load_settings(**flags: Any) -> Settings:
         return Settings(**given)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"endcap.toml is not TOML: {error}.") from error
+    except UnreadSettingError as error:  # a variable of the environment that should be JSON
+        raise SettingsError(
+            f"A setting cannot be read: {error}. A table or a list stands in the environment as "
+            """JSON, such as ENDCAP_SOURCES='{"clicks": {"topic": "shop.clicks"}}'."""
+        ) from error
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(problem) for problem in error.errors())) from error
 
@@ -295,7 +303,7 @@ def _explain(problem: Any) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"The setting {name} is unknown.{_closest(name, set(Settings.model_fields))}"
-    given = "wrong" if name in SECRETS else repr(problem["input"])
+    given = "wrong" if name.partition(".")[0] in _UNSHOWN else repr(problem["input"])
     return (
         f"The setting {name} is {given}: {problem['msg']}. Set it by "
         f"{_PREFIX}{name.upper()}, in endcap.toml, or by a flag."

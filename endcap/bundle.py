@@ -34,6 +34,11 @@ SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 FILES = ("model.onnx", "items.json", "generators.npz")
 STAGE_FILES = ("session_encoder.onnx", "blend.onnx")
+_NO_NAMES = frozenset({"", ".", ".."})
+_OUTSIDE = b"\x0a\x08location"
+"""The key, in a graph's bytes, of where a tensor lies that is not in the graph (`external_data` in
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). ONNX Runtime, given bytes, looks for such a
+file in the folder that the process happens to run in."""
 
 
 class FileEntry(msgspec.Struct, frozen=True):
@@ -163,6 +168,11 @@ def load_bundle(folder: Path, natively: bool = True) -> Bundle:
         if entry is None:
             raise BundleError(f"{folder}: the manifest does not list {name}. Train it again.")
         raw[name] = _read(folder / name)
+        if _OUTSIDE in raw[name] and name.endswith(".onnx"):
+            raise BundleError(
+                f"{folder / name} has its weights in another file, which no hash covers. Export it "
+                "in one file, as `endcap train` does."
+            )
         if _entry(raw[name]) != entry:
             raise BundleError(
                 f"{folder / name} is not the file its manifest describes (sha256 or size differ). "
@@ -244,12 +254,22 @@ def decode_manifest(raw: bytes, folder: Path) -> Manifest:
         raise BundleError(
             f"{folder / 'manifest.json'} is not a bundle's manifest: {error}."
         ) from error
+    elsewhere = next((name for name in manifest.files if _is_elsewhere(name)), None)
+    if elsewhere is not None:
+        raise BundleError(
+            f"{folder / 'manifest.json'} lists {elsewhere!r}, which is not in its folder. "
+            "Fetch the bundle again from where it was trained."
+        )
     if manifest.schema_version != SCHEMA_VERSION:
         raise BundleError(
             f"{folder} has schema version {manifest.schema_version}; this endcap reads "
             f"{SCHEMA_VERSION}. Train it again with this version."
         )
     return manifest
+
+
+def _is_elsewhere(name: str) -> bool:
+    return name in _NO_NAMES or "/" in name or "\\" in name
 
 
 def _stage_facts(stages: StageGraphs, model: bytes) -> StageFacts:

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from endcap.json_reading import read_json
+
 
 class CatalogueItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One product as shoppers see it. `price` in the shop's currency, `stock` in pieces; None: not
@@ -140,9 +142,9 @@ def decode_item(raw: bytes) -> CatalogueItem:
     """The inverse of `encode_item`.
 
     Raises:
-        msgspec.ValidationError: a field is missing or of the wrong type.
+        msgspec.DecodeError: a field is missing or of the wrong type, or it is no JSON.
     """
-    return _decoder.decode(raw)
+    return read_json(_decoder, raw)
 
 
 def encode_change(change: PriceChange) -> bytes:
@@ -154,9 +156,9 @@ def decode_change(raw: bytes) -> PriceChange:
     """The inverse of `encode_change`.
 
     Raises:
-        msgspec.ValidationError: a field is missing or of the wrong type.
+        msgspec.DecodeError: a field is missing or of the wrong type, or it is no JSON.
     """
-    return _change_decoder.decode(raw)
+    return read_json(_change_decoder, raw)
 
 
 def _own(

@@ -11,7 +11,7 @@ from typing import Any
 from endcap.errors import ConsentDeniedError
 
 DENIED = "denied"
-_IN_JSON = re.compile(rb'"consent"\s*:\s*"denied"', re.IGNORECASE)
+_IN_JSON = re.compile(rb'"consent"\s*:\s*(?:"denied"|false\b)', re.IGNORECASE)
 _SEGMENT_CATEGORIES = frozenset({"analytics", "personalization"})
 
 
@@ -19,6 +19,8 @@ def refuse_denied(raw: bytes | None) -> None:
     """Look at JSON as it came, also where it is cut or wrong.
 
     >>> refuse_denied(b'{"consent": "granted"}')
+
+    `false` is a refusal as well, as in a decoded record: it must not end as a dead letter.
 
     Raises:
         ConsentDeniedError: somewhere in it consent is denied.

@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 import msgspec
 
+from endcap.json_reading import read_json
+
 _MARK = "\0"
 """No user id begins with it: the keys of requests are user ids."""
 
@@ -73,7 +75,7 @@ def decode_erasure(raw: bytes) -> ErasureRecord:
     Raises:
         msgspec.MsgspecError: the record is not one of ours.
     """
-    return _decoder.decode(raw)
+    return read_json(_decoder, raw)
 
 
 def understood(raw: bytes | None) -> ErasureRecord | None:

@@ -10,8 +10,9 @@ from typing import Annotated, Literal, NoReturn, Self
 import msgspec
 from msgspec import Meta
 
-from endcap.consent import DENIED, refuse_denied
+from endcap.consent import DENIED, refuse_denied, refuse_denied_row
 from endcap.errors import ConsentDeniedError, InvalidEventError
+from endcap.json_reading import read_json
 from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_FUTURE_MS = 5 * 60 * 1000
@@ -84,6 +85,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 _decoder = msgspec.json.Decoder(Event)
+_any_decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 
 
@@ -111,8 +113,8 @@ def parse_event(raw: bytes | None, now_ms: int) -> Event:
     """
     refuse_denied(raw)
     try:
-        event = _decoder.decode(raw or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        event = read_json(_decoder, raw or b"")
+    except msgspec.DecodeError as error:
         _refuse(raw, error)
     if event.consent == DENIED:  # by letters that JSON escapes
         raise ConsentDeniedError
@@ -152,9 +154,20 @@ def _refuse(raw: bytes | None, error: Exception) -> NoReturn:
     elif not isinstance(error, msgspec.ValidationError):
         reason, says = "not_json", f"The value is not JSON ({error}); send UTF-8 JSON."
     else:
+        _refuse_denied_by_its_row(raw)
         reason = _reason_of(str(error))
         says = f"{in_words(error, _CHOICES)}. See docs/events.md for the fields of an event."
     raise InvalidEventError(reason, says) from error
+
+
+def _refuse_denied_by_its_row(raw: bytes) -> None:
+    """Denied by letters that JSON escapes, and wrong as well: no dead letter either."""
+    try:
+        row = read_json(_any_decoder, raw)
+    except msgspec.DecodeError:
+        return  # no JSON behind what was wrong first: there is no field to be read
+    if isinstance(row, dict):
+        refuse_denied_row(row)
 
 
 def _reason_of(said: str) -> str:

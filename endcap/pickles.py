@@ -5,11 +5,16 @@ and a folder that has one was not made by it, or not by it alone.
 """
 
 import ast
+import pickletools
+import warnings
 import zipfile
 from pathlib import Path
+from typing import IO
 
 _SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt"})
 _PROTOCOLS = {b"\x80" + bytes([number]) for number in range(2, 6)}
+_CALLS = frozenset({"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE"})
+"""What names or calls something of Python's."""
 _NPY = b"\x93NUMPY"
 _HEADER = 4096
 
@@ -20,8 +25,9 @@ def pickled_in(path: Path) -> str | None:
         return f"a file of a kind that is pickled ({path.suffix})"
     with path.open("rb") as file:
         head = file.read(_HEADER)
-    if head[:2] in _PROTOCOLS:
-        return "a pickle"
+        file.seek(0)
+        if head[:2] in _PROTOCOLS or _is_program(file):
+            return "a pickle"
     if _has_objects(head):
         return "an array of Python objects"
     if not zipfile.is_zipfile(path):
@@ -32,11 +38,28 @@ def pickled_in(path: Path) -> str | None:
                 return f"a pickle ({name})"
             with archive.open(name) as member:
                 start = member.read(_HEADER)
-            if start[:2] in _PROTOCOLS:
+            with archive.open(name) as member:
+                is_program = start[:2] in _PROTOCOLS or _is_program(member)
+            if is_program:
                 return f"a pickle ({name})"
             if _has_objects(start):
                 return f"an array of Python objects ({name})"
     return None
+
+
+def _is_program(file: IO[bytes]) -> bool:
+    """Of protocols 0 and 1, which have no mark at their beginning: instructions up to their end,
+    one of which calls something. Nothing is run; another file ends at its first few bytes."""
+    calls = False
+    with warnings.catch_warnings():
+        # What is no pickle may hold what reads as a badly escaped text.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            for opcode, _, _ in pickletools.genops(file):
+                calls = calls or opcode.name in _CALLS
+        except ValueError:
+            return False
+    return calls
 
 
 def _has_objects(head: bytes) -> bool:

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import Counter, Histogram
 
 from endcap.errors import EndcapError, InvalidEventError
+from endcap.json_reading import read_json
 from endcap.pseudonyms import Naming
 from endcap.serving.answers import json_body
 from endcap.serving.assistant_answers import AnswerShown, QuestionAsked
@@ -31,6 +32,7 @@ SECONDS = Histogram(
     "From a question to its answer, without reading the request",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0),
 )
+_decoder = msgspec.json.Decoder(QuestionAsked)
 _ASKED = {"question": "How long can I return something?", "conversation_id": "c1"}
 
 
@@ -75,7 +77,7 @@ def add_assistant(
             )
         body = await read_body(request, MAX_BODY_BYTES)
         try:
-            asked = msgspec.json.decode(body, type=QuestionAsked)
+            asked = read_json(_decoder, body)
         except msgspec.DecodeError as error:
             return problem(422, "Invalid request", f"{error}. See /docs for the body.")
         presented = request.headers.get(TOKEN_HEADER, "")

@@ -8,6 +8,7 @@ from fastapi import Request
 
 from endcap.errors import InvalidEventError
 from endcap.events import MAX_FUTURE_MS
+from endcap.json_reading import read_json
 from endcap.wrong_fields import in_words
 
 _T = TypeVar("_T")
@@ -50,11 +51,11 @@ def decoded(
         InvalidEventError: with a sentence that says what is wrong.
     """
     try:
-        return decoder.decode(body)
+        return read_json(decoder, body)
     except msgspec.ValidationError as error:
         said = in_words(error, choices)
         raise InvalidEventError("schema", f"{said}. See {fields} for the fields.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
         raise InvalidEventError("not_json", f"The body is not JSON ({error}).") from error
 
 

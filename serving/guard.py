@@ -62,6 +62,8 @@ class Guard:
         key = self._keys.find(presented) if presented else None
         if key is None:
             return self._too_often(scope, None) or _unknown(presented)
+        if refusal := self._too_often(scope, key):
+            return refusal  # before its role: what is refused for that costs a token as well
         if role not in key.roles:
             REFUSED.labels("role").inc()
             return problem(
@@ -69,7 +71,7 @@ class Guard:
                 "Not allowed",
                 f"The key {key.name} has not the role {role}, which this route wants.",
             )
-        return self._too_often(scope, key)
+        return None
 
     def _too_often(self, scope: Scope, key: Key | None) -> Response | None:
         if key is None:

@@ -9,10 +9,12 @@ from fastapi import Response
 
 from endcap.counted import counted
 from endcap.errors import ConsentDeniedError, InvalidEventError
+from endcap.json_reading import read_json
 from endcap.serving.field_errors import field_error
 from endcap.serving.problems import FieldError, problem
 
 _T = TypeVar("_T")
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Kind(NamedTuple):
@@ -57,8 +59,8 @@ def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> Pa
         except InvalidEventError as error:
             raise WrongRowsError(kind, str(error), [field_error(error)]) from error
     try:
-        raw = msgspec.json.decode(body, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raw = read_json(_rows, body)
+    except msgspec.DecodeError as error:
         said = f"The body is not JSON ({error})."
         raise WrongRowsError(kind, said, [FieldError("", said)]) from error
     if len(raw) > kind.most:

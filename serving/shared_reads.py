@@ -124,7 +124,7 @@ class SharedReads:
 
 def unavailable(url: str, error: BaseException) -> StoreUnavailableError:
     """The one message for a Redis that does not answer; a password in the URL is not in it."""
-    where = url.rsplit("@", 1)[-1]
+    where = url.rsplit("@", 1)[-1].partition("?")[0]  # redis-py takes ?password= as well
     if said := refusal(error):
         return StoreRefusedError(f"The Redis at {where} {said}")
     return StoreUnavailableError(

@@ -38,7 +38,7 @@ async def count_experiment(
         for record in records:
             try:
                 counting.impression(decode_impression(record.value or b""))
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except msgspec.DecodeError:
                 malformed += 1
     acts = TopicSince(bootstrap_servers, topics.events.name, since_ms, advance)
     async for records in acts.read():

@@ -59,7 +59,7 @@ async def _impressions(
         for record in records:
             try:
                 yield decode_impression(record.value or b"")
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except msgspec.DecodeError:
                 continue
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from endcap.events import EventType
+from endcap.json_reading import read_json
 
 COUNTED = {
     EventType.VIEW_ITEM.code: "view",
@@ -54,4 +55,4 @@ def decode_deltas(raw: bytes) -> tuple[ItemDelta, ...]:
     Raises:
         msgspec.MsgspecError: the record is not one of ours.
     """
-    return _decoder.decode(raw)
+    return read_json(_decoder, raw)

@@ -181,7 +181,7 @@ def named_in(record: Any, users: set[str]) -> set[str]:
     value = record.value or b""
     try:
         named |= users & set(_strings(json.loads(value)))
-    except ValueError:  # not JSON, or not UTF-8
+    except (ValueError, RecursionError):  # not JSON, not UTF-8, or nested too deep to be read
         named |= {u for u in users if re.search(rb"(?<!\w)%s(?!\w)" % re.escape(u.encode()), value)}
     return named
 

@@ -68,7 +68,11 @@ class TopicView(TopicFollower, Generic[T]):
             self._changes += 1
         for records in batches.values():
             for record in records:
-                key = record.key.decode()
+                try:
+                    key = record.key.decode()
+                except UnicodeDecodeError as error:
+                    log.warning("skipped a key of %s that is not UTF-8: %s", self._topic, error)
+                    continue
                 if record.value is None:
                     self._raw.pop(key, None)
                     self._decoded.pop(key, None)

@@ -195,7 +195,12 @@ def _follow_catalogue(
         Where an older version came, the newer one goes behind it: compaction keeps the last.
         """
         async for event in stream.noack().events():
-            item_id = (event.key or b"").decode()
+            try:
+                item_id = (event.key or b"").decode()
+            except UnicodeDecodeError as error:
+                _malformed("key of the catalogue", error)
+                checkpoints.hold(event)
+                continue
             at = Publication(event.message.offset, int(event.message.timestamp * 1000))
             said = None if event.value is None else _item(event.value, item_id)
             if event.value is None:

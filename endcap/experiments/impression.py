@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from endcap.events import MAX_ID_LENGTH
+from endcap.json_reading import read_json
 
 MAX_SHOWN = 200
 
@@ -55,6 +56,6 @@ def decode_impression(raw: bytes) -> Impression:
     """The inverse of `encode_impression`; fields that another writer adds are passed over.
 
     Raises:
-        msgspec.ValidationError: the value is no impression.
+        msgspec.DecodeError: the value is no impression.
     """
-    return _decoder.decode(raw)
+    return read_json(_decoder, raw)

@@ -4,6 +4,8 @@ what to do."""
 import asyncio
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -131,6 +133,34 @@ def test_a_full_store_and_a_wrong_clock_are_named_before_they_hurt() -> None:
     assert memory_finding(StoreState(50, 100, "volatile-ttl", 0.0)).ok
     late = clock_finding("Clock of Redis", -7.2)
     assert late == ("Clock of Redis", False, "-7.2 s to this machine's; let both follow NTP")
+
+
+def test_a_door_that_leads_elsewhere_is_named_and_the_key_does_not_go_along() -> None:
+    asked: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Authorization"])
+            is_probe = self.path in {"/healthz", "/readyz"}
+            self.send_response(200 if is_probe else 302)
+            if not is_probe:
+                self.send_header("Location", f"http://127.0.0.1:{server.server_port}/readyz")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        found = examine_door(f"http://127.0.0.1:{server.server_port}", "key-of-a-reader")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not found[-1].ok
+    assert "answers 302 to http://127.0.0.1" in found[-1].says
+    assert asked == [None, None, "Bearer key-of-a-reader"]
 
 
 def test_from_outside_the_door_is_looked_at_as_a_page_comes(

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio as redis
 from acl_request import Allowed
 from authorities import Authority
+from awaited import until
 from guarded_house import PSEUDONYMS, USERS, GuardedHouse
 from own_valkey import OwnValkey
 from secured_kafka import SecuredKafka
@@ -97,6 +98,8 @@ async def test_a_broker_that_is_away_is_still_one_that_is_away() -> None:
 SHOPPERS = ("ann-4711", "ben-0815")
 REFUSED = "cleo-2342"
 DEVICE = "phone-1"
+DOORLESS = "dora-5150"
+"""Whose rubbish comes by no door: it lies in topics as it came, and is told in no log."""
 
 
 def _event(user_id: str, number: int, **more: Any) -> dict[str, Any]:
@@ -129,17 +132,19 @@ async def test_the_whole_house_works_under_guard_and_nothing_names_a_shopper(
 
 async def _run(house: GuardedHouse, redis_port: int) -> None:
     await asyncio.to_thread(house.command, "admin", redis_port, "topics", "create")
+    await house.create_source()
     await asyncio.to_thread(house.start, redis_port)
     names = [pseudonym(PSEUDONYMS, user) for user in SHOPPERS]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
+    door = f"http://127.0.0.1:{house.port}"
+    async with httpx.AsyncClient(base_url=door, timeout=30) as client:
         rows = [_event(user, n) for n, user in enumerate(SHOPPERS)]
         rows += [_event(REFUSED, 9, consent="denied")]
         rows += [_event(SHOPPERS[0], 8, event_name="identify", anonymous_id=DEVICE, items=[])]
         sent = await client.post("/v1/events", json=rows, headers={"traceparent": _CALLER})
         assert (sent.status_code, sent.json()) == (202, {"accepted": 3, "denied": 1})
         assert len(sent.headers["x-request-id"]) == 32
-        bad = await client.post("/v1/events", json=_event(SHOPPERS[0], 7, event_name="nonsense"))
-        assert bad.status_code == 422
+        await _is_refused_what_is_wrong(client)
+        await _rubbish_comes(house)
         async with asyncio.timeout(90):
             for user in SHOPPERS:
                 while (await client.get(f"/v1/recommendations/{user}")).json()["source"] != "own":
@@ -148,19 +153,108 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
             while not await _has_trending(house):
                 house.check()
                 await asyncio.sleep(0.1)
-    await _login_is_folded(house, redis_port)
+        await _login_is_folded(client, house)
+        await _is_exported(house, redis_port, names[0])
+        await asyncio.to_thread(_is_planned, house, redis_port, SHOPPERS[1])
+        await _office_tells(client)
+        await _rubbish_is_put_aside(house)
     _traced(house)
     await asyncio.to_thread(house.stop)
     await _named_nowhere(house, names)
     _logged(house)
 
 
-async def _login_is_folded(house: GuardedHouse, redis_port: int) -> None:
-    """It goes by the device's partition to the person's, and comes after the list."""
-    show = ("operator", redis_port, "user", "show", SHOPPERS[0], "--json")
+async def _login_is_folded(client: httpx.AsyncClient, house: GuardedHouse) -> None:
+    """It goes by the device's partition to the person's, and comes after the list; so does what
+    `ingest` brings."""
+
+    async def is_folded() -> bool:
+        house.check()
+        shown = await client.get(f"/v1/users/{SHOPPERS[0]}/session")
+        return shown.status_code == 200 and shown.json()["events_folded"] == 3
+
+    await until(is_folded, "the login and the source's event in the session")
+
+
+async def _is_refused_what_is_wrong(client: httpx.AsyncClient) -> None:
+    """Each in another way, and each with a shopper's id in what is wrong."""
+    who = SHOPPERS[0]
+    bad = await client.post("/v1/events", json=_event(who, 7, event_name="nonsense"))
+    cut = await client.post("/v1/events", content=json.dumps(_event(who, 6))[:-1])
+    large = await client.post("/v1/events", content=who * 40_000)
+    unknown = await client.get(f"/v1/recommendations/{who}", params={"whose": who})
+    nowhere = await client.get(f"/v1/nowhere/{who}")
+    answers = (bad, cut, large, unknown, nowhere)
+    assert [each.status_code for each in answers] == [422, 422, 413, 422, 404]
+
+
+async def _rubbish_comes(house: GuardedHouse) -> None:
+    """To each topic that a process reads, by a producer of the shop's own."""
+    topics = house.settings.topics
+    producer = await started_producer(house.kafka.open_address)
+    key, said = DOORLESS.encode(), b'{"user_id": "%s", "item_id": 7}' % DOORLESS.encode()
+    try:
+        for topic in (topics.events, topics.erasures, topics.catalogue, topics.item_deltas):
+            for value in (said, b"rubbish of %s" % key, b'{"of": "%s\xff"}' % key, _deep(key)):
+                await producer.send_and_wait(topic.name, value, key)
+            await producer.send_and_wait(topic.name, said, key + b"\xff")
+        await producer.send_and_wait(house.source, b"rubbish of %s" % key, key)
+        row = json.dumps(_event(SHOPPERS[0], 5, event_name="view_item")).encode()
+        await producer.send_and_wait(house.source, row)
+    finally:
+        await producer.stop()
+
+
+def _deep(name: bytes) -> bytes:
+    """JSON that nests deeper than a decoder goes."""
+    return b'{"of": "%s", "in": %s1%s}' % (name, b"[" * 5_000, b"]" * 5_000)
+
+
+async def _is_exported(house: GuardedHouse, redis_port: int, name: str) -> None:
+    """By the id that the shop knows: all that is held under the pseudonym."""
+    export = ("operator", redis_port, "user", "export", SHOPPERS[0])
+    printed = await asyncio.to_thread(house.command, *export)
+    held = json.loads(printed)
+    assert held["user_id"] == name
+    assert {row["item_id"] for row in held["session"]["interactions"]} == {"1029743"}
+    assert len(held["raw_events"]) == 3  # by HTTP, at the device's login, and by the source
+    assert held["list"]["items"]
+    assert SHOPPERS[0] not in printed
+
+
+def _is_planned(house: GuardedHouse, redis_port: int, who: str) -> None:
+    """A contact of a campaign, from the shop's own file, with the shop's own id."""
+    plans, rows = house.folder / "campaigns.yaml", house.folder / "candidates.csv"
+    plans.write_text("campaigns:\n- {name: s, budget: 9, cost: 1, subject: a, body: b}\n")
+    rows.write_text(f"user_id,campaign,uplift,consent,contacts\n{who},s,5,true,0\n")
+    plan = ("campaign", "plan", str(plans), "--candidates", str(rows), "--send", "--json")
+    told = json.loads(house.command("operator", redis_port, *plan))
+    assert (told["contacts"] + told["held_out"], told["sent"]) == (1, 1)
+    rows.unlink()  # the shop's file, and not a place where endcap keeps something
+
+
+async def _office_tells(client: httpx.AsyncClient) -> None:
+    """What the back office shows of shoppers."""
+    for page in (f"segments/{SHOPPERS[0]}", "conversations", "status"):
+        said = await client.get(f"/office/data/{page}")
+        assert said.status_code == 200, said.text
+        assert SHOPPERS[0] not in said.text
+
+
+async def _rubbish_is_put_aside(house: GuardedHouse) -> None:
+    """Each process that read some is still there, and what it makes letters of is a letter."""
     async with asyncio.timeout(60):
-        while json.loads(await asyncio.to_thread(house.command, *show))["events_folded"] != 2:
+        while True:
             house.check()
+            letters = [
+                dict(record.headers)["__streams.errors.topic"]
+                async for record in read_whole(
+                    house.kafka.open_address, house.settings.topics.dead_letters.name
+                )
+            ]
+            if len(letters) >= 11:
+                return
+            await asyncio.sleep(0.1)
 
 
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -212,6 +306,8 @@ async def _named_nowhere(house: GuardedHouse, names: list[str]) -> None:
         if path.is_file() and "authority" not in path.parts:
             texts[str(path)] = path.read_bytes()
     texts["spans"] = "".join(span.raw for span in house.spans.spans).encode()
+    told = [texts["spans"], *(text.encode() for text in house.logs().values())]
+    assert not any(DOORLESS.encode() in each for each in told)
     for who in (*SHOPPERS, REFUSED, DEVICE):
         assert [where for where, held in texts.items() if who.encode() in held] == []
     # The same search finds what is meant to be there.
@@ -226,13 +322,15 @@ def _logged(house: GuardedHouse) -> None:
     for process, text in house.logs().items():
         lines = [json.loads(line) for line in text.splitlines()]
         assert all(line["process"] == process for line in lines)
-        assert pseudonym(PSEUDONYMS, SHOPPERS[0]) not in text
+        assert not any(pseudonym(PSEUDONYMS, who) in text for who in SHOPPERS)
     requests = [
         line
         for line in map(json.loads, house.logs()["serve"].splitlines())
         if line["logger"] == "endcap.requests"
     ]
     posted = [line for line in requests if line["route"] == "/v1/events"]
-    assert [line["status"] for line in posted] == [202, 422]
+    assert [line["status"] for line in posted] == [202, 422, 422, 413]
     assert all(len(line["request_id"]) == 32 for line in posted)
-    assert any(line["route"] == "/v1/recommendations/{user}" for line in requests)
+    told = {line["route"] for line in requests}
+    assert {"/v1/recommendations/{user}", "/v1/users/{user}/session", "unmatched"} <= told
+    assert "/office/data/segments/{user}" in told

@@ -1,5 +1,6 @@
 """Learn from a small shop whose habits are known, export by Optimum, and serve the graph."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from endcap.batches import Batch
-from endcap.bundle import Bundle, write_bundle
+from endcap.bundle import Bundle, changed_files, load_bundle, read_manifest, write_bundle
 from endcap.candidates import CONTEXT, FEATURES
+from endcap.deploy.bundle_signatures import new_key, sign, verify
 from endcap.errors import BundleError, EndcapError
 
 torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endcap[export]'")
@@ -17,6 +19,7 @@ torch = pytest.importorskip("torch", reason="torch is missing: pip install 'endc
 from aisle_shop import N_ITEMS, OPTIONS, Quiet, shop  # noqa: E402
 
 from endcap.export.blend import BlendedRescorer  # noqa: E402
+from endcap.export.cards import DATA_SHEET, MODEL_CARD  # noqa: E402
 from endcap.export.checkpoint import Checkpoint  # noqa: E402
 from endcap.export.data.interactions import DataSet, Interactions, Split  # noqa: E402
 from endcap.export.data.protocols import split  # noqa: E402
@@ -39,6 +42,7 @@ from endcap.export.stages import export_stages, largest_difference_of_stages  # 
 from endcap.serving.onnx_session import OnnxScorer  # noqa: E402
 
 pytestmark = pytest.mark.models
+_FOLDER = "trained-bundle"
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +56,17 @@ def parts(data: DataSet) -> Split:
 
 
 @pytest.fixture(scope="module")
+def folder(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where that bundle lies."""
+    return tmp_path_factory.getbasetemp() / _FOLDER
+
+
+@pytest.fixture(scope="module")
 def bundle(data: DataSet, parts: Split, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     progress = Quiet()
-    out = tmp_path_factory.mktemp("bundle")
+    out = tmp_path_factory.mktemp(_FOLDER, numbered=False)
     trained = train(data, parts, OPTIONS, out, "endcap train small-shop", progress)
+    assert trained.bundle.manifest == read_manifest(out)
     losses = [epoch.loss for epoch in trained.learned.curve]
     assert losses == sorted(losses, reverse=True)
     assert all(done == of for done, of in progress.steps.values()), progress.steps
@@ -82,6 +93,35 @@ def test_what_is_learned_is_ahead_of_popularity_and_its_figures_are_in_the_manif
     keys = {"hr_at_10", "hr_at_20", "ndcg_at_10", "precision_at_20", "mrr_at_20"}
     assert keys | {"precision", "recall", "f1", "coverage"} <= found.metrics.keys()
     assert found.users_per_s > 0
+
+
+def test_a_trained_bundle_has_a_card_and_a_data_sheet_of_its_own_figures(
+    folder: Path, data: DataSet
+) -> None:
+    manifest = load_bundle(folder).manifest
+    card, sheet = (folder / MODEL_CARD).read_text(), (folder / DATA_SHEET).read_text()
+    rows = {row.split(" | ")[0]: row for row in card.splitlines() if row.startswith("| ")}
+    assert manifest.metrics["endcap"]["hr_at_10"] > 0
+    for ranker, measured in manifest.metrics.items():
+        if "hr_at_10" in measured:
+            shown = [f"{measured[name]:.4f}" for name in ("hr_at_10", "ndcg_at_10")]
+            assert rows[f"| {ranker}"].split(" | ")[1:3] == shown
+    assert f"{len(data.items):,} items" in card
+    assert f"`{manifest.command}`" in card
+    for name, value in manifest.data.items():
+        assert f"| {name} | {value} |" in sheet
+
+
+def test_a_signature_covers_the_card_and_the_data_sheet(folder: Path, tmp_path: Path) -> None:
+    signed = shutil.copytree(folder, tmp_path / "signed")
+    private, public = new_key(tmp_path / "training")
+    sign(signed, private)
+    assert changed_files(signed, verify(signed, public)) == []
+    for name in (MODEL_CARD, DATA_SHEET):
+        as_it_was = (signed / name).read_text()
+        (signed / name).write_text(as_it_was + "It is better than all others.\n")
+        assert changed_files(signed, verify(signed, public)) == [name]
+        (signed / name).write_text(as_it_was)
 
 
 def test_the_manifest_has_what_the_test_asked_in_bins(parts: Split, bundle: Bundle) -> None:

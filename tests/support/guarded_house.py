@@ -1,6 +1,7 @@
 """The processes as a careful operator runs them: each with a user of its own and the rights that
 docs/security.md lists, TLS to Kafka and Redis, pseudonyms, JSON logs, traces."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -8,20 +9,35 @@ from pathlib import Path
 from typing import Any
 
 from acl_request import Allowed
+from aiokafka.admin import NewTopic
 from command_line import ENDCAP
 from own_valkey import OwnValkey
 from redis_users import PASSWORD, WRITER, make_users
 from secured_kafka import SecuredKafka
 from span_collector import SpanCollector
 
-from endcap.deploy.kafka_rights import rights
+from endcap.deploy.kafka_rights import Right, rights
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.settings import Settings
+from endcap.marketing.lifetime_value import BgNbd, GammaGamma
+from endcap.marketing.segment_model import SegmentModel, encode_model
+from endcap.streams.clients import started_admin
 
-PROCESSES = ("stream", "rescore", "trends", "serve")
+PROCESSES = {
+    "stream": ("stream",),
+    "rescore": ("rescore",),
+    "trends": ("trends",),
+    "serve": ("serve",),
+    "ingest": ("ingest",),
+    "segments": ("segments", "follow"),
+}
+"""By the name that is in their logs; the words that start them."""
 USERS = {name: f"password-of-{name}" for name in (*PROCESSES, "admin", "operator")}
 PSEUDONYMS = "a secret of the shop"
+SEGMENTS = SegmentModel(
+    BgNbd(1.5, 12.0, 5.0, 900.0), GammaGamma(2.0, 2.5, 19.0), (100.0, 500.0), 0.5, {}
+)
 
 
 class GuardedHouse:
@@ -33,19 +49,30 @@ class GuardedHouse:
         self.settings = Settings(
             kafka_bootstrap_servers=kafka.secured_address, topic_prefix=prefix, partitions=2
         )
+        self.source = f"{prefix}-clicks"
+        """The shop's own topic, which `ingest` reads."""
         self.spans = SpanCollector()
         (self.port,) = free_ports(1)
         self._children: list[Child] = []
 
     @property
     def rights(self) -> list[Allowed]:
-        """What docs/security.md lists, and nothing else."""
-        return [
+        """What docs/security.md lists, and nothing else but the reading of the source."""
+        documented = [
             Allowed(process, right)
             for process, of_process in rights(self.settings).items()
             if process in USERS
             for right in of_process
         ]
+        return [*documented, Allowed("ingest", Right("topic", self.source, ("Read",)))]
+
+    async def create_source(self) -> None:
+        """Before `ingest` looks for it."""
+        admin = await started_admin(self.kafka.open_address)
+        try:
+            await admin.create_topics([NewTopic(self.source, 2, 1)])
+        finally:
+            await admin.close()
 
     def environment(self, process: str, redis_port: int) -> Mapping[str, str]:
         ca = self.kafka.authority.ca
@@ -58,6 +85,8 @@ class GuardedHouse:
             "ENDCAP_TOPIC_PREFIX": self.settings.topic_prefix,
             "ENDCAP_PARTITIONS": "2",
             "ENDCAP_DATA_DIR": str(self.folder / process),
+            "ENDCAP_SOURCES": json.dumps({"clicks": {"topic": self.source}}),
+            "ENDCAP_HTTP_OFFICE": "true",
             "ENDCAP_PSEUDONYM_SECRET": PSEUDONYMS,
             "ENDCAP_LOG_FORMAT": "json",
             "ENDCAP_TRACING_ENDPOINT": self.spans.url,
@@ -78,8 +107,11 @@ class GuardedHouse:
         return done.stdout
 
     def start(self, redis_port: int) -> None:
+        model = self.folder / "segments" / "segments.json"
+        model.parent.mkdir()
+        model.write_bytes(encode_model(SEGMENTS))
         ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
-        for name in PROCESSES:
+        for name, words in PROCESSES.items():
             more: dict[str, Any] = {"ENDCAP_METRICS_PORT": str(ports[name])}
             if name == "serve":
                 more = {"ENDCAP_HTTP_PORT": str(self.port)}
@@ -87,7 +119,7 @@ class GuardedHouse:
             self._children.append(
                 Child(
                     f"endcap {name}",
-                    [*ENDCAP, name],
+                    [*ENDCAP, *words],
                     self.folder / f"{name}.log",
                     {**self.environment(name, redis_port), **more},
                 )

@@ -59,9 +59,13 @@ def _npz_of_objects(trace: Path) -> bytes:
 
 
 def _torch_checkpoint(trace: Path) -> bytes:
+    return _archive("archive/data.pkl", pickle.dumps(_Evil(trace)))
+
+
+def _archive(name: str, raw: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps(_Evil(trace)))
+        archive.writestr(name, raw)
     return file.getvalue()
 
 
@@ -71,6 +75,9 @@ def test_pickled_content_is_refused_and_never_run(folder: Path, tmp_path: Path) 
         ("generators.npz", _npz_of_objects(trace)),
         ("weights.bin", _torch_checkpoint(trace)),
         ("model.onnx", pickle.dumps(_Evil(trace))),
+        ("words.txt", pickle.dumps(_Evil(trace), protocol=0)),
+        ("notes.txt", pickle.dumps(_Evil(trace), protocol=1)),
+        ("more.zip", _archive("notes", pickle.dumps(_Evil(trace), protocol=0))),
         ("beside.pt", b""),
     ):
         copy = tmp_path / f"with-{name}"
@@ -79,6 +86,27 @@ def test_pickled_content_is_refused_and_never_run(folder: Path, tmp_path: Path) 
         with pytest.raises(BundleError, match=rf"{name} holds .*(pickle|objects)"):
             load_bundle(copy)
     assert not trace.exists()
+
+
+def test_a_manifest_that_lists_what_lies_elsewhere_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"of another")
+    manifest = read_manifest(folder)
+    for name in ("../elsewhere", str(tmp_path / "elsewhere"), "..", ""):
+        entry = FileEntry(hashlib.sha256(b"of another").hexdigest(), 10)
+        files = manifest.files | {name: entry}
+        write_manifest(folder, msgspec.structs.replace(manifest, files=files))
+        with pytest.raises(BundleError, match="not in its folder"):
+            load_bundle(folder)
+
+
+def test_a_graph_whose_weights_lie_in_another_file_is_refused(folder: Path) -> None:
+    """No hash and no signature would cover them. As `onnx.save_model` writes them: fields 13 of a
+    tensor (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), a key and a value each."""
+    location = b"\x0a\x08location\x12\x0bweights.bin"
+    tensor = b"\x6a" + bytes([len(location)]) + location + b"\x70\x01"
+    _put(folder, "model.onnx", (folder / "model.onnx").read_bytes() + tensor)
+    with pytest.raises(BundleError, match="weights in another file"):
+        load_bundle(folder)
 
 
 def test_an_archive_that_is_none_is_refused_with_a_message(folder: Path) -> None:

@@ -48,6 +48,8 @@ def test_config_show_shows_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert "hush" not in done.output
     shown = _shown()
     assert shown["redis_url"]["value"] == "rediss://ann:***@store:6379/0"
+    monkeypatch.setenv("ENDCAP_REDIS_URL", "redis://store:6379/0?password=hush-5&db=1")
+    assert _shown()["redis_url"]["value"] == "redis://store:6379/0?password=***&db=1"
     assert shown["kafka_password"] == {"value": "***", "source": str(tmp_path / "pw")}
     assert "hush" not in repr(load_settings())
 
@@ -82,6 +84,18 @@ def test_a_secret_given_twice_or_in_no_file_is_refused(
 def test_a_wrong_secret_is_not_repeated_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENDCAP_REDIS_URL", "http://ann:hush@store")
     with pytest.raises(SettingsError, match="redis_url") as refused:
+        load_settings()
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given", ['{"web": "https://ann:hush@registry"}', '{"web": {"registry": "https://ann:hush@r"']
+)
+def test_a_wrong_source_is_named_without_what_it_holds(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENDCAP_SOURCES", given)
+    with pytest.raises(SettingsError, match="sources") as refused:
         load_settings()
     assert "hush" not in str(refused.value)
 

@@ -143,11 +143,15 @@ def test_the_fold_keeps_nothing_of_a_denied_event_not_even_as_a_dead_letter(nati
         json.dumps(denied("ben"))[:-1],  # cut
         escaped,
     ]
+    values += [
+        json.dumps(event("ben", consent=False)),
+        json.dumps(denied("ben", event_name="unheard of")).replace("consent", "\\u0063onsent"),
+    ]
     records = [Sourced(value.encode(), offset) for offset, value in enumerate(values)]
     batch = fold_batch(records, Partition(0, 1), lambda _: None, NOW_MS, natively=natively)
     assert set(batch.snapshots) == {"ann"}
     assert batch.dead_letters == []
-    assert batch.outcomes["consent_denied"] == 4
+    assert batch.outcomes["consent_denied"] == 6
     assert all(b"ben" not in delta for delta in batch.deltas)
 
 
@@ -158,6 +162,12 @@ def test_granted_is_folded_as_if_nothing_were_said() -> None:
         for each in (plain, granted)
     ]
     assert batches[0].snapshots == batches[1].snapshots
+
+
+async def test_consent_that_is_false_is_a_refusal_at_the_door_too() -> None:
+    door = server()
+    answer = await door.client.post("/v1/events", json=event("ben", consent=False))
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 0, "denied": 1})
 
 
 PREFERENCES = {"categoryPreferences": {"Analytics": False}}

@@ -12,6 +12,7 @@ from endcap.deploy.models_file import Models, Named
 from endcap.deploy.settings import DEMO_BUNDLE
 from endcap.errors import BundleError, SettingsError
 from endcap.experiments import HOLDOUT, Explore, variant_of
+from endcap.pseudonyms import pseudonym
 from endcap.yaml_lines import FileMistakesError
 
 GOOD = """\
@@ -167,3 +168,17 @@ def test_the_selftest_says_whether_the_report_is_to_be_believed() -> None:
     done = CliRunner().invoke(app, ["experiment", "selftest", "--runs", "20", "--json"])
     found = json.loads(done.stdout)
     assert (done.exit_code, found["aa_runs"], found["detected_true_uplift"]) == (0, 20, True)
+
+
+def test_under_pseudonyms_assign_says_where_the_stream_sees_the_shopper(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(GOOD)
+    secret = "a secret of the shop"  # noqa: S105
+    monkeypatch.setenv("ENDCAP_PSEUDONYM_SECRET", secret)
+    said = json.loads(CliRunner().invoke(app, ["experiment", "assign", "u7", "--json"]).stdout)
+    kept = pseudonym(secret, "u7")
+    assert said["user_id"] == kept
+    experiments = read_experiments(file).experiments
+    variants = {row["experiment"]: row["variant"] for row in said["experiments"]}
+    assert variants == {each.name: variant_of(each, kept) for each in experiments}

@@ -160,6 +160,14 @@ async def test_a_key_has_a_bucket_and_a_rate_of_its_own() -> None:
         assert guesses == [401, 401, 401, 429]
 
 
+async def test_who_asks_with_a_key_for_another_role_is_limited_as_well() -> None:
+    keys, configured = keys_of("reader", rate_per_s=0.01)
+    async with await a_client(Access(parse_keys(configured))) as client:
+        key = {"Authorization": f"Bearer {keys['reader']}"}
+        codes = [(await client.get("/metrics", headers=key)).status_code for _ in range(2)]
+        assert codes == [403, 429]
+
+
 async def test_of_ipv6_a_network_is_one_caller() -> None:
     access = Access(rate=Rate(0.01, 1))
     keep = await a_client(access, "2001:db8:0:1::5")

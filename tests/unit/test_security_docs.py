@@ -12,13 +12,21 @@ from endcap.deploy.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+FILES = re.compile(r"tests/[\w/]+\.py\b")
+NAMED = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 
 
 @pytest.mark.parametrize("page", ["security.md", "privacy.md"])
-def test_every_test_that_a_page_names_exists(page: str) -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (DOCS / page).read_text())
-    assert named
-    for path, test in named:
+def test_the_pages_of_security_and_privacy_name_tests(page: str) -> None:
+    assert NAMED.search((DOCS / page).read_text())
+
+
+def test_every_test_that_any_page_names_exists() -> None:
+    texts = {page: page.read_text() for page in (ROOT / "README.md", *DOCS.rglob("*.md"))}
+    for page, text in texts.items():
+        for path in FILES.findall(text):
+            assert (ROOT / path).is_file(), f"{page} names {path}"
+    for path, test in sorted(set(NAMED.findall("\n".join(texts.values())))):
         text = (ROOT / path).read_text()
         assert re.search(rf"^(async )?def {test}\(", text, re.MULTILINE), f"{path}::{test}"
 
