@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ import redis.asyncio as redis
 from acl_request import Allowed
 from authorities import Authority
 from guarded_house import PSEUDONYMS, USERS, GuardedHouse
+from ingest_process import create_sources
 from own_valkey import OwnValkey
 from secured_kafka import SecuredKafka
 from tls_front import tls_front
@@ -21,6 +23,7 @@ from tls_front import tls_front
 from endcap.deploy.kafka_rights import Right
 from endcap.errors import BrokerRefusedError, BrokerUnavailableError
 from endcap.pseudonyms import pseudonym
+from endcap.segments import segment_key
 from endcap.streams.clients import read_whole, started_admin, started_consumer, started_producer
 from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity
 
@@ -97,6 +100,8 @@ async def test_a_broker_that_is_away_is_still_one_that_is_away() -> None:
 SHOPPERS = ("ann-4711", "ben-0815")
 REFUSED = "cleo-2342"
 DEVICE = "phone-1"
+BUYER = "dora-1616"
+"""Comes by another system's topic."""
 
 
 def _event(user_id: str, number: int, **more: Any) -> dict[str, Any]:
@@ -129,6 +134,7 @@ async def test_the_whole_house_works_under_guard_and_nothing_names_a_shopper(
 
 async def _run(house: GuardedHouse, redis_port: int) -> None:
     await asyncio.to_thread(house.command, "admin", redis_port, "topics", "create")
+    await _bought_elsewhere(house)
     await asyncio.to_thread(house.start, redis_port)
     names = [pseudonym(PSEUDONYMS, user) for user in SHOPPERS]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}") as client:
@@ -141,11 +147,11 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
         bad = await client.post("/v1/events", json=_event(SHOPPERS[0], 7, event_name="nonsense"))
         assert bad.status_code == 422
         async with asyncio.timeout(90):
-            for user in SHOPPERS:
+            for user in (*SHOPPERS, BUYER):
                 while (await client.get(f"/v1/recommendations/{user}")).json()["source"] != "own":
                     house.check()
                     await asyncio.sleep(0.1)
-            while not await _has_trending(house):
+            while not (await _has_trending(house) and await _has_segment(house)):
                 house.check()
                 await asyncio.sleep(0.1)
     await _login_is_folded(house, redis_port)
@@ -153,6 +159,27 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
     await asyncio.to_thread(house.stop)
     await _named_nowhere(house, names)
     _logged(house)
+
+
+async def _bought_elsewhere(house: GuardedHouse) -> None:
+    """One purchase as another system tells it, in a topic of its own."""
+    await create_sources(house.kafka.open_address, house.source_topic, partitions=1)
+    call = {
+        "type": "track",
+        "event": "Order Completed",
+        "messageId": uuid4().hex,
+        "userId": BUYER,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "properties": {"order_id": "o1", "products": [{"product_id": "1029743", "price": 2.5}]},
+    }
+    producer = await started_producer(house.kafka.open_address)
+    await producer.send_and_wait(house.source_topic, json.dumps(call).encode())
+    await producer.stop()
+
+
+async def _has_segment(house: GuardedHouse) -> bool:
+    async with redis.Redis.from_url(house.valkey.url) as client:
+        return bool(await client.exists(segment_key(pseudonym(PSEUDONYMS, BUYER))))
 
 
 async def _login_is_folded(house: GuardedHouse, redis_port: int) -> None:
@@ -212,7 +239,7 @@ async def _named_nowhere(house: GuardedHouse, names: list[str]) -> None:
         if path.is_file() and "authority" not in path.parts:
             texts[str(path)] = path.read_bytes()
     texts["spans"] = "".join(span.raw for span in house.spans.spans).encode()
-    for who in (*SHOPPERS, REFUSED, DEVICE):
+    for who in (*SHOPPERS, REFUSED, DEVICE, BUYER):
         assert [where for where, held in texts.items() if who.encode() in held] == []
     # The same search finds what is meant to be there.
     kept = [where for where, held in texts.items() if names[0].encode() in held]

@@ -32,7 +32,7 @@ PROCESSES = {
     "segments": ("segments", "follow"),
     "serve": ("serve",),
 }
-_MODEL = SegmentModel(
+SEGMENT_MODEL = SegmentModel(
     BgNbd(1.5, 12.0, 5.0, 900.0),
     GammaGamma(2.0, 2.5, 19.0),
     (100.0, 500.0),
@@ -65,9 +65,9 @@ class Fleet:
             data_dir=folder,
             partitions=1,
         )
-        self.settings.segments_path.write_bytes(encode_model(_MODEL))
+        self.settings.segments_path.write_bytes(encode_model(SEGMENT_MODEL))
         subprocess.run([*ENDCAP, "topics", "create"], env={**os.environ, **own}, check=True)
-        asyncio.run(create_sources(stack, self.source_topic, partitions=1))
+        asyncio.run(create_sources(stack.bootstrap_servers, self.source_topic, partitions=1))
         self._running = [
             Child(
                 name,

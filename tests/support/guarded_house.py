@@ -1,6 +1,7 @@
 """The processes as a careful operator runs them: each with a user of its own and the rights that
 docs/security.md lists, TLS to Kafka and Redis, pseudonyms, JSON logs, traces."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 
 from acl_request import Allowed
 from command_line import ENDCAP
+from fleet import SEGMENT_MODEL
 from own_valkey import OwnValkey
 from redis_users import PASSWORD, WRITER, make_users
 from secured_kafka import SecuredKafka
@@ -18,8 +20,16 @@ from endcap.deploy.kafka_rights import rights
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.settings import Settings
+from endcap.marketing.segment_model import encode_model
 
-PROCESSES = ("stream", "rescore", "trends", "serve")
+PROCESSES = {
+    "stream": ("stream",),
+    "rescore": ("rescore",),
+    "trends": ("trends",),
+    "serve": ("serve",),
+    "ingest": ("ingest",),
+    "segments": ("segments", "follow"),
+}
 USERS = {name: f"password-of-{name}" for name in (*PROCESSES, "admin", "operator")}
 PSEUDONYMS = "a secret of the shop"
 
@@ -30,9 +40,16 @@ class GuardedHouse:
     def __init__(self, kafka: SecuredKafka, valkey: OwnValkey, folder: Path, prefix: str) -> None:
         make_users(valkey.url)
         self.kafka, self.valkey, self.folder = kafka, valkey, folder
+        self.source_topic = f"{prefix}-clicks"
+        self._sources = {"web": {"topic": self.source_topic, "adapter": "segment"}}
         self.settings = Settings(
-            kafka_bootstrap_servers=kafka.secured_address, topic_prefix=prefix, partitions=2
+            kafka_bootstrap_servers=kafka.secured_address,
+            topic_prefix=prefix,
+            partitions=2,
+            sources=self._sources,
         )
+        self._segments_file = folder / "segments.json"
+        self._segments_file.write_bytes(encode_model(SEGMENT_MODEL))
         self.spans = SpanCollector()
         (self.port,) = free_ports(1)
         self._children: list[Child] = []
@@ -58,6 +75,8 @@ class GuardedHouse:
             "ENDCAP_TOPIC_PREFIX": self.settings.topic_prefix,
             "ENDCAP_PARTITIONS": "2",
             "ENDCAP_DATA_DIR": str(self.folder / process),
+            "ENDCAP_SOURCES": json.dumps(self._sources),
+            "ENDCAP_SEGMENTS_FILE": str(self._segments_file),
             "ENDCAP_PSEUDONYM_SECRET": PSEUDONYMS,
             "ENDCAP_LOG_FORMAT": "json",
             "ENDCAP_TRACING_ENDPOINT": self.spans.url,
@@ -79,7 +98,7 @@ class GuardedHouse:
 
     def start(self, redis_port: int) -> None:
         ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
-        for name in PROCESSES:
+        for name, words in PROCESSES.items():
             more: dict[str, Any] = {"ENDCAP_METRICS_PORT": str(ports[name])}
             if name == "serve":
                 more = {"ENDCAP_HTTP_PORT": str(self.port)}
@@ -87,7 +106,7 @@ class GuardedHouse:
             self._children.append(
                 Child(
                     f"endcap {name}",
-                    [*ENDCAP, name],
+                    [*ENDCAP, *words],
                     self.folder / f"{name}.log",
                     {**self.environment(name, redis_port), **more},
                 )
