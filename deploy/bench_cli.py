@@ -98,7 +98,7 @@ def bench_footprint_command(
     from endcap.deploy.progress import Bars
 
     with Bars(screen) as bars:
-        found = bench_footprint(baskets, rate, bars)
+        found = bench_footprint(baskets, rate, load_settings().cache_dir, bars)
     show(found, as_json)
 
 
