@@ -309,6 +309,27 @@ def bench_cold_start_command(
     show(found, as_json)
 
 
+@app.command("watching")
+def bench_watching_command(
+    shoppers: Annotated[int, typer.Option(help="Lists to make, by each batch.", min=1)] = 400,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What online quality, drift and the age of lists cost, beside making and reading lists.
+
+    Example: endcap bench watching --json
+    """
+    on_one_core()
+    from endcap.bundle import load_bundle
+    from endcap.deploy.bench.watching import bench_watching
+    from endcap.deploy.progress import Bars
+
+    model = load_bundle(load_settings(bundle=bundle).bundle)
+    with Bars(screen) as bars:
+        found = bench_watching(model, shoppers, lambda done, of: bars.advance("Parts", done, of))
+    show(found, as_json)
+
+
 def on_one_core() -> None:
     """Start this command anew on one core with one thread: numpy counts its threads when it is
     loaded, and has been by now."""
