@@ -119,7 +119,7 @@ class _Run:
                 if rate and (early_s := number / rate - (time.perf_counter() - began)) > 0.02:
                     await asyncio.sleep(early_s)
                 key = event.user_id.encode()
-                waiting.append(await producer.send(self._source, _segment_call(event), key))
+                waiting.append(await producer.send(self._source, segment_call(event), key))
                 if len(waiting) == _AT_ONCE:
                     await asyncio.gather(*waiting)
                     waiting.clear()
@@ -165,7 +165,7 @@ class _Run:
             await asyncio.sleep(0.1)
 
 
-def _segment_call(event: Event) -> bytes:
+def segment_call(event: Event) -> bytes:
     """A `track` call of Segment's specification that the adapter makes this event of."""
     when = datetime.fromtimestamp(event.timestamp_ms / 1000, UTC)
     products = [
