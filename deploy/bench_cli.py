@@ -98,7 +98,7 @@ def bench_footprint_command(
     from endcap.deploy.progress import Bars
 
     with Bars(screen) as bars:
-        found = bench_footprint(baskets, rate, bars)
+        found = bench_footprint(baskets, rate, load_settings().cache_dir, bars)
     show(found, as_json)
 
 
@@ -315,6 +315,27 @@ def bench_cold_start_command(
     folder = load_settings(bundle=bundle).bundle
     with Bars(screen) as bars:
         found = bench_cold_start(folder, share, seeds, epochs, bars)
+    show(found, as_json)
+
+
+@app.command("watching")
+def bench_watching_command(
+    shoppers: Annotated[int, typer.Option(help="Lists to make, by each batch.", min=1)] = 400,
+    bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What online quality, drift and the age of lists cost, beside making and reading lists.
+
+    Example: endcap bench watching --json
+    """
+    on_one_core()
+    from endcap.bundle import load_bundle
+    from endcap.deploy.bench.watching import bench_watching
+    from endcap.deploy.progress import Bars
+
+    model = load_bundle(load_settings(bundle=bundle).bundle)
+    with Bars(screen) as bars:
+        found = bench_watching(model, shoppers, lambda done, of: bars.advance("Parts", done, of))
     show(found, as_json)
 
 

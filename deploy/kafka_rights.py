@@ -1,6 +1,6 @@
 """What each process may do on the broker, where it asks: the least that it works with.
 
-docs/security.md shows this table, and a test runs the main processes with it and nothing else.
+docs/security.md shows this table, and a test runs the processes with it and nothing else.
 """
 
 import shlex
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from endcap.deploy.settings import Settings
+from endcap.deploy.sources import source_settings
 from endcap.topics import Topic
 
 Resource = Literal["topic", "group", "cluster", "transactional-id"]
@@ -25,7 +26,11 @@ class Right(NamedTuple):
 def rights(settings: Settings) -> Mapping[str, Sequence[Right]]:
     """By process. `operator`: the commands `user`, `dead-letters`, `price`, `doctor` and the like;
     `admin`: `topics create`. Each process sees that all topics are there; none reads what it does
-    not need."""
+    not need.
+
+    Raises:
+        SettingsError: a source, which `ingest` must be let read, is not right.
+    """
     prefix, topics = settings.topic_prefix, settings.topics
     seen = Right("topic", f"{prefix}.", ("Describe",), "prefixed")
 
@@ -79,6 +84,7 @@ def rights(settings: Settings) -> Mapping[str, Sequence[Right]]:
         ],
         "ingest": [
             seen,
+            *(Right("topic", each.topic, ("Read",)) for each in source_settings(settings).values()),
             *writes(topics.events, topics.dead_letters),
             group("ingest"),
             transactions("ingest"),
@@ -88,7 +94,7 @@ def rights(settings: Settings) -> Mapping[str, Sequence[Right]]:
             *reads(topics.events, topics.sessions, topics.catalogue, topics.erasures),
             *writes(topics.events, topics.impressions, topics.conversations, topics.erasures),
         ],
-        "segments": [seen, *reads(topics.sessions, topics.erasures), group("segments")],
+        "segments": [seen, *reads(topics.sessions), group("segments")],
         "operator": [
             Right("topic", f"{prefix}.", ("Read", "Describe"), "prefixed"),
             *writes(topics.erasures, topics.dead_letters, topics.events, topics.prices),

@@ -57,6 +57,8 @@ def secret_files(secrets: Iterable[str]) -> Mapping[str, Path]:
         elif folder:
             for mounted in (Path(folder, name), Path(folder, f"endcap_{name}")):
                 if mounted.is_file():
+                    if variable in os.environ:
+                        raise SettingsError(f"{variable} is set, and {mounted} is there; drop one.")
                     found[name] = mounted
     return found
 

@@ -51,7 +51,7 @@ def open_sources(settings: Settings) -> OpenSources:
     """
     if not settings.sources:
         raise SettingsError(f"There are no sources. Name one in endcap.toml:\n{_EXAMPLE}")
-    read = {name: _read(name, given) for name, given in settings.sources.items()}
+    read = source_settings(settings)
     _refuse_shared_topics(read, settings)
     registries: dict[str, Any] = {}
     sources = []
@@ -64,6 +64,15 @@ def open_sources(settings: Settings) -> OpenSources:
         adapt = under_pseudonyms(found.adapt, settings.naming)
         sources.append(Source(name, source.topic, decoder, adapt))
     return OpenSources(tuple(sources), registries)
+
+
+def source_settings(settings: Settings) -> dict[str, SourceSettings]:
+    """What is said of each source, by its name.
+
+    Raises:
+        SettingsError: a source is not right; the message names it and the right form.
+    """
+    return {name: _read(name, given) for name, given in settings.sources.items()}
 
 
 def _read(name: str, given: Mapping[str, Any]) -> SourceSettings:

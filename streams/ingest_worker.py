@@ -17,6 +17,7 @@ from endcap.streams.clients import partition_counts
 from endcap.streams.group_member import GroupMember
 from endcap.streams.ingest_batch import IngestedBatch, Source
 from endcap.streams.ingest_partition import IngestPartition
+from endcap.streams.lag import Lag
 from endcap.streams.partition_tasks import PartitionTask
 from endcap.streams.start import Start, resume
 from endcap.topics import Topic, Topics
@@ -90,6 +91,7 @@ class IngestWorker(GroupMember):
         owned = await IngestPartition.acquire(
             place.bootstrap_servers, source, tp, place.topics, place.group_id
         )
+        lag = Lag(metrics.INGEST_LAG, {tp.topic: source.name}, [tp])
         try:
             await resume(consumer, tp, place.start)
             while not task.released.is_set():
@@ -99,7 +101,9 @@ class IngestWorker(GroupMember):
                     self.handled(source, await owned.ingest(found[tp]))
                     metrics.INGEST_SECONDS.observe(time.perf_counter() - started)
                     task.progressed()
+                await lag.look(consumer)
         finally:
+            lag.forget()
             await owned.release()
 
     def handled(self, source: Source, batch: IngestedBatch) -> None:

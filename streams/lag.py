@@ -1,12 +1,11 @@
 """How many records of a partition are still unread, as the consumer knows it without asking."""
 
 import contextlib
+from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError
 from prometheus_client import Gauge
-
-from endcap.topics import Topics
 
 
 class Lag:
@@ -16,16 +15,13 @@ class Lag:
     old as that answer: a consumer that is stuck says nothing new, which its heartbeat tells.
     """
 
-    def __init__(self, gauge: Gauge, topics: Topics, sources: list[TopicPartition]) -> None:
-        """`gauge` has the labels `topic` (the topic's role, without a prefix) and `partition`."""
-        roles = {
-            topics.events.name: "events",
-            topics.handovers.name: "handovers",
-            topics.erasures.name: "erasures",
-        }
+    def __init__(
+        self, gauge: Gauge, names: Mapping[str, str], sources: Iterable[TopicPartition]
+    ) -> None:
+        """`gauge` has two labels: what `names` calls a topic, and the partition."""
         self._gauge = gauge
-        self._labels = {each: (roles[each.topic], str(each.partition)) for each in sources}
-        self._series = {each: gauge.labels(*names) for each, names in self._labels.items()}
+        self._labels = {each: (names[each.topic], str(each.partition)) for each in sources}
+        self._series = {each: gauge.labels(*labels) for each, labels in self._labels.items()}
 
     async def look(self, consumer: AIOKafkaConsumer) -> None:
         """Set them to what is known now; nothing is asked of the broker."""
@@ -40,6 +36,6 @@ class Lag:
 
     def forget(self) -> None:
         """Another process counts them from now on."""
-        for names in self._labels.values():
+        for labels in self._labels.values():
             with contextlib.suppress(KeyError):
-                self._gauge.remove(*names)
+                self._gauge.remove(*labels)

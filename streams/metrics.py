@@ -35,6 +35,11 @@ INGEST_SECONDS = Histogram(
     "From a batch's read to its commit",
     buckets=UP_TO_A_MINUTE_S,
 )
+INGEST_LAG = Gauge(
+    "endcap_ingest_lag_records",
+    "Records of the sources not read yet, as of the last answer of the broker",
+    ["source", "partition"],
+)
 REGISTRY = Counter(
     "endcap_registry_requests_total", "Schemas asked of the schema registry", ["outcome"]
 )

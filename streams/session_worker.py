@@ -125,7 +125,13 @@ class SessionWorker(GroupMember):
         )
         every_s = self._fast_lane.commit_every_s if self._fast_lane else 0.0
         commits = CommitsBehind(owned, every_s, self.handled)
-        lag = Lag(metrics.LAG, self._place.topics, sources)
+        topics = self._place.topics
+        roles = {
+            topics.events.name: "events",
+            topics.handovers.name: "handovers",
+            topics.erasures.name: "erasures",
+        }
+        lag = Lag(metrics.LAG, roles, sources)
         try:
             for source in sources:
                 is_events = source.topic == self._place.topics.events.name

@@ -1,8 +1,6 @@
 """Bytes and CPU time that `endcap capacity` reckons with and no other measurement has."""
 
 import asyncio
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,19 +11,19 @@ import psutil
 import redis.asyncio as redis
 
 from endcap.catalogue import CatalogueItem
+from endcap.deploy.bench.endcap_process import Place, endcap_process
 from endcap.deploy.bench.list_writes import write_some
 from endcap.deploy.bench.stream_process import StreamProcess
-from endcap.deploy.bench.workload import clickstream
+from endcap.deploy.bench.workload import send_clickstream
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.progress import Bars
 from endcap.deploy.prometheus_text import scrape, total
 from endcap.errors import EndcapError
-from endcap.events import encode_event
 from endcap.lists import item_key, rec_key
 from endcap.serving.redis_store import RedisStore
-from endcap.streams.clients import create_topics, started_producer
+from endcap.streams.clients import create_topics
 from endcap.topics import Topics, topics_with_prefix
 
 _WAIT_S = 240.0
@@ -67,21 +65,7 @@ def bench_sizes(stack: LocalStack, events: int, bars: Bars) -> dict[str, Any]:
 async def _fill(bootstrap: str, topics: Topics, events: int, bars: Bars) -> float:
     """The mean size of an event's JSON."""
     await create_topics(bootstrap, topics, 4)
-    producer = await started_producer(bootstrap)
-    bytes_sent = 0
-    try:
-        waiting = []
-        for number, event in enumerate(clickstream(events), start=1):
-            raw = encode_event(event)
-            bytes_sent += len(raw)
-            waiting.append(await producer.send(topics.events.name, raw, event.user_id.encode()))
-            if len(waiting) == 5_000 or number == events:
-                await asyncio.gather(*waiting)
-                waiting.clear()
-                bars.advance("Events into Kafka", number, events)
-    finally:
-        await producer.stop()
-    return bytes_sent / events
+    return await send_clickstream(bootstrap, topics.events, events, bars)
 
 
 def _worked_by_stream(stack: LocalStack, topics: Topics, events: int, bars: Bars) -> float:
@@ -101,18 +85,12 @@ def _worked_by_trends(stack: LocalStack, topics: Topics, bars: Bars) -> dict[str
     (port,) = free_ports(1)
     folder = stack.log_dir / "sizes-trends"
     folder.mkdir()
-    child = Child(
-        "endcap trends",
-        [sys.executable, "-m", "endcap.deploy.cli", "trends"],
+    prefix = topics.events.name.removesuffix(".events")
+    child = endcap_process(
+        "trends",
+        Place(stack.bootstrap_servers, prefix, folder, port),
         stack.log_dir / "sizes-trends.log",
-        os.environ
-        | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "ENDCAP_REDIS_URL": stack.redis_url,
-            "ENDCAP_TOPIC_PREFIX": topics.events.name.removesuffix(".events"),
-            "ENDCAP_METRICS_PORT": str(port),
-            "ENDCAP_DATA_DIR": str(folder),
-        },
+        {"ENDCAP_REDIS_URL": stack.redis_url},
     )
     process = psutil.Process(child.pid)
 

@@ -1,13 +1,11 @@
 """`endcap stream` in a process of its own, as an operator would run it."""
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from endcap.deploy.bench.endcap_process import Place, endcap_process
 from endcap.deploy.local_stack.ports import free_ports, is_open
-from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.prometheus_text import scrape, total
 
 SESSION_TIMEOUT_S = 2
@@ -37,19 +35,13 @@ class StreamProcess:
     ) -> None:
         """`more`: settings beside these, by their names in the environment."""
         (self._port,) = free_ports(1)
-        self.child = Child(
-            f"endcap stream {number}",
-            [sys.executable, "-m", "endcap.deploy.cli", "stream"],
+        folder = stack.log_dir / f"stream-{number}"
+        self.child = endcap_process(
+            "stream",
+            Place(stack.bootstrap_servers, prefix, folder, self._port),
             stack.log_dir / f"stream-{number}.log",
-            os.environ
-            | {
-                "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-                "ENDCAP_TOPIC_PREFIX": prefix,
-                "ENDCAP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
-                "ENDCAP_METRICS_PORT": str(self._port),
-                "ENDCAP_DATA_DIR": str(stack.log_dir / f"stream-{number}"),
-                **more,
-            },
+            {"ENDCAP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S), **more},
+            name=f"stream {number}",
         )
         self.child.wait_until(lambda: is_open(self._port), _READY_S)
 

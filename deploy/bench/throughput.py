@@ -15,12 +15,11 @@ from uuid import uuid4
 
 import psutil
 
-from endcap.deploy.bench.workload import clickstream
+from endcap.deploy.bench.workload import send_clickstream
 from endcap.deploy.local_stack import LocalStack
 from endcap.deploy.progress import Bars
 from endcap.errors import EndcapError
-from endcap.events import encode_event
-from endcap.streams.clients import create_topics, started_producer
+from endcap.streams.clients import create_topics
 from endcap.topics import topics_with_prefix
 
 PARTITIONS = 4
@@ -115,19 +114,7 @@ def _peers(
 async def _fill(bootstrap: str, events: int, bars: Bars) -> str:
     topics = topics_with_prefix(f"bench-{uuid4().hex[:8]}")
     await create_topics(bootstrap, topics, PARTITIONS)
-    producer = await started_producer(bootstrap)
-    try:
-        waiting = []
-        for number, event in enumerate(clickstream(events), start=1):
-            waiting.append(
-                await producer.send(topics.events.name, encode_event(event), event.user_id.encode())
-            )
-            if len(waiting) == 5_000 or number == events:
-                await asyncio.gather(*waiting)
-                waiting.clear()
-                bars.advance("Events into Kafka", number, events)
-    finally:
-        await producer.stop()
+    await send_clickstream(bootstrap, topics.events, events, bars)
     return topics.events.name
 
 

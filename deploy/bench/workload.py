@@ -1,10 +1,15 @@
 """Clickstreams for benchmarks: made here, the same for every run, shaped like a real shop's."""
 
+import asyncio
 import heapq
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from typing import Any
 
-from endcap.events import Event, EventItem, EventType
+from endcap.deploy.progress import Bars
+from endcap.events import Event, EventItem, EventType, encode_event
+from endcap.streams.clients import started_producer, stop_producer
+from endcap.topics import Topic
 
 EVENTS_A_VISIT = 3.44
 """REES46, 1 October 2019, the first 17,434 events: 5,066 visits of 4,504 shoppers, of which .978
@@ -13,6 +18,7 @@ VISITS_A_SHOPPER = 1.12
 _GAP_S = 40.0
 _KINDS = (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE)
 _SHARES = (0.979, 0.009, 0.012)
+_AT_ONCE = 5_000
 
 
 def clickstream(
@@ -47,3 +53,26 @@ def clickstream(
             transaction_id=f"t{number}" if kind is EventType.PURCHASE else None,
             items=(EventItem(item, 9.9),),
         )
+
+
+async def send_clickstream(bootstrap_servers: str, topic: Topic, events: int, bars: Bars) -> float:
+    """So many events of a clickstream into a topic, keyed by shopper; the mean size of one's JSON
+    in bytes.
+
+    Raises:
+        BrokerUnavailableError: no broker answers.
+    """
+    producer = await started_producer(bootstrap_servers)
+    bytes_sent, waiting = 0, list[Awaitable[Any]]()
+    try:
+        for number, event in enumerate(clickstream(events), start=1):
+            raw = encode_event(event)
+            bytes_sent += len(raw)
+            waiting.append(await producer.send(topic.name, raw, event.user_id.encode()))
+            if len(waiting) == _AT_ONCE or number == events:
+                await asyncio.gather(*waiting)
+                waiting.clear()
+                bars.advance("Events into Kafka", number, events)
+    finally:
+        await stop_producer(producer)
+    return bytes_sent / events

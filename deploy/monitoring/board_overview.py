@@ -53,6 +53,7 @@ OVERVIEW = Board(
             "workers.",
             "none",
             (
+                Query("endcap:ingest_lag_records:sum", "{{source}}, by ingest"),
                 Query("endcap:stream_lag_records:sum", "{{topic}}, by the stream"),
                 Query("sum(endcap_rescore_lag_records)", "sessions, by the rescorer"),
                 Query("sum(endcap_lists_unfinished)", "lists in the making"),

@@ -77,6 +77,37 @@ STREAM = Board(
             ),
         ),
         Panel(
+            "Records of sources",
+            "What `endcap ingest` made of them; ignored: none of endcap's events.",
+            "cps",
+            (
+                Query(
+                    "sum by (source, outcome) (rate(endcap_ingest_records_total[5m]))",
+                    "{{source}} {{outcome}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Lag by source",
+            "Records that `endcap ingest` has not read. It stands still while a schema registry is "
+            "away.",
+            "none",
+            (
+                Query("endcap:ingest_lag_records:sum", "{{source}}"),
+                Query(
+                    'sum(increase(endcap_registry_requests_total{outcome="failed"}[5m]))',
+                    "schemas not had, 5 min",
+                ),
+            ),
+        ),
+        Panel(
+            "Time of a batch of sources",
+            "From its read to its commit.",
+            "s",
+            quantiles("endcap_ingest_batch_seconds", 0.5, 0.99),
+            log=True,
+        ),
+        Panel(
             "Lists of the item side",
             "What the trends app writes, and what waits there.",
             "none",

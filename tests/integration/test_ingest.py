@@ -57,7 +57,7 @@ async def test_each_record_of_each_format_is_one_event_although_ingest_is_killed
         "rows": {"topic": f"{prefix}.rows", "adapter": "rees46", "format": "csv"},
     }
     topic = {name: source["topic"] for name, source in sources.items()}
-    await create_sources(stack, *topic.values())
+    await create_sources(stack.bootstrap_servers, *topic.values())
 
     make: dict[str, Callable[[int], bytes]] = {
         "web": lambda number: segment_call(f"web-{number}"),
@@ -140,7 +140,7 @@ async def test_a_dead_letter_goes_back_to_its_source_and_becomes_an_event(
         "format": "avro",
         "registry": registry.url,
     }
-    await create_sources(stack, source["topic"])
+    await create_sources(stack.bootstrap_servers, source["topic"])
     known = registry.register(f"{prefix}.other", CLICK_AVSC_TEXT.replace("shop", f"{prefix}other"))
     value = framed(known + 1, avro_record("early"))
     await producer.send_and_wait(source["topic"], value, b"key", headers=[("traceparent", b"00")])
@@ -180,7 +180,7 @@ async def test_while_the_registry_is_away_its_source_waits_and_others_go_on(
         },
         "web": {"topic": f"{prefix}.web", "adapter": "segment"},
     }
-    await create_sources(stack, f"{prefix}.avro", f"{prefix}.web", partitions=1)
+    await create_sources(stack.bootstrap_servers, f"{prefix}.avro", f"{prefix}.web", partitions=1)
     avro_id = registry.register(f"{prefix}.avro-value", CLICK_AVSC_TEXT)
     await producer.send_and_wait(f"{prefix}.avro", framed(avro_id, avro_record("held")))
     registry.child.pause()

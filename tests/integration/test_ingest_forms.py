@@ -51,7 +51,7 @@ async def test_local_schemas_cloud_events_and_mapped_csv_lines(
         "own": {},
     }
     sources = {name: {"topic": f"{prefix}.{name}", **each} for name, each in sources.items()}
-    await create_sources(stack, *(each["topic"] for each in sources.values()))
+    await create_sources(stack.bootstrap_servers, *(each["topic"] for each in sources.values()))
     own = Event(
         event_id="not-this",
         user_id="u",
@@ -107,7 +107,7 @@ async def test_local_schemas_cloud_events_and_mapped_csv_lines(
 async def test_ingest_and_doctor_name_what_is_missing(stack: LocalStack) -> None:
     prefix = f"t{uuid4().hex[:8]}"
     await create_topics(stack.bootstrap_servers, topics_with_prefix(prefix), 1)
-    await create_sources(stack, f"{prefix}.web", partitions=3)
+    await create_sources(stack.bootstrap_servers, f"{prefix}.web", partitions=3)
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     sources = {
         "web": {"topic": f"{prefix}.web", "adapter": "segment"},

@@ -22,6 +22,7 @@ from tls_front import tls_front
 from endcap.deploy.kafka_rights import Right
 from endcap.errors import BrokerRefusedError, BrokerUnavailableError
 from endcap.pseudonyms import pseudonym
+from endcap.segments import segment_key
 from endcap.streams.clients import read_whole, started_admin, started_consumer, started_producer
 from endcap.streams.kafka_security import BrokerAddress, KafkaSecurity
 
@@ -150,7 +151,7 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
                 while (await client.get(f"/v1/recommendations/{user}")).json()["source"] != "own":
                     house.check()
                     await asyncio.sleep(0.1)
-            while not await _has_trending(house):
+            while not (await _has_trending(house) and await _has_segment(house)):
                 house.check()
                 await asyncio.sleep(0.1)
         await _login_is_folded(client, house)
@@ -162,6 +163,11 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
     await asyncio.to_thread(house.stop)
     await _named_nowhere(house, names)
     _logged(house)
+
+
+async def _has_segment(house: GuardedHouse) -> bool:
+    async with redis.Redis.from_url(house.valkey.url) as client:
+        return bool(await client.exists(segment_key(pseudonym(PSEUDONYMS, SHOPPERS[0]))))
 
 
 async def _login_is_folded(client: httpx.AsyncClient, house: GuardedHouse) -> None:

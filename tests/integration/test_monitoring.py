@@ -2,12 +2,13 @@
 and what it says of a shop's events."""
 
 import asyncio
+import json
 import time
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from fleet import PROCESSES, Fleet
+from fleet import PROCESSES, SOURCE, Fleet
 from prometheus_client.parser import text_string_to_metric_families
 from promtool import names_in, needs_promtool, promtool, rules
 
@@ -22,11 +23,12 @@ from endcap.streams.person import request_erasure
 pytestmark = pytest.mark.integration
 OF_PROMETHEUS = {"up", "ALERTS"}
 USER = f"shopper-{uuid4().hex}"
+HEARD = {"type": "track", "event": "Song Played", "messageId": "s", "userId": USER}
 
 
 @pytest.fixture(scope="module")
 def fleet(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """After some events, one that is none, a list that was shown, and an erasure."""
+    """After some events, one that is none, a source's, a list that was shown, and an erasure."""
     running = Fleet(stack, tmp_path_factory.mktemp("fleet"))
     try:
         _shop(running)
@@ -65,6 +67,8 @@ async def _rubbish(fleet: Fleet) -> None:
     producer = await started_producer(settings.broker)
     try:
         await producer.send_and_wait(settings.topics.events.name, b"{not json", USER.encode())
+        for value in (json.dumps(HEARD).encode(), b"{not json"):
+            await producer.send_and_wait(fleet.source_topic, value)
     finally:
         await stop_producer(producer)
 
@@ -112,6 +116,18 @@ def test_events_are_told_by_type_and_outcome_and_none_is_left_waiting(fleet: Fle
     lag = [labels for name, labels in stream if name == "endcap_stream_lag_records"]
     assert {dict(labels)["topic"] for labels in lag} == {"events", "erasures", "handovers"}
     assert total(stream, "endcap_restore_records_left") == 0
+
+
+def test_ingest_tells_what_became_of_each_record_and_how_many_wait(fleet: Fleet) -> None:
+    records, lag = "endcap_ingest_records_total", "endcap_ingest_lag_records"
+    fleet.until(lambda: total(fleet.samples("ingest"), records) == 2, "both records")
+    fleet.until(lambda: not total(fleet.samples("ingest"), lag), "all read")
+    ingest = fleet.samples("ingest")
+    assert total(ingest, records, {"source": SOURCE, "outcome": "ignored"}) == 1
+    assert total(ingest, records, {"source": SOURCE, "outcome": "dead_letter"}) == 1
+    assert [dict(labels) for name, labels in ingest if name == lag] == [
+        {"source": SOURCE, "partition": "0"}
+    ]
 
 
 def test_the_rescorer_tells_how_good_its_lists_are_and_what_its_model_is_asked(

@@ -1,5 +1,6 @@
 """Every long-running process as an operator starts it, each with its /metrics."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from command_line import ENDCAP, settings_for
+from ingest_process import create_sources
 from own_valkey import OwnValkey
 
 from endcap.deploy.local_stack import LocalStack
@@ -21,14 +23,16 @@ from endcap.deploy.settings import Settings
 from endcap.marketing.lifetime_value import BgNbd, GammaGamma
 from endcap.marketing.segment_model import ItemFacts, SegmentModel, encode_model
 
+SOURCE = "web"
 PROCESSES = {
     "stream": ("stream",),
+    "ingest": ("ingest",),
     "trends": ("trends",),
     "rescore": ("rescore",),
     "segments": ("segments", "follow"),
     "serve": ("serve",),
 }
-_MODEL = SegmentModel(
+SEGMENT_MODEL = SegmentModel(
     BgNbd(1.5, 12.0, 5.0, 900.0),
     GammaGamma(2.0, 2.5, 19.0),
     (100.0, 500.0),
@@ -38,11 +42,13 @@ _MODEL = SegmentModel(
 
 
 class Fleet:
-    """They run until `stop`; `ports` by name."""
+    """They run until `stop`; `ports` by name. `source_topic` holds Segment's calls for `ingest`."""
 
     def __init__(self, stack: LocalStack, folder: Path) -> None:
         self.valkey = OwnValkey(folder)
         prefix = f"t{uuid4().hex[:8]}"
+        self.source_topic = f"{prefix}.{SOURCE}"
+        sources = {SOURCE: {"topic": self.source_topic, "adapter": "segment"}}
         self.ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
         own = {
             **settings_for(stack, prefix),
@@ -50,6 +56,7 @@ class Fleet:
             "ENDCAP_HTTP_PORT": str(self.ports["serve"]),
             "ENDCAP_DATA_DIR": str(folder),
             "ENDCAP_PARTITIONS": "1",
+            "ENDCAP_SOURCES": json.dumps(sources),
         }
         self.settings = Settings(
             kafka_bootstrap_servers=stack.bootstrap_servers,
@@ -58,8 +65,9 @@ class Fleet:
             data_dir=folder,
             partitions=1,
         )
-        self.settings.segments_path.write_bytes(encode_model(_MODEL))
+        self.settings.segments_path.write_bytes(encode_model(SEGMENT_MODEL))
         subprocess.run([*ENDCAP, "topics", "create"], env={**os.environ, **own}, check=True)
+        asyncio.run(create_sources(stack.bootstrap_servers, self.source_topic, partitions=1))
         self._running = [
             Child(
                 name,

@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from acl_request import Allowed
-from aiokafka.admin import NewTopic
 from command_line import ENDCAP
+from fleet import SEGMENT_MODEL
+from ingest_process import create_sources
 from own_valkey import OwnValkey
 from redis_users import PASSWORD, WRITER, make_users
 from secured_kafka import SecuredKafka
 from span_collector import SpanCollector
 
-from endcap.deploy.kafka_rights import Right, rights
+from endcap.deploy.kafka_rights import rights
 from endcap.deploy.local_stack.ports import free_ports, is_open
 from endcap.deploy.local_stack.supervised import Child
 from endcap.deploy.settings import Settings
-from endcap.marketing.lifetime_value import BgNbd, GammaGamma
-from endcap.marketing.segment_model import SegmentModel, encode_model
-from endcap.streams.clients import started_admin
+from endcap.marketing.segment_model import encode_model
 
 PROCESSES = {
     "stream": ("stream",),
@@ -35,9 +34,6 @@ PROCESSES = {
 """By the name that is in their logs; the words that start them."""
 USERS = {name: f"password-of-{name}" for name in (*PROCESSES, "admin", "operator")}
 PSEUDONYMS = "a secret of the shop"
-SEGMENTS = SegmentModel(
-    BgNbd(1.5, 12.0, 5.0, 900.0), GammaGamma(2.0, 2.5, 19.0), (100.0, 500.0), 0.5, {}
-)
 
 
 class GuardedHouse:
@@ -46,33 +42,31 @@ class GuardedHouse:
     def __init__(self, kafka: SecuredKafka, valkey: OwnValkey, folder: Path, prefix: str) -> None:
         make_users(valkey.url)
         self.kafka, self.valkey, self.folder = kafka, valkey, folder
-        self.settings = Settings(
-            kafka_bootstrap_servers=kafka.secured_address, topic_prefix=prefix, partitions=2
-        )
         self.source = f"{prefix}-clicks"
         """The shop's own topic, which `ingest` reads."""
+        self.settings = Settings(
+            kafka_bootstrap_servers=kafka.secured_address,
+            topic_prefix=prefix,
+            partitions=2,
+            sources={"clicks": {"topic": self.source}},
+        )
         self.spans = SpanCollector()
         (self.port,) = free_ports(1)
         self._children: list[Child] = []
 
     @property
     def rights(self) -> list[Allowed]:
-        """What docs/security.md lists, and nothing else but the reading of the source."""
-        documented = [
+        """What `endcap topics acls` prints, and nothing else."""
+        return [
             Allowed(process, right)
             for process, of_process in rights(self.settings).items()
             if process in USERS
             for right in of_process
         ]
-        return [*documented, Allowed("ingest", Right("topic", self.source, ("Read",)))]
 
     async def create_source(self) -> None:
         """Before `ingest` looks for it."""
-        admin = await started_admin(self.kafka.open_address)
-        try:
-            await admin.create_topics([NewTopic(self.source, 2, 1)])
-        finally:
-            await admin.close()
+        await create_sources(self.kafka.open_address, self.source)
 
     def environment(self, process: str, redis_port: int) -> Mapping[str, str]:
         ca = self.kafka.authority.ca
@@ -85,7 +79,7 @@ class GuardedHouse:
             "ENDCAP_TOPIC_PREFIX": self.settings.topic_prefix,
             "ENDCAP_PARTITIONS": "2",
             "ENDCAP_DATA_DIR": str(self.folder / process),
-            "ENDCAP_SOURCES": json.dumps({"clicks": {"topic": self.source}}),
+            "ENDCAP_SOURCES": json.dumps(self.settings.sources),
             "ENDCAP_HTTP_OFFICE": "true",
             "ENDCAP_PSEUDONYM_SECRET": PSEUDONYMS,
             "ENDCAP_LOG_FORMAT": "json",
@@ -109,7 +103,7 @@ class GuardedHouse:
     def start(self, redis_port: int) -> None:
         model = self.folder / "segments" / "segments.json"
         model.parent.mkdir()
-        model.write_bytes(encode_model(SEGMENTS))
+        model.write_bytes(encode_model(SEGMENT_MODEL))
         ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
         for name, words in PROCESSES.items():
             more: dict[str, Any] = {"ENDCAP_METRICS_PORT": str(ports[name])}

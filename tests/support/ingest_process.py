@@ -55,8 +55,8 @@ def settings_of(stack: LocalStack, prefix: str, sources: Mapping[str, Any]) -> d
     }
 
 
-async def create_sources(stack: LocalStack, *names: str, partitions: int = 2) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap_servers)
+async def create_sources(bootstrap_servers: str, *names: str, partitions: int = 2) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     await admin.start()
     await admin.create_topics([NewTopic(name, partitions, 1) for name in names])
     await admin.close()

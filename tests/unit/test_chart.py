@@ -10,7 +10,8 @@ import pytest
 import yaml
 from deploy_tools import CHART, KUBERNETES, tool, write_schemas
 
-from endcap.deploy.settings import Settings
+from endcap.deploy.secret_files import FOLDER
+from endcap.deploy.settings import SECRETS, Settings
 from endcap.topics import topics_with_prefix
 
 NEEDED = ("--set", "kafka.bootstrapServers=broker:9092,existingSecret=shop")
@@ -90,12 +91,44 @@ def test_endcap_takes_the_settings_that_the_chart_writes(
 
 
 def test_each_variable_of_a_pod_is_a_setting_and_kubernetes_adds_none() -> None:
-    known = {f"ENDCAP_{name.upper()}" for name in Settings.model_fields}
+    known = {f"ENDCAP_{name.upper()}" for name in Settings.model_fields} | {FOLDER}
     for name, spec in pods(documents(*ALL_OF_IT)):
         (container,) = spec["containers"]
         assert {each["name"] for each in container["env"]} <= known, name
         # A Service named endcap-* would add ENDCAP_*_SERVICE_HOST, which endcap refuses.
         assert spec["enableServiceLinks"] is False, name
+
+
+def test_no_secret_stands_in_an_environment_and_endcap_finds_each_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment = {f"ENDCAP_{name.upper()}" for name in SECRETS}
+    for name, spec in pods(documents(*ALL_OF_IT)):
+        (container,) = spec["containers"]
+        environment = {each["name"]: each for each in container["env"]}
+        assert in_environment.isdisjoint(environment), name
+        assert not any("secretKeyRef" in each.get("valueFrom", {}) for each in environment.values())
+        (mount,) = [each for each in container["volumeMounts"] if each["name"] == "secrets"]
+        assert environment[FOLDER]["value"] == mount["mountPath"], name
+        assert mount["readOnly"] is True, name
+        (volume,) = [each for each in spec["volumes"] if each["name"] == "secrets"]
+        assert volume["projected"]["defaultMode"] == 0o440, name
+        # Root's files: the pod's user reads them as a member of this group.
+        assert spec["securityContext"]["fsGroup"] == container["securityContext"]["runAsGroup"]
+        of_the_pod = [each["secret"] for each in volume["projected"]["sources"]]
+    for secret in of_the_pod:
+        for item in secret["items"]:
+            (tmp_path / item["path"]).write_text(f"redis://{item['key']}\n")
+    required = {i["key"] for s in of_the_pod if not s.get("optional") for i in s["items"]}
+    assert required == {"redis-url", "erasure-secret"}
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    monkeypatch.setenv("ENDCAP_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("ENDCAP_KAFKA_USERNAME", "endcap")
+    settings = Settings()
+    assert settings.redis_url == "redis://redis-url"
+    for name in set(SECRETS) - {"redis_url"}:
+        held = getattr(settings, name).get_secret_value()
+        assert held == f"redis://{name.replace('_', '-')}"
 
 
 def test_no_pod_runs_as_root_or_writes_outside_its_volumes() -> None:

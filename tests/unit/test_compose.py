@@ -14,7 +14,8 @@ from deploy_tools import COMPOSE, tool
 from endcap.deploy.compiled import PARTS, missing
 from endcap.deploy.settings import Settings
 
-OURS = {"topics", "stream", "trends", "rescore", "serve", "segments", "segments-build", "cli"}
+PROCESSES = {"stream", "trends", "rescore", "serve", "segments", "ingest"}
+OURS = PROCESSES | {"topics", "segments-build", "cli"}
 DOCKERFILE = Path("deploy/docker/Dockerfile")
 
 
@@ -65,9 +66,14 @@ def test_each_variable_is_a_setting_of_endcap() -> None:
 def test_prometheus_scrapes_each_process_at_its_port_and_the_health_checks_ask_there() -> None:
     services = config()["services"]
     scraped = yaml.safe_load((COMPOSE.parent / "compose" / "prometheus.yml").read_text())
-    targets = {each["static_configs"][0]["targets"][0] for each in scraped["scrape_configs"]}
+    targets = set()
+    for each in scraped["scrape_configs"]:
+        for fixed in each.get("static_configs", ()):
+            targets.update(fixed["targets"])
+        for looked_up in each.get("dns_sd_configs", ()):
+            targets.update(f"{name}:{looked_up['port']}" for name in looked_up["names"])
     asked = set()
-    for name in OURS - {"topics", "segments-build", "cli"}:
+    for name in PROCESSES:
         (port,) = re.findall(r":(\d+)/", services[name]["healthcheck"]["test"][-1])
         assert port in services[name]["command"], name
         asked.add(f"{name}:{port}")

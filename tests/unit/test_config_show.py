@@ -79,6 +79,11 @@ def test_a_secret_given_twice_or_in_no_file_is_refused(
     monkeypatch.setenv("ENDCAP_KAFKA_PASSWORD", "x")
     with pytest.raises(SettingsError, match=r"Both ENDCAP_KAFKA_PASSWORD and"):
         load_settings()
+    monkeypatch.delenv("ENDCAP_KAFKA_PASSWORD_FILE")
+    (tmp_path / "kafka_password").write_text("y")
+    monkeypatch.setenv("ENDCAP_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"ENDCAP_KAFKA_PASSWORD is set, and .*drop one"):
+        load_settings()
 
 
 def test_a_wrong_secret_is_not_repeated_in_the_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,6 @@
 """A shop's servers and endcap's processes, each behind a proxy and each to be killed or frozen."""
 
-import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -10,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from endcap.deploy.bench.endcap_process import Place, endcap_process
 from endcap.deploy.bench.soak.toxiproxy import Proxy, Toxiproxy
 from endcap.deploy.local_stack import default_cache_dir
 from endcap.deploy.local_stack.kafka import (
@@ -210,24 +209,22 @@ class Shop:
     ) -> Part:
         file_name = name.replace(" ", "-")
         metrics_port = free_ports(1)[0] if port is None else port
-        environment = os.environ | {
-            "ENDCAP_KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{self.kafka_proxy.port}",
+        place = Place(
+            f"{LOOPBACK}:{self.kafka_proxy.port}",
+            self._prefix,
+            self.log_dir / file_name,
+            metrics_port,
+        )
+        environment = {
             "ENDCAP_REDIS_URL": f"redis://{LOOPBACK}:{self.redis_proxy.port}/0",
-            "ENDCAP_TOPIC_PREFIX": self._prefix,
             "ENDCAP_SESSION_TIMEOUT_S": str(SESSION_TIMEOUT_S),
             "ENDCAP_BUNDLE": str(self._bundle.resolve()),
-            "ENDCAP_DATA_DIR": str(self.log_dir / file_name),
-            "ENDCAP_METRICS_PORT": str(metrics_port),
             **(more or {}),
         }
 
         def again() -> Child:
-            return Child(
-                f"endcap {name}",
-                [sys.executable, "-m", "endcap.deploy.cli", command],
-                self.log_dir / f"{file_name}.log",
-                environment,
-            )
+            log_file = self.log_dir / f"{file_name}.log"
+            return endcap_process(command, place, log_file, environment, name)
 
         def start() -> Child:
             return again().once(lambda: is_open(metrics_port), _READY_S)

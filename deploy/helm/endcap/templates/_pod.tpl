@@ -2,21 +2,35 @@
 {{- define "endcap.environment" -}}
 - name: ENDCAP_KAFKA_BOOTSTRAP_SERVERS
   value: {{ required "kafka.bootstrapServers: name the brokers, as broker-1:9092,broker-2:9092" .Values.kafka.bootstrapServers | quote }}
-- name: ENDCAP_REDIS_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ required "existingSecret: name a secret that holds redis-url and erasure-secret" .Values.existingSecret }}
-      key: redis-url
-- name: ENDCAP_ERASURE_SECRET
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.existingSecret }}
-      key: erasure-secret
+# Secrets are files in there: an environment is shown by `kubectl describe`, crash reports and children.
+- name: ENDCAP_SECRETS_DIR
+  value: /etc/endcap-secrets
 - name: ENDCAP_HTTP_HOST
   value: {{ .Values.listen | quote }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The keys of the secret as files, by the names of the settings. A key of the second part may be missing. */}}
+{{- define "endcap.secrets-volume" -}}
+name: secrets
+projected:
+  defaultMode: 0440 # root's, and read by the pod's group
+  sources:
+    - secret:
+        name: {{ required "existingSecret: name a secret that holds redis-url and erasure-secret" .Values.existingSecret }}
+        items:
+          - { key: redis-url, path: redis_url }
+          - { key: erasure-secret, path: erasure_secret }
+    - secret:
+        name: {{ .Values.existingSecret }}
+        optional: true
+        items:
+          - { key: kafka-password, path: kafka_password }
+          - { key: pseudonym-secret, path: pseudonym_secret }
+          - { key: shopper-token-secret, path: shopper_token_secret }
+          - { key: assistant-phrasing-key, path: assistant_phrasing_key }
 {{- end -}}
 
 {{- define "endcap.container-security" -}}
@@ -170,6 +184,7 @@ spec:
         - { name: data, mountPath: /data }
         - { name: tmp, mountPath: /tmp }
         - { name: settings, mountPath: /etc/endcap, readOnly: true }
+        - { name: secrets, mountPath: /etc/endcap-secrets, readOnly: true }
         {{- if .scores }}
         {{- if or $root.Values.model.current $root.Values.experiments }}
         - { name: live, mountPath: /etc/endcap-live, readOnly: true }
@@ -190,6 +205,7 @@ spec:
       emptyDir: { sizeLimit: 256Mi }
     - name: settings
       configMap: { name: {{ include "endcap.fullname" $root }} }
+    - {{- include "endcap.secrets-volume" $root | nindent 6 }}
     {{- if .scores }}
     {{- if or $root.Values.model.current $root.Values.experiments }}
     - name: live
