@@ -17,9 +17,9 @@ from aiokafka.errors import (
 )
 
 from endcap.errors import BrokerUnavailableError
-from endcap.streams.consumer import Consumer
 from endcap.streams.group_offsets import refuse_answers_of_others
 from endcap.streams.kafka_security import security_of
+from endcap.streams.mended_clients import Admin, Consumer, ended_apart
 from endcap.streams.refused_client import LACKING_RIGHTS, lacking_right, refusal_of
 from endcap.topics import Topic, Topics
 
@@ -117,14 +117,14 @@ async def stop_producer(producer: AIOKafkaProducer) -> None:
 
     aiokafka's own stop() waits for the broker for ever.
     """
+    client = producer.client
     try:
-        await asyncio.wait_for(producer.stop(), STOP_S)
-    except TimeoutError:
-        await producer._sender.close()
-        await producer.client.close()
+        if not await ended_apart(producer.stop(), client, STOP_S):
+            await ended_apart(producer._sender.close(), client, STOP_S)
+            await ended_apart(client.close(), client, STOP_S)
     except KafkaError:
         log.debug("a fenced producer did not stop", exc_info=True)
-        await producer.client.close()
+        await ended_apart(client.close(), client, STOP_S)
     _look_at_its_end(producer)
 
 
@@ -183,16 +183,17 @@ async def read_whole(
         await reader.stop()
 
 
-async def started_admin(bootstrap_servers: str) -> AIOKafkaAdminClient:
+async def started_admin(bootstrap_servers: str) -> Admin:
     """A client that administers topics; close it.
 
     Raises:
         BrokerUnavailableError: no broker answered within `CONNECT_TIMEOUT_S`.
     """
-    admin = AIOKafkaAdminClient(
+    admin = Admin(
         bootstrap_servers=bootstrap_servers, **security_of(bootstrap_servers).of_aiokafka()
     )
-    return await _start(admin, bootstrap_servers)
+    await _start(admin, bootstrap_servers)
+    return admin
 
 
 async def create_topics(
@@ -325,6 +326,9 @@ async def _start(client: Any, bootstrap_servers: str) -> Any:
 
 async def _close(client: Any) -> None:
     try:
-        await (client.close() if hasattr(client, "close") else client.stop())
+        if isinstance(client, AIOKafkaProducer):
+            await stop_producer(client)
+        else:
+            await (client.close() if hasattr(client, "close") else client.stop())
     except KafkaError:
         log.debug("a client that never started did not stop", exc_info=True)

@@ -51,11 +51,21 @@ class PartitionTask:
                 # then they must not take the partition back from its rightful owner.
                 await self._pause(2 * self._heartbeat_ms / 1000)
             except (KafkaError, ConnectionFailedError) as error:
-                metrics.RETRIES.inc()
-                log.warning("%s is acquired anew in %.1f s: %r", self._name, self._retry_s, error)
-                # Not all at once: the partitions of a broker fail together.
-                await self._pause(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311
-                self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
+                await self._retry_after(error)
+            except asyncio.CancelledError as error:
+                current = asyncio.current_task()
+                if current is None or current.cancelling():
+                    raise
+                # Nobody cancelled this task: a client's own cancellation came out of it. It would
+                # end without a word, and its partition with it.
+                await self._retry_after(error)
+
+    async def _retry_after(self, error: BaseException) -> None:
+        metrics.RETRIES.inc()
+        log.warning("%s is acquired anew in %.1f s: %r", self._name, self._retry_s, error)
+        # Not all at once: the partitions of a broker fail together.
+        await self._pause(self._retry_s * random.uniform(0.5, 1.0))  # noqa: S311
+        self._retry_s = min(2 * self._retry_s, _LAST_RETRY_S)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -159,6 +159,7 @@ async def _run(house: GuardedHouse, redis_port: int) -> None:
         await asyncio.to_thread(_is_planned, house, redis_port, SHOPPERS[1])
         await _office_tells(client)
         await _rubbish_is_put_aside(house)
+        await _is_erased(client, house)
     _traced(house)
     await asyncio.to_thread(house.stop)
     await _named_nowhere(house, names)
@@ -205,7 +206,8 @@ async def _rubbish_comes(house: GuardedHouse) -> None:
                 await producer.send_and_wait(topic.name, value, key)
             await producer.send_and_wait(topic.name, said, key + b"\xff")
         await producer.send_and_wait(house.source, b"rubbish of %s" % key, key)
-        row = json.dumps(_event(SHOPPERS[0], 5, event_name="view_item")).encode()
+        bought = _event(SHOPPERS[0], 5, event_name="purchase", transaction_id="t-1")
+        row = json.dumps(bought).encode()
         await producer.send_and_wait(house.source, row)
     finally:
         await producer.stop()
@@ -261,6 +263,19 @@ async def _rubbish_is_put_aside(house: GuardedHouse) -> None:
             if len(letters) >= 11:
                 return
             await asyncio.sleep(0.1)
+
+
+async def _is_erased(client: httpx.AsyncClient, house: GuardedHouse) -> None:
+    """By everybody who holds something: the session worker, and the rescorer's sweep."""
+    asked = await client.delete(f"/v1/users/{SHOPPERS[1]}")
+    assert asked.status_code == 202
+
+    async def is_done() -> bool:
+        house.check()
+        receipt = await client.get(asked.headers["location"])
+        return receipt.status_code == 200 and bool(receipt.json()["is_done"])
+
+    await until(is_done, "the receipt of the erasure")
 
 
 _TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

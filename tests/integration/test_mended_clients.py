@@ -1,4 +1,4 @@
-"""What endcap mends of aiokafka's consumer, on a real broker."""
+"""What endcap mends of aiokafka's clients, on a real broker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
