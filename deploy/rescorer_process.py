@@ -17,6 +17,7 @@ from endcap.serving.rescorer import Rescorer, popular_list
 from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.streams.clients import started_consumer
+from endcap.streams.group_member import heartbeat_ms
 from endcap.streams.sweeper import Sweeper
 from endcap.streams.topic_view import catalogue_view
 
@@ -50,6 +51,9 @@ async def opened_rescorer(
                 topics.sessions.name,
                 group_id=settings.group("rescore"),
                 partition_assignment_strategy=(RangePartitionAssignor,),
+                group_instance_id=settings.group_instance_id,
+                session_timeout_ms=settings.session_timeout_s * 1000,
+                heartbeat_interval_ms=heartbeat_ms(settings.session_timeout_s * 1000),
                 **reading,
             ),
             store,
@@ -75,9 +79,6 @@ def at_leisure(settings: Settings, client_id: str) -> dict[str, Any]:
     """
     return {
         "client_id": client_id,
-        "group_instance_id": settings.group_instance_id,
-        "session_timeout_ms": settings.session_timeout_s * 1000,
-        "heartbeat_interval_ms": settings.session_timeout_s * 250,
         "fetch_min_bytes": 256 * 1024,
         "fetch_max_wait_ms": 200,
     }

@@ -10,6 +10,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from endcap.streams.clients import started_consumer
 from endcap.streams.partition_tasks import PartitionTask, PartitionTasks
 
+_OFTEN_MS = 1000
+
+
+def heartbeat_ms(session_timeout_ms: int) -> int:
+    """Often enough that one that is lost does no harm, and that a rebalance, of which members hear
+    with their heartbeats, is over soon."""
+    return min(_OFTEN_MS, session_timeout_ms // 4)
+
 
 class GroupMember(ABC):
     """Works on what the group assigns to it, from `take_part()` until `stop()`."""

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from endcap.errors import TopicsDifferError
 from endcap.streams import metrics
 from endcap.streams.clients import partition_counts
-from endcap.streams.group_member import GroupMember
+from endcap.streams.group_member import GroupMember, heartbeat_ms
 from endcap.streams.ingest_batch import IngestedBatch, Source
 from endcap.streams.ingest_partition import IngestPartition
 from endcap.streams.lag import Lag
@@ -38,8 +38,8 @@ class IngestPlace(NamedTuple):
 
     @property
     def heartbeat_ms(self) -> int:
-        """Often enough that one that is lost does no harm."""
-        return self.session_timeout_ms // 4
+        """See `heartbeat_ms` of group members."""
+        return heartbeat_ms(self.session_timeout_ms)
 
 
 class IngestWorker(GroupMember):

@@ -25,6 +25,7 @@ from endcap.streams.clients import (
 )
 from endcap.streams.dead_letters import letter_record
 from endcap.streams.folded_batch import FoldedBatch, Partition, merged
+from endcap.streams.group_member import heartbeat_ms
 from endcap.streams.read_back import read_back
 from endcap.streams.record_batches import KafkaRecord, send_batches
 from endcap.streams.session_batch import BatchFold
@@ -66,8 +67,8 @@ class Place(NamedTuple):
 
     @property
     def heartbeat_ms(self) -> int:
-        """Often enough that one that is lost does no harm."""
-        return self.session_timeout_ms // 4
+        """See `heartbeat_ms` of group members."""
+        return heartbeat_ms(self.session_timeout_ms)
 
 
 class _Ahead(NamedTuple):
