@@ -38,6 +38,9 @@ SHED = Counter(
     "endcap_lists_shed_total", "Lists not made: theirs were the stalest in a full waiting room"
 )
 READ = Counter("endcap_snapshots_read_total", "Records read from the sessions topic")
+UNREADABLE = Counter(
+    "endcap_snapshots_unreadable_total", "Records of the sessions topic that cannot be read"
+)
 LAG = Gauge(
     "endcap_rescore_lag_records",
     "Records of the sessions topic not read yet, by partition",

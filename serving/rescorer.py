@@ -29,10 +29,10 @@ from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.sessions_reader import SessionsReader
 from endcap.serving.shadow import LEISURE_S, REST, ShadowTrials
 from endcap.serving.shop_rules import ShopRules
+from endcap.serving.snapshots import read_snapshots
 from endcap.serving.variants import VariantSlot
 from endcap.serving.waiting_room import Taken, WaitingRoom
 from endcap.sessions import Session
-from endcap.timeline import decode_snapshot
 from endcap.traces import CURRENT
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,9 @@ class Rescorer:
                     metrics.BATCH.observe(len(raw))
                     metrics.RESCORE_SECONDS.observe(time.perf_counter() - started)
                     users = (each.user_id for each in taken.snapshots)
-                    self._trials.offer(zip(users, raw, strict=True))
+                    self._trials.offer(
+                        (user, each) for user, each in zip(users, raw, strict=True) if user in lists
+                    )
                 await self._scored.put((taken, lists, newest))
             await self._scored.put(None)
 
@@ -233,8 +235,8 @@ def _rescore_snapshots(
     raw: Sequence[bytes], model: Model, parts: Any, variants: VariantSlot, quality: OnlineQuality
 ) -> tuple[dict[str, RecommendationList], list[int]]:
     """Off the event loop, decoding and the fold of each tail included."""
-    snapshots = [decode_snapshot(each) for each in raw]
-    sessions = [snapshot.session for snapshot in snapshots]
+    read = read_snapshots(raw)
+    sessions = [each.session for each in read]
     policy, *others = parts
 
     def made_by(some: Sequence[Session], one: Model, by: Policy) -> dict[str, RecommendationList]:
@@ -242,4 +244,4 @@ def _rescore_snapshots(
 
     lists = variants.lists(sessions, model, policy, made_by)
     quality.look(sessions, lists, model.bundle)
-    return lists, [snapshot.arrived_ms for snapshot in snapshots]
+    return lists, [each.arrived_ms for each in read]

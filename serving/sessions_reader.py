@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from endcap.serving import metrics
+from endcap.serving.snapshots import key_of
 from endcap.serving.waiting_room import WaitingRoom
 from endcap.traces import CURRENT
 
@@ -61,11 +62,14 @@ class SessionsReader:
     def _take_in(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for source, records in found.items():
             metrics.READ.inc(len(records))
+            traces = CURRENT.traces
             for record in records:
-                self._room.read(source, record.offset, record.key.decode(), record.value)
-            if CURRENT.traces is not None:
-                for record in records:
-                    CURRENT.traces.read(record.key.decode(), record.headers)
+                user_id = key_of(record.key)
+                if user_id is None:
+                    continue
+                self._room.read(source, record.offset, user_id, record.value)
+                if traces is not None:
+                    traces.read(user_id, record.headers)
             self._read[source] = records[-1].offset + 1
 
     async def commit(self) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple
 
 from endcap.serving import metrics
-from endcap.timeline import source_of
+from endcap.serving.snapshots import place_of
 
 WAITING_ROOM = 20_000
 """Shoppers; a snapshot of a busy one takes a few kilobytes."""
@@ -170,9 +170,8 @@ class WaitingRoom:
         if ahead.raw == raw:
             del self._ahead[user_id]
         else:
-            partition, offset = source_of(raw)
-            ahead_partition, ahead_offset = source_of(ahead.raw)
-            if partition != ahead_partition or offset >= ahead_offset:
+            place, known = place_of(raw), place_of(ahead.raw)
+            if place is None or known is None or place[0] != known[0] or place[1] >= known[1]:
                 return False
         metrics.SKIPPED.inc()
         if ahead.is_done:

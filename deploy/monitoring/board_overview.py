@@ -1,6 +1,6 @@
 """How old is what shoppers see, and why."""
 
-from endcap.deploy.monitoring.panels import Board, Panel, Query, number, quantiles
+from endcap.deploy.monitoring.panels import Board, Panel, Query, number, part, quantiles
 
 OVERVIEW = Board(
     "overview",
@@ -8,67 +8,87 @@ OVERVIEW = Board(
     "How old is what shoppers see, and why; is it good; does anything stand still.",
     (
         number(
-            "Event to list, p99",
+            "Event to list, p99 of 5 min",
             "From a shopper's event in Kafka to their new list in Redis. Above 5 s: the panel "
-            "below says which part takes it.",
+            "*Why* says which part takes it. 60 s means a minute or more.",
             "s",
             "endcap:event_to_list_seconds:p99_5m",
+            width=5,
         ),
         number(
-            "Age of shown lists, median",
-            "How long ago the list was made that a shopper was shown. A shopper who comes back "
-            "after a day sees a list of a day: high is not wrong while event to list is low.",
+            "Shown lists were made before",
+            "Median of 15 minutes: how long before a page got it a list was made. A shopper who "
+            "comes back after a day is shown a list of a day: high is not wrong while event to "
+            "list is low.",
             "s",
             "endcap:shown_list_age_seconds:p50_15m",
+            width=5,
         ),
         number(
-            "Hit rate of lists",
+            "Lists that were right, of an hour",
             "Of lists whose shopper then touched something, the share that had it among the first "
-            "ten; over an hour.",
+            "ten. Empty until twenty were judged.",
             "percentunit",
             'endcap:online_hit_rate:ratio_1h{ranker="endcap"}',
+            width=5,
         ),
-        number("Processes up", "Of those that Prometheus was told of.", "none", "sum(up)"),
+        number(
+            "Processes not answering",
+            "Of those that Prometheus was told of.",
+            "none",
+            "count(up) - sum(up)",
+            width=5,
+        ),
+        number(
+            "Alerts firing",
+            "0: none. Nothing at all: Prometheus has not read the rules.",
+            "none",
+            'sum(ALERTS{alertstate="firing"}) or 0 * endcap:rules:loaded',
+            width=4,
+        ),
         Panel(
-            "Why lists are as old as they are",
-            "The way of an event, part by part (p99): waiting to be folded, the transaction, "
-            "waiting for the rescorer, scoring, writing. The tallest line is the answer.",
+            "How late lists are, by the minute",
+            "From event to list, of the last minute. No line: nothing came. Above 5 s is too late.",
+            "s",
+            quantiles("endcap_event_to_list_seconds", 0.5, 0.99, over="1m"),
+            log=True,
+        ),
+        Panel(
+            "Why: p99 of each part, by the minute",
+            "The way of an event, part by part: waiting to be folded, the transaction, waiting for "
+            "the rescorer, scoring, writing. The tallest line is the answer.",
             "s",
             (
-                Query(
-                    quantiles("endcap_event_age_at_fold_seconds", 0.99)[0].promql, "1 event to fold"
-                ),
-                Query(quantiles("endcap_stream_commit_seconds", 0.99)[0].promql, "2 transaction"),
-                Query(
-                    quantiles("endcap_list_wait_seconds", 0.99)[0].promql, "3 wait in the rescorer"
-                ),
-                Query(quantiles("endcap_rescore_seconds", 0.99)[0].promql, "4 scoring of a batch"),
-                Query(quantiles("endcap_list_write_seconds", 0.99)[0].promql, "5 write to Redis"),
+                part("endcap_event_age_at_fold_seconds", "1 event to fold"),
+                part("endcap_stream_commit_seconds", "2 transaction"),
+                part("endcap_list_wait_seconds", "3 wait in the rescorer"),
+                part("endcap_rescore_seconds", "4 scoring of a batch"),
+                part("endcap_list_write_seconds", "5 write to Redis"),
             ),
             log=True,
         ),
         Panel(
-            "What waits",
-            "Records not read yet. A backlog that shrinks mends itself; one that grows needs more "
-            "workers.",
+            "What waits, in records",
+            "Not read yet, and shoppers whose list is being made. A backlog that shrinks mends "
+            "itself; one that grows needs more workers.",
             "none",
             (
-                Query("endcap:ingest_lag_records:sum", "{{source}}, by ingest"),
-                Query("endcap:stream_lag_records:sum", "{{topic}}, by the stream"),
-                Query("sum(endcap_rescore_lag_records)", "sessions, by the rescorer"),
-                Query("sum(endcap_lists_unfinished)", "lists in the making"),
+                Query("endcap:ingest_lag_records:sum", "{{source}}, not read by ingest"),
+                Query("endcap:stream_lag_records:sum", "{{topic}}, not read by stream"),
+                Query("sum(endcap_rescore_lag_records)", "sessions, not read by rescore"),
+                Query("sum(endcap_lists_unfinished)", "shoppers waiting in rescore"),
             ),
         ),
         Panel(
-            "Events and lists",
-            "A second. Lists follow events; several events of a shopper may come to one list.",
+            "Events and lists, a second",
+            "By the minute. Lists follow events; several events of a shopper may come to one list.",
             "cps",
             (
-                Query('sum(rate(endcap_events_total{outcome="folded"}[5m]))', "events folded"),
+                Query('sum(rate(endcap_events_total{outcome="folded"}[1m]))', "events folded"),
                 Query(
-                    'sum(rate(endcap_lists_written_total{outcome="written"}[5m]))', "lists written"
+                    'sum(rate(endcap_lists_written_total{outcome="written"}[1m]))', "lists written"
                 ),
-                Query("sum(rate(endcap_dead_letters_total[5m]))", "dead letters"),
+                Query("sum(rate(endcap_dead_letters_total[1m]))", "dead letters"),
             ),
         ),
         Panel(
@@ -76,6 +96,12 @@ OVERVIEW = Board(
             "Each has a page under docs/runbooks.",
             "none",
             (Query('sum by (alertname) (ALERTS{alertstate="firing"})', "{{alertname}}"),),
+        ),
+        Panel(
+            "Processes: 1 answers, 0 does not",
+            "By job, the worst of its processes.",
+            "none",
+            (Query("min by (job) (up)", "{{job}}"),),
         ),
     ),
 )

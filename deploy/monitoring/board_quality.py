@@ -23,16 +23,17 @@ QUALITY = Board(
         ),
         Panel(
             "Coverage",
-            "Share of the model's items on the last 5,000 to 10,000 lists, by process.",
+            "Share of the model's items on the last 5,000 to 10,000 lists, by process. It falls where one "
+            "half of them is forgotten.",
             "percentunit",
-            (Query("endcap_online_coverage > 0", "{{instance}}"),),
+            (Query("endcap_online_coverage > 0", "{{job}} {{instance}}"),),
         ),
         Panel(
-            "Share of best sellers",
-            "Of the first ten items, those among the 100 best sellers. Near "
+            "Best sellers among listed items",
+            "Of the first ten items of each list, those among the 100 best sellers. Near "
             "1: everybody sees the same.",
             "percentunit",
-            (Query("endcap:online_popular_share:ratio_1h", "popular"),),
+            (Query("endcap:online_popular_share:ratio_1h", "the 100 best sellers"),),
         ),
         Panel(
             "Empty lists",

@@ -32,12 +32,12 @@ class Board(NamedTuple):
     panels: tuple[Panel, ...]
 
 
-def quantiles(histogram: str, *of: float, by: str = "") -> tuple[Query, ...]:
-    """Quantiles of a histogram over five minutes."""
+def quantiles(histogram: str, *of: float, by: str = "", over: str = "5m") -> tuple[Query, ...]:
+    """Quantiles of a histogram, of what was observed in the time `over`."""
     labels = f"le, {by}" if by else "le"
     return tuple(
         Query(
-            f"histogram_quantile({q}, sum by ({labels}) (rate({histogram}_bucket[5m])))",
+            f"histogram_quantile({q}, sum by ({labels}) (rate({histogram}_bucket[{over}])))",
             f"p{round(q * 100)}" + (f" {{{{{by}}}}}" if by else ""),
         )
         for q in of
@@ -50,6 +50,11 @@ def rate(counter: str, by: str = "") -> Query:
     if not by:
         return Query(f"sum({inner})")
     return Query(f"sum by ({by}) ({inner})", f"{{{{{by}}}}}")
+
+
+def part(histogram: str, legend: str) -> Query:
+    """The p99 of the last minute: of one step of a way, beside the others."""
+    return Query(quantiles(histogram, 0.99, over="1m")[0].promql, legend)
 
 
 def number(title: str, says: str, unit: str, promql: str, width: int = 6) -> Panel:

@@ -187,3 +187,21 @@ async def test_redis_that_goes_away_is_waited_for_and_gets_every_newest_list(
     finally:
         await store.close()
         await asyncio.to_thread(redis.stop)
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [b"", b"rubbish", b"\x94\x01\x02\x03\x04", b"\x91" * 5_000 + b"\x01", b"\x94\xa1\xff"],
+)
+async def test_a_snapshot_that_cannot_be_read_is_passed_over_and_counted(
+    shop: CrowdedShop, producer: AIOKafkaProducer, rubbish: bytes
+) -> None:
+    topic, unreadable = shop.topics.sessions.name, count(metrics.UNREADABLE)
+    run = uuid4().hex[:6]
+    await producer.send_and_wait(topic, rubbish, f"rubbish-{run}".encode(), partition=0)
+    await producer.send_and_wait(topic, rubbish, b"\xff\xfe", partition=0)
+    async with shop.rescoring():
+        await shop.until_served(await shop.visit([f"after-{run}"]))
+        await shop.until_committed()
+    assert count(metrics.UNREADABLE) == unreadable + 2
+    assert await shop.lists_of([f"rubbish-{run}"]) == {}
