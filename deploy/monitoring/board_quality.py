@@ -23,8 +23,8 @@ QUALITY = Board(
         ),
         Panel(
             "Coverage",
-            "Share of the model's items on the last 5,000 to 10,000 lists, by process. It falls where one "
-            "half of them is forgotten.",
+            "Share of the model's items on the last 5,000 to 10,000 lists, by process. It falls "
+            "where one half of them is forgotten.",
             "percentunit",
             (Query("endcap_online_coverage > 0", "{{job}} {{instance}}"),),
         ),
