@@ -25,7 +25,7 @@ OVERVIEW = Board(
             width=5,
         ),
         number(
-            "Lists that were right, of an hour",
+            "Hit rate of lists, of an hour",
             "Of lists whose shopper then touched something, the share that had it among the first "
             "ten. Empty until twenty were judged.",
             "percentunit",
@@ -69,14 +69,14 @@ OVERVIEW = Board(
         ),
         Panel(
             "What waits, in records",
-            "Not read yet, and shoppers whose list is being made. A backlog that shrinks mends "
-            "itself; one that grows needs more workers.",
+            "By who has them still to read; of rescore, too, the shoppers whose list waits or is "
+            "being made. A backlog that shrinks mends itself; one that grows needs more workers.",
             "none",
             (
-                Query("endcap:ingest_lag_records:sum", "{{source}}, not read by ingest"),
-                Query("endcap:stream_lag_records:sum", "{{topic}}, not read by stream"),
-                Query("sum(endcap_rescore_lag_records)", "sessions, not read by rescore"),
-                Query("sum(endcap_lists_unfinished)", "shoppers waiting in rescore"),
+                Query("endcap:ingest_lag_records:sum", "ingest: {{source}}"),
+                Query("endcap:stream_lag_records:sum", "stream: {{topic}}"),
+                Query("sum(endcap_rescore_lag_records)", "rescore: sessions"),
+                Query("sum(endcap_lists_unfinished)", "rescore: shoppers"),
             ),
         ),
         Panel(
