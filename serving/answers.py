@@ -7,6 +7,7 @@ import msgspec
 from fastapi import Response
 
 from endcap.erasure import Receipt
+from endcap.segments import Segment, State
 
 
 class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,6 +72,14 @@ class PersonShown(msgspec.Struct, frozen=True):
     purchased: Sequence[Bought]
     updated_ms: int
     list: ListShown | None
+
+
+class SegmentShown(msgspec.Struct, frozen=True):
+    """A segment, and the state that the time of asking makes of it."""
+
+    user_id: str
+    state: State
+    segment: Segment
 
 
 class ErasureAsked(msgspec.Struct, frozen=True):

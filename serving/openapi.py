@@ -31,6 +31,7 @@ _STRUCTS: list[Any] = [
     answers.Accepted,
     answers.SessionShown,
     answers.PersonShown,
+    answers.SegmentShown,
     answers.ErasureAsked,
     answers.ErasureShown,
     answers.Healthy,
@@ -111,8 +112,15 @@ class DescribedApp(FastAPI):
         return self.openapi_schema
 
 
+def _let_false_refuse(consent: dict[str, Any]) -> None:
+    """`false` is taken as `denied`, though the struct knows the words alone (endcap.consent)."""
+    consent["anyOf"] = [*consent["anyOf"], {"const": False}]
+
+
 def _complete(made: dict[str, Any], has_keys: bool) -> None:
     _, parts = msgspec.json.schema_components(_STRUCTS, ref_template=_REF)
+    for struct in (Event, PostedImpression):
+        _let_false_refuse(parts[struct.__name__]["properties"]["consent"])
     made["components"] = {"schemas": parts, "securitySchemes": _KEYS}
     for path, methods in made["paths"].items():
         role = wanted_role(path)

@@ -3,11 +3,10 @@
 import time
 from typing import Protocol
 
-import msgspec
 from fastapi import FastAPI, Response
 
-from endcap.segments import Segment, State, state_at
-from endcap.serving.answers import answer
+from endcap.segments import Segment, state_at
+from endcap.serving.answers import SegmentShown, answer
 from endcap.serving.list_routes import Id
 from endcap.serving.openapi import answered, ref
 from endcap.serving.problems import problem
@@ -35,14 +34,6 @@ _EXAMPLE = {
         "brands": [{"name": "National", "share": 0.7}],
     },
 }
-
-
-class SegmentShown(msgspec.Struct, frozen=True):
-    """A segment, and the state that the time of asking makes of it."""
-
-    user_id: str
-    state: State
-    segment: Segment
 
 
 class SegmentReader(Protocol):
