@@ -24,12 +24,8 @@ def pickled_in(path: Path) -> str | None:
     if path.suffix in _SUFFIXES:
         return f"a file of a kind that is pickled ({path.suffix})"
     with path.open("rb") as file:
-        head = file.read(_HEADER)
-        file.seek(0)
-        if head[:2] in _PROTOCOLS or _is_program(file):
-            return "a pickle"
-    if _has_objects(head):
-        return "an array of Python objects"
+        if kind := _kind_of(file):
+            return kind
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
@@ -37,14 +33,17 @@ def pickled_in(path: Path) -> str | None:
             if Path(name).suffix in _SUFFIXES:
                 return f"a pickle ({name})"
             with archive.open(name) as member:
-                start = member.read(_HEADER)
-            with archive.open(name) as member:
-                is_program = start[:2] in _PROTOCOLS or _is_program(member)
-            if is_program:
-                return f"a pickle ({name})"
-            if _has_objects(start):
-                return f"an array of Python objects ({name})"
+                if kind := _kind_of(member):
+                    return f"{kind} ({name})"
     return None
+
+
+def _kind_of(file: IO[bytes]) -> str | None:
+    head = file.read(_HEADER)
+    file.seek(0)
+    if head[:2] in _PROTOCOLS or _is_program(file):
+        return "a pickle"
+    return "an array of Python objects" if _has_objects(head) else None
 
 
 def _is_program(file: IO[bytes]) -> bool:
