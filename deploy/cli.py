@@ -177,8 +177,9 @@ def stream(
 
     Example: endcap stream --rescore --bundle bundles/spring --metrics-port 9101
     """
+    from endcap.deploy.joined_process import run_stream_and_rescore
     from endcap.deploy.observed import observe
-    from endcap.deploy.processes import run_stream, run_stream_and_rescore
+    from endcap.deploy.processes import run_stream
 
     settings = load_settings(metrics_port=metrics_port, start_from=start_from, bundle=bundle)
     observe(settings, "stream")

@@ -2,14 +2,13 @@
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from endcap.deploy.health_port import serve_health_and_metrics
-from endcap.deploy.rescorer_process import at_leisure, opened_rescorer
+from endcap.deploy.metrics_beside import Beside
+from endcap.deploy.rescorer_process import opened_rescorer
 from endcap.deploy.rules_watch import read_messages
 from endcap.deploy.settings import Settings
 from endcap.deploy.stopping import run_on_the_fastest_loop, run_together, stop_on_signal
@@ -21,9 +20,6 @@ from endcap.streams.owned_partition import Place
 from endcap.streams.session_store import SessionStore, memory_store
 from endcap.streams.session_worker import FastLane, SessionWorker
 from endcap.streams.start import Start
-
-_SWITCH_S = 0.001
-"""Otherwise the rescoring thread keeps the interpreter for 5 ms, while an event waits."""
 
 
 def settle_garbage_collection() -> None:
@@ -57,22 +53,6 @@ def run_rescore(settings: Settings) -> None:
         serve_metrics(settings)
         async with opened_rescorer(settings, WaitingRoom()) as parts:
             await run_together(parts)
-
-    run_on_the_fastest_loop(main)
-
-
-def run_stream_and_rescore(settings: Settings) -> None:
-    """Session worker and rescorer in one process: the fold hands its sessions straight over."""
-
-    async def main() -> None:
-        serve_metrics(settings)
-        settle_garbage_collection()
-        sys.setswitchinterval(_SWITCH_S)
-        room = WaitingRoom()
-        name = f"endcap-{uuid4().hex[:8]}"
-        worker = session_worker(settings, FastLane(room.hand_over), name)
-        async with opened_rescorer(settings, room, at_leisure(settings, name)) as parts:
-            await run_together([worker, *parts])
 
     run_on_the_fastest_loop(main)
 
@@ -140,12 +120,13 @@ def run_ingest(settings: Settings) -> None:
     run_on_the_fastest_loop(main)
 
 
-def serve_metrics(settings: Settings) -> None:
-    """/metrics and /healthz on the port set, if one is; called in the running loop."""
+def serve_metrics(settings: Settings, beside: Beside | None = None) -> None:
+    """/metrics and /healthz on the port set, if one is; called in the running loop. `beside`:
+    another process of the same command."""
     if settings.metrics_port == 0:
         return
     try:
-        serve_health_and_metrics(settings.http_host, settings.metrics_port)
+        serve_health_and_metrics(settings.http_host, settings.metrics_port, beside)
     except OSError as error:
         raise port_taken(settings.http_host, settings.metrics_port, "metrics_port") from error
 

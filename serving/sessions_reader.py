@@ -60,6 +60,7 @@ class SessionsReader:
             await self.commit()
 
     def _take_in(self, found: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        self._room.catch_up()
         for source, records in found.items():
             metrics.READ.inc(len(records))
             traces = CURRENT.traces

@@ -1,4 +1,4 @@
-"""Whose lists wait to be made: bounded, the newest snapshot of each shopper, the newest first.
+"""Whose lists wait to be made: bounded, the newest snapshot of each shopper, mostly newest first.
 
 Snapshots come by two lanes. What is read from the sessions topic holds its offset back from the
 commit until its list is written. What the fold hands over within the process comes by the topic
@@ -10,13 +10,17 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from endcap.serving import metrics
 from endcap.serving.snapshots import place_of
 
 WAITING_ROOM = 20_000
 """Shoppers; a snapshot of a busy one takes a few kilobytes."""
+LONGEST_SHARE = 4
+"""One place in so many of a full batch is for those who have waited longest. While more come than
+can be served, the newest alone would leave who paused just then without a list until the rush is
+over."""
 
 
 class Waiting:
@@ -44,6 +48,14 @@ class Taken(NamedTuple):
     snapshots: list[Waiting]
 
 
+class CatchesUp(Protocol):
+    """The way from a fold in another process."""
+
+    def take_in(self) -> None:
+        """Call `hand_over` with all that has come until now."""
+        ...
+
+
 class WaitingRoom:
     """At most `size` shoppers. All calls come from one event loop."""
 
@@ -57,6 +69,8 @@ class WaitingRoom:
         self._somebody = asyncio.Event()
         self._went = asyncio.Event()
         self._turn = asyncio.Event()
+        self.catches_up: CatchesUp | None = None
+        """Where what the fold hands over comes from another process."""
 
     def __len__(self) -> int:
         return len(self._snapshots) + len(self._ended)
@@ -75,6 +89,12 @@ class WaitingRoom:
     def is_half_full(self) -> bool:
         """Who can wait elsewhere should: the other half is for those who come now."""
         return len(self) >= self.half
+
+    def catch_up(self) -> None:
+        """To be called before what has just been read of the topic: the fold has handed it over
+        earlier, and what it says then of an ended session must not be heard after its end."""
+        if self.catches_up is not None:
+            self.catches_up.take_in()
 
     def read(self, partition: Hashable, offset: int, user_id: str, raw: bytes | None) -> None:
         """A record of the sessions topic."""
@@ -102,12 +122,17 @@ class WaitingRoom:
             self._ahead.popitem(last=False)
 
     async def take(self, at_most: int) -> Taken:
-        """The newest who wait, when somebody does; nobody after `wake()`."""
+        """The newest who wait, when somebody does; nobody after `wake()`.
+
+        Where not all fit, `1 / LONGEST_SHARE` of the places go to who has waited longest.
+        """
         await self._somebody.wait()
         ended = list(self._ended.values())
         self._ended.clear()
         count = min(at_most, len(self._snapshots))
-        snapshots = [self._snapshots.popitem()[1] for _ in range(count)]
+        longest = at_most // LONGEST_SHARE if count < len(self._snapshots) else 0
+        snapshots = [self._snapshots.popitem()[1] for _ in range(count - longest)]
+        snapshots += [self._snapshots.popitem(last=False)[1] for _ in range(longest)]
         if not self._snapshots:
             self._somebody.clear()
         self._in_flight.update(ended, snapshots)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from endcap.streams import metrics
 from endcap.streams.folded_batch import FoldedBatch
@@ -17,12 +17,17 @@ class CommitsBehind:
     """
 
     def __init__(
-        self, owned: OwnedPartition, every_s: float, committed: Callable[[FoldedBatch], None]
+        self,
+        owned: OwnedPartition,
+        every_s: float,
+        committed: Callable[[FoldedBatch], None],
+        before: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`committed` hears of what each transaction held."""
+        """`committed` hears of what each transaction held; `before` is waited for at its begin."""
         self._owned = owned
         self._every_s = every_s
         self._committed = committed
+        self._before = before
         self._running: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._due = 0.0
@@ -64,5 +69,7 @@ class CommitsBehind:
                     await asyncio.wait_for(self._hurry.wait(), pause_s)
             started = time.monotonic()
             self._due = started + self._every_s
+            if self._before is not None:
+                await self._before()
             self._committed(await self._owned.commit())
             metrics.COMMIT_SECONDS.observe(time.monotonic() - started)

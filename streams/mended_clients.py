@@ -43,6 +43,12 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
             self._subscription._fetch_count -= 1
             return {}
 
+    def fetch_when(self, min_bytes: int, max_wait_ms: int) -> None:
+        """From the next fetch on the broker answers at so many bytes, or after so long; aiokafka
+        takes both when it starts, and never again."""
+        self._fetcher._fetch_min_bytes = min_bytes
+        self._fetcher._fetch_max_wait_ms = max_wait_ms
+
     async def stop(self) -> None:
         """Leave the group and stop; where the broker is away, stop without.
 

@@ -41,16 +41,16 @@ Found = Mapping[TopicPartition, Sequence[Any]]
 HOT_SESSIONS = 10_000
 """Snapshots kept a partition beside the store, at most twice as many: in two generations, of which
 the older is dropped when the younger is full. The others are read when their shopper comes back."""
-_WALKED_ROWS, _EVENTS_A_ROW = 32, 32
-"""Rows looked at each `Place.walk_every_s`, for those who were not seen for long: so many, and one
-for so many events. A round through a million sessions in four partitions takes less than a quarter
-of an hour."""
+_ROUND_S = 600.0
+"""A walk through all shoppers of the partition, for those who were not seen for long, takes about
+so long; so many rows at least, and at most, are looked at together."""
+_FEWEST_ROWS, _MOST_ROWS = 32, 4096
 
 
 class Place(NamedTuple):
     """Where a worker works, and what it allows: lateness of events, silence of a worker, absence
-    of a shopper (0: for ever; looked for each `walk_every_s`). `natively`: by the compiled path,
-    where it was built."""
+    of a shopper (0: for ever; looked for each `walk_every_s` at least). `natively`: by the
+    compiled path, where it was built."""
 
     bootstrap_servers: str
     topics: Topics
@@ -63,7 +63,7 @@ class Place(NamedTuple):
     natively: bool = native.IS_BUILT
     client_id: str = "endcap"
     """Members of two groups that are named alike get partitions of the same numbers."""
-    walk_every_s: float = 0.1
+    walk_every_s: float = 10.0
 
     @property
     def heartbeat_ms(self) -> int:
@@ -92,8 +92,7 @@ class OwnedPartition:
         self._newest_ms = 0
         self._ahead: list[_Ahead] = []
         self._records_ahead = 0
-        self._walked_at = 0.0
-        self._events_since = 0
+        self._walked_at = time.monotonic()
         self._on_top: dict[str, bytes | None] = {}
         """What is folded ahead of its commit, and what is being committed."""
         self._hot: dict[str, bytes] = {}
@@ -158,9 +157,7 @@ class OwnedPartition:
         )
         fold.erase(by_topic.get(topics.erasures.name, ()))
         fold.open(parcels)
-        events = by_topic.get(topics.events.name, ())
-        fold.fold(events)
-        self._events_since += len(events)
+        fold.fold(by_topic.get(topics.events.name, ()))
         fold.expire(self._idle())
         batch = fold.result()
         opened = [record.key for record in parcels if record.value]
@@ -264,15 +261,15 @@ class OwnedPartition:
         By event time, of the newest event that this process folded: in a quiet shop nobody ages.
         """
         horizon_ms = self._newest_ms - self._place.forget_after_ms
-        now_s = time.monotonic()
-        if (
-            not self._place.forget_after_ms
-            or horizon_ms < 0
-            or now_s - self._walked_at < self._place.walk_every_s
-        ):
+        if not self._place.forget_after_ms or horizon_ms < 0:
             return []
-        walked = _WALKED_ROWS + self._events_since // _EVENTS_A_ROW
-        self._walked_at, self._events_since = now_s, 0
+        now_s = time.monotonic()
+        since_s = now_s - self._walked_at
+        due = int(len(self._store) * since_s / _ROUND_S)
+        if due < _FEWEST_ROWS and since_s < self._place.walk_every_s:
+            return []
+        self._walked_at = now_s
+        walked = max(_FEWEST_ROWS, min(due, _MOST_ROWS))
         old = (
             decode_snapshot(raw).session.user_id
             for raw in self._store.next_rows(walked)

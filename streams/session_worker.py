@@ -6,7 +6,7 @@ The consumer group says whose a partition is; the partition's transactional id m
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from endcap.events import EventType
 from endcap.streams import metrics, native
 from endcap.streams.clients import partition_counts
 from endcap.streams.commits_behind import CommitsBehind
+from endcap.streams.fetch_pace import AT_ONCE_MS, FetchPace
 from endcap.streams.folded_batch import FoldedBatch, Partition, is_repeatable
 from endcap.streams.group_member import GroupMember
 from endcap.streams.lag import Lag
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 
 MAX_BATCH = 25_000
 _POLL_MS = 200
-_FETCH_WAIT_MS = 50
 _NAMES = {kind.code: kind.value for kind in EventType}
 
 
@@ -44,7 +44,10 @@ class FastLane(NamedTuple):
     """
 
     hand_over: Callable[[Mapping[str, bytes | None]], None]
-    commit_every_s: float = 0.25
+    is_out: Callable[[], Awaitable[None]] | None = None
+    """Waited for before each commit: what was handed over is where its readers find it before they
+    can read the commit."""
+    commit_every_s: float = 0.5
 
 
 class SessionWorker(GroupMember):
@@ -65,6 +68,7 @@ class SessionWorker(GroupMember):
         self._open_store = open_store
         self._stores: dict[int, SessionStore] = {}
         self._said_misplaced = False
+        self._pace: FetchPace | None = None
 
     async def run(self) -> None:
         """Work until stopped.
@@ -90,7 +94,7 @@ class SessionWorker(GroupMember):
                 heartbeat_interval_ms=self._place.heartbeat_ms,
                 # While events wait unread, a request for the quiet topics alone holds up all
                 # others.
-                fetch_max_wait_ms=_FETCH_WAIT_MS,
+                fetch_max_wait_ms=AT_ONCE_MS,
                 # Partition n of each topic goes to the same worker: a shopper's records meet.
                 partition_assignment_strategy=(RangePartitionAssignor,),
             )
@@ -102,6 +106,8 @@ class SessionWorker(GroupMember):
         self, consumer: AIOKafkaConsumer, assigned: set[TopicPartition]
     ) -> list[PartitionTask]:
         """One for each number of a partition. Stores of others are of no use any more."""
+        if self._fast_lane is not None and self._pace is None:
+            self._pace = FetchPace(consumer)
         numbers = {tp.partition for tp in assigned}
         for number in self._stores.keys() - numbers:
             self._stores.pop(number).close()
@@ -123,8 +129,9 @@ class SessionWorker(GroupMember):
         owned = await OwnedPartition.acquire(
             self._place, Partition(number, self._partitions), self._stores[number]
         )
-        every_s = self._fast_lane.commit_every_s if self._fast_lane else 0.0
-        commits = CommitsBehind(owned, every_s, self.handled)
+        lane = self._fast_lane
+        every_s, is_out = (lane.commit_every_s, lane.is_out) if lane else (0.0, None)
+        commits = CommitsBehind(owned, every_s, self.handled, is_out)
         topics = self._place.topics
         roles = {
             topics.events.name: "events",
@@ -160,12 +167,15 @@ class SessionWorker(GroupMember):
         before anything is folded on top (docs/decisions/0021).
         """
         found = await consumer.getmany(*sources, timeout_ms=_POLL_MS, max_records=MAX_BATCH)
+        count = sum(map(len, found.values()))
+        if self._pace is not None:
+            self._pace.read(count)
         if not found:
             return False
         now = time.time()
         batch = owned.fold_ahead(found)
         metrics.FOLD_SECONDS.observe(time.time() - now)
-        metrics.BATCH.observe(sum(map(len, found.values())))
+        metrics.BATCH.observe(count)
         oldest = min(records[-1].timestamp for records in found.values())
         metrics.EVENT_AGE.observe(max(0.0, now - oldest / 1000))
         events = [

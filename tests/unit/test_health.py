@@ -6,7 +6,8 @@ import urllib.request
 import pytest
 
 from endcap.deploy import health_port
-from endcap.deploy.health_port import Heartbeat, serve_health_and_metrics
+from endcap.deploy.health_port import serve_health_and_metrics
+from endcap.deploy.heartbeat import Heartbeat
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.probe import problem
 

@@ -37,6 +37,16 @@ async def test_who_waits_forms_the_batch_the_newest_first() -> None:
     assert users(await room.take(2)) == ["old"]
 
 
+async def test_in_a_rush_who_has_waited_longest_gets_a_share_of_each_batch() -> None:
+    room = WaitingRoom()
+    for offset, user in enumerate("abcdefghij"):
+        read(room, user, offset)
+    assert users(await room.take(4)) == ["j", "i", "h", "a"]
+    read(room, "k", 10)
+    assert users(await room.take(4)) == ["k", "g", "f", "b"]
+    assert users(await room.take(4)) == ["e", "d", "c"]
+
+
 async def test_a_shopper_waits_once_with_their_newest_snapshot() -> None:
     room = WaitingRoom()
     read(room, "u", 0)
