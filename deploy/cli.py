@@ -170,6 +170,7 @@ def stream(
         bool, typer.Option("--rescore", help="Lists too, one hop earlier, instead of rescore.")
     ] = False,
     bundle: Annotated[Path | None, typer.Option(help="The model bundle's folder.")] = None,
+    fold_for: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """The session worker: events to sessions; with --rescore to lists in Redis.
 
@@ -177,13 +178,16 @@ def stream(
 
     Example: endcap stream --rescore --bundle bundles/spring --metrics-port 9101
     """
-    from endcap.deploy.joined_process import run_stream_and_rescore
+    from endcap.deploy.joined_process import run_fold_for, run_stream_and_rescore
     from endcap.deploy.observed import observe
     from endcap.deploy.processes import run_stream
 
     settings = load_settings(metrics_port=metrics_port, start_from=start_from, bundle=bundle)
     observe(settings, "stream")
-    (run_stream_and_rescore if with_rescorer else run_stream)(settings)
+    if fold_for:
+        run_fold_for(settings, fold_for)
+    else:
+        (run_stream_and_rescore if with_rescorer else run_stream)(settings)
 
 
 @app.command()

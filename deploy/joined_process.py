@@ -7,8 +7,10 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from functools import partial
+from typing import NamedTuple
 from uuid import uuid4
 
 from prometheus_client import REGISTRY
@@ -26,6 +28,7 @@ from endcap.streams.session_worker import FastLane
 
 _SWITCH_S = 0.001
 """Otherwise the rescoring thread keeps the interpreter for 5 ms, while a list is to be written."""
+_COMMAND = [sys.executable, "-m", "endcap.deploy.cli", "stream"]
 _ENDS_WITHIN_S = 20.0
 """Longer than a worker takes to give its partitions back."""
 
@@ -34,48 +37,41 @@ class FoldEndedError(EndcapError):
     """The process that folds has ended, and nobody has asked it to."""
 
 
+class Ends(NamedTuple):
+    """What the process that folds is given: two sockets by number, and its name in its groups."""
+
+    lane: int
+    metrics: int
+    name: str
+
+
 def run_stream_and_rescore(settings: Settings) -> None:
     """Session worker and rescorer: the fold hands its sessions straight over.
 
-    Returns in both processes; raises in each what it failed of.
+    Raises:
+        FoldEndedError: the fold has ended by itself.
     """
     name = f"endcap-{uuid4().hex[:8]}"
     lane, lane_of_fold = socket.socketpair()
     metrics, metrics_of_fold = socket.socketpair()
-    settle_garbage_collection()  # what is there already stays shared
-    pid = os.fork()
-    if pid == 0:
-        lane.close()
-        metrics.close()
-        _fold(settings, name, lane_of_fold, metrics_of_fold)
-    else:
-        lane_of_fold.close()
-        metrics_of_fold.close()
-        _rescore(settings, name, FoldBeside(pid, lane), Beside(metrics))
-
-
-def _fold(settings: Settings, name: str, lane: socket.socket, metrics: socket.socket) -> None:
-    heart = Heartbeat()
-    tell_of(metrics, heart, REGISTRY)
-    if not FoldEnd.waits_for_go(lane):
-        os._exit(0)  # the rescorer could not begin, and has said why
+    with lane_of_fold, metrics_of_fold:
+        # A fresh interpreter: a fork of this one would inherit threads that do not run in it.
+        ends = Ends(lane_of_fold.fileno(), metrics_of_fold.fileno(), name)
+        process = subprocess.Popen(
+            [
+                *_COMMAND,
+                "--from",
+                settings.start_from,
+                "--fold-for",
+                ",".join(map(str, ends)),
+            ],
+            pass_fds=[ends.lane, ends.metrics],
+        )
+    fold = FoldBeside(process, lane)
 
     async def main() -> None:
-        heart.beat_on(asyncio.get_running_loop())
-        end = FoldEnd(lane)
-        worker = session_worker(settings, FastLane(end.hand_over, end.is_out), name)
-        # As if this process had been killed as well: a transaction that is open is aborted by the
-        # next owner.
-        end.listen(worker.stop, partial(os._exit, 1))
-        stop_on_signal(worker.stop)
-        await worker.run()
-
-    run_on_the_fastest_loop(main)
-
-
-def _rescore(settings: Settings, name: str, fold: "FoldBeside", metrics: Beside) -> None:
-    async def main() -> None:
-        serve_metrics(settings, metrics)
+        serve_metrics(settings, Beside(metrics))
+        settle_garbage_collection()
         sys.setswitchinterval(_SWITCH_S)
         room = WaitingRoom()
         try:
@@ -88,11 +84,33 @@ def _rescore(settings: Settings, name: str, fold: "FoldBeside", metrics: Beside)
     run_on_the_fastest_loop(main)
 
 
+def run_fold_for(settings: Settings, given: str) -> None:
+    """The other process: a session worker that hands its sessions over."""
+    lane, metrics, name = given.split(",")
+    heart = Heartbeat()
+    tell_of(socket.socket(fileno=int(metrics)), heart, REGISTRY)
+    end = socket.socket(fileno=int(lane))
+    if not FoldEnd.waits_for_go(end):
+        return  # the rescorer could not begin, and has said why
+
+    async def main() -> None:
+        heart.beat_on(asyncio.get_running_loop())
+        settle_garbage_collection()
+        fold = FoldEnd(end)
+        worker = session_worker(settings, FastLane(fold.hand_over, fold.is_out), name)
+        # Alone it ends as if it had been killed as well: the next owner aborts what it had begun.
+        fold.listen(worker.stop, partial(os._exit, 1))
+        stop_on_signal(worker.stop)
+        await worker.run()
+
+    run_on_the_fastest_loop(main)
+
+
 class FoldBeside:
     """The process that folds, as a part of the one that makes lists."""
 
-    def __init__(self, pid: int, lane: socket.socket) -> None:
-        self._pid = pid
+    def __init__(self, process: "subprocess.Popen[bytes]", lane: socket.socket) -> None:
+        self._process = process
         self._lane = lane
         self._end: RescorerEnd | None = None
         self._is_to_end = False
@@ -131,17 +149,12 @@ class FoldBeside:
         if self._end is not None:
             self._end.close()
         self._lane.close()
-        if self._pid:
-            await self._status()
+        await self._status()
 
     async def _status(self) -> int:
-        """Its exit status, as a shell would say it; killed where it does not end."""
-        pid, self._pid = self._pid, 0
-        if not pid:
-            return 0
-        waiting = asyncio.create_task(asyncio.to_thread(os.waitpid, pid, 0))
-        done, _ = await asyncio.wait([waiting], timeout=_ENDS_WITHIN_S)
-        if not done:
-            os.kill(pid, signal.SIGKILL)
-        _, status = await waiting
-        return os.waitstatus_to_exitcode(status)
+        """Its exit status; killed where it does not end."""
+        try:
+            return await asyncio.to_thread(self._process.wait, _ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return await asyncio.to_thread(self._process.wait)
