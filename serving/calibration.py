@@ -11,7 +11,7 @@ from endcap.sessions import Interaction, Purchased, Session
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 LONGEST_S = 0.05
 """Who comes while a batch is scored waits for all of it."""
-_NEARLY = 0.9
+_NEARLY = 0.85
 _TURNS = 3
 _LENGTHS = (1, 2, 3, 5, 8, 1, 4, 20, 2, 50)
 """Most sessions are short."""
@@ -25,7 +25,7 @@ def calibrated_batch(
     longest_s: float = LONGEST_S,
     clock: Callable[[], float] = time.perf_counter,
 ) -> int:
-    """The smallest batch within 10 % of the best rate, of those that take `longest_s` at most.
+    """The smallest batch within 15 % of the best rate, of those that take `longest_s` at most.
 
     Each size is scored a few times, of which the quickest counts: others use the machine too. The
     first call of a graph plans its memory and counts nowhere. The least of `sizes` is returned

@@ -9,11 +9,14 @@ from endcap.streams import metrics
 from endcap.streams.folded_batch import FoldedBatch
 from endcap.streams.owned_partition import OwnedPartition
 
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 class CommitsBehind:
     """The commits of one partition, one at a time; each takes all that is folded until it begins.
 
-    They begin at most every `every_s` seconds, but for those that somebody waits for.
+    They begin at most every `every_s` seconds, but for those that somebody waits for; those of
+    several partitions not all at once, since meanwhile nobody folds.
     """
 
     def __init__(
@@ -61,6 +64,13 @@ class CommitsBehind:
             if not self._running.cancelled():
                 self._running.exception()
 
+    def _next_turn(self, now: float) -> float:
+        if not self._every_s:
+            return now
+        # By the golden ratio turns lie apart whichever partitions a worker has.
+        turn = self._owned.partition * _GOLDEN % 1 * self._every_s
+        return now + self._every_s - (now - turn) % self._every_s
+
     async def _run(self) -> None:
         while self._owned.records_ahead:
             pause_s = self._due - time.monotonic()
@@ -68,7 +78,7 @@ class CommitsBehind:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), pause_s)
             started = time.monotonic()
-            self._due = started + self._every_s
+            self._due = self._next_turn(started)
             if self._before is not None:
                 await self._before()
             self._committed(await self._owned.commit())
