@@ -9,15 +9,25 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
+
+from endcap.traces import CURRENT
 
 _GO, _STOP = b"g", b"s"
 _LENGTH = struct.Struct("<I")
 _AT_ONCE = 1 << 20
-_Snapshots = dict[str, bytes | None]
+
+
+class _Handed(NamedTuple):
+    snapshots: dict[str, bytes | None]
+    traces: dict[str, str]
+    """What `Traces.hand_over` gave."""
+
+
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Snapshots).decode
+_decode = msgspec.msgpack.Decoder(_Handed).decode
 
 
 class FoldEnd:
@@ -58,7 +68,8 @@ class FoldEnd:
         """See `FastLane`."""
         if not snapshots:
             return
-        raw = _encode(snapshots)
+        traces = CURRENT.traces.hand_over(snapshots) if CURRENT.traces else {}
+        raw = _encode(_Handed(dict(snapshots), traces))
         waits = bool(self._unsent)
         self._unsent += _LENGTH.pack(len(raw)) + raw
         if not waits:
@@ -138,7 +149,10 @@ class RescorerEnd:
             start = at + _LENGTH.size
             if len(self._come) < start + length:
                 break
-            self._take(_decode(self._come[start : start + length]))
+            handed = _decode(self._come[start : start + length])
+            if CURRENT.traces is not None:
+                CURRENT.traces.handed_over(handed.traces)
+            self._take(handed.snapshots)
             at = start + length
         del self._come[:at]
 

@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry's SDK, sent as OTLP over HTTP; the only module that knows it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -52,10 +52,20 @@ class OpenTelemetryTraces:
         return _as_headers(self._snapshots.pop(user_id, None))
 
     def read(self, user_id: str, headers: Sequence[tuple[str, bytes]]) -> None:
-        """Remembered until the list is written. Where the same process folds, it is known, and the
-        list may be written already."""
+        """Remembered until the list is written. Where this process folds, or the fold hands over to
+        it, it is known, and the list may be written already."""
         carried = None if self._folds else _carried(headers)
         if carried is not None:
+            _remember(self._lists, user_id, carried)
+
+    def hand_over(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """See `Traces`."""
+        return {user: self._lists.pop(user) for user in user_ids if user in self._lists}
+
+    def handed_over(self, known: Mapping[str, str]) -> None:
+        """See `Traces`."""
+        self._folds = self._folds or bool(known)
+        for user_id, carried in known.items():
             _remember(self._lists, user_id, carried)
 
     def written(self, user_ids: Iterable[str], since_ns: int) -> None:

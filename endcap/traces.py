@@ -6,7 +6,7 @@ headers as W3C's `traceparent` (https://www.w3.org/TR/trace-context/). Nothing t
 is in a span.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 HEADER = "traceparent"
@@ -28,6 +28,12 @@ class Traces(Protocol):
 
     def read(self, user_id: str, headers: Sequence[tuple[str, bytes]]) -> None:
         """A snapshot came in."""
+
+    def hand_over(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """What another process, which makes the lists of what was folded here, has to know."""
+
+    def handed_over(self, known: Mapping[str, str]) -> None:
+        """From the process that folds: earlier than by `read`, which says nothing new then."""
 
     def written(self, user_ids: Iterable[str], since_ns: int) -> None:
         """Their lists are in Redis."""

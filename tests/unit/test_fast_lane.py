@@ -4,10 +4,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from endcap.deploy.fast_lane import FoldEnd, RescorerEnd
+from endcap.deploy.opentelemetry_traces import traces_to
+from endcap.traces import CURRENT, HEADER
 
 Handed = list[Mapping[str, bytes | None]]
 
@@ -79,6 +83,36 @@ async def test_who_folds_and_ends_is_missed(ends: tuple[socket.socket, socket.so
     ends[0].close()
     await asyncio.wait_for(rescorer.until_it_ends(), 30)
     assert taken == [{"u": b"last"}]
+    rescorer.close()
+
+
+class Record(NamedTuple):
+    key: bytes
+    headers: list[tuple[str, bytes]]
+
+
+async def test_a_trace_goes_on_from_the_fold_to_the_list(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = InMemorySpanExporter()
+    traces, provider = traces_to(spans, "stream")
+    monkeypatch.setattr(CURRENT, "traces", traces)
+    fold, rescorer = FoldEnd(ends[0]), RescorerEnd(ends[1], lambda _: None)
+    rescorer.go()
+    posted = f"00-{'a' * 32}-{'b' * 16}-01"
+    traces.folded([Record(b"u", [(HEADER, posted.encode())])], 1)
+    fold.hand_over({"u": b"snapshot", "v": b"of nobody who posted"})
+    traces.written(["u"], 2)  # in the process that folds no list is written
+    rescorer.take_in()
+    traces.written(["u", "v"], 3)
+    traces.read("u", [(HEADER, posted.encode())])  # by the topic, later
+    traces.written(["u"], 4)
+    provider.force_flush()
+    first, second = spans.get_finished_spans()
+    assert (first.name, second.name, second.start_time) == ("fold", "write list", 3)
+    assert second.parent is not None
+    assert first.context is not None
+    assert second.parent.span_id == first.context.span_id
     rescorer.close()
 
 
