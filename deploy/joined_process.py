@@ -58,13 +58,7 @@ def run_stream_and_rescore(settings: Settings) -> None:
         # A fresh interpreter: a fork of this one would inherit threads that do not run in it.
         ends = Ends(lane_of_fold.fileno(), metrics_of_fold.fileno(), name)
         process = subprocess.Popen(
-            [
-                *_COMMAND,
-                "--from",
-                settings.start_from,
-                "--fold-for",
-                ",".join(map(str, ends)),
-            ],
+            [*_COMMAND, f"--from={settings.start_from}", f"--fold-for={','.join(map(str, ends))}"],
             pass_fds=[ends.lane, ends.metrics],
         )
     fold = FoldBeside(process, lane)
@@ -121,10 +115,11 @@ class FoldBeside:
         self._end.go()
 
     def stop(self) -> None:
-        """Let it finish its batches, and end."""
+        """Let it finish its batches, and end; where it does not, it is killed."""
         self._is_to_end = True
         if self._end is not None:
             self._end.stop()
+        asyncio.get_running_loop().call_later(_ENDS_WITHIN_S, self._process.kill)
 
     async def run(self) -> None:
         """Returns when it has ended, as it was asked to.

@@ -23,8 +23,8 @@ class Fetching(Protocol):
 
 
 class FetchPace:
-    """Of one consumer. A fetch costs client and broker about as much as ten events in it: where
-    events come faster than every few milliseconds, waiting for company leaves time for lists."""
+    """Of one consumer. A fetch for each event is most of what an event costs: where they come every
+    few milliseconds, waiting for company leaves time for lists (docs/decisions/0021)."""
 
     def __init__(self, consumer: Fetching, clock: Callable[[], float] = time.monotonic) -> None:
         self._consumer = consumer
