@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from endcap.json_reading import read_json
+from endcap.decoding import decode_with
 
 
 class CatalogueItem(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,7 +144,7 @@ def decode_item(raw: bytes) -> CatalogueItem:
     Raises:
         msgspec.DecodeError: a field is missing or of the wrong type, or it is no JSON.
     """
-    return read_json(_decoder, raw)
+    return decode_with(_decoder, raw)
 
 
 def encode_change(change: PriceChange) -> bytes:
@@ -158,7 +158,7 @@ def decode_change(raw: bytes) -> PriceChange:
     Raises:
         msgspec.DecodeError: a field is missing or of the wrong type, or it is no JSON.
     """
-    return read_json(_change_decoder, raw)
+    return decode_with(_change_decoder, raw)
 
 
 def _own(

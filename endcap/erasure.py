@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from endcap.json_reading import read_json
+from endcap.decoding import decode_with
 
 _MARK = "\0"
 """No user id begins with it: the keys of requests are user ids."""
@@ -75,7 +75,7 @@ def decode_erasure(raw: bytes) -> ErasureRecord:
     Raises:
         msgspec.MsgspecError: the record is not one of ours.
     """
-    return read_json(_decoder, raw)
+    return decode_with(_decoder, raw)
 
 
 def understood(raw: bytes | None) -> ErasureRecord | None:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Meta
 
 from endcap.consent import DENIED, refuse_denied, refuse_denied_row
+from endcap.decoding import decode_with
 from endcap.errors import ConsentDeniedError, InvalidEventError
-from endcap.json_reading import read_json
 from endcap.wrong_fields import EARLIEST_MS, in_words
 
 MAX_FUTURE_MS = 5 * 60 * 1000
@@ -113,7 +113,7 @@ def parse_event(raw: bytes | None, now_ms: int) -> Event:
     """
     refuse_denied(raw)
     try:
-        event = read_json(_decoder, raw or b"")
+        event = decode_with(_decoder, raw or b"")
     except msgspec.DecodeError as error:
         _refuse(raw, error)
     if event.consent == DENIED:  # by letters that JSON escapes
@@ -163,7 +163,7 @@ def _refuse(raw: bytes | None, error: Exception) -> NoReturn:
 def _refuse_denied_by_its_row(raw: bytes) -> None:
     """Denied by letters that JSON escapes, and wrong as well: no dead letter either."""
     try:
-        row = read_json(_any_decoder, raw)
+        row = decode_with(_any_decoder, raw)
     except msgspec.DecodeError:
         return  # no JSON behind what was wrong first: there is no field to be read
     if isinstance(row, dict):

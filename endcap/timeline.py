@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from endcap.decoding import decode_with
 from endcap.identity import MAX_CLAIMS, MAX_DEVICES, Claim, Handover, Links
 from endcap.sessions import Act, Session, fold_acts, merge_sessions
 
@@ -88,9 +89,9 @@ def decode_snapshot(raw: bytes) -> Snapshot:
     """The inverse of `encode_snapshot`.
 
     Raises:
-        msgspec.ValidationError: the record is not one of ours.
+        msgspec.DecodeError: the record is not one of ours.
     """
-    return _decoder.decode(raw)
+    return decode_with(_decoder, raw)
 
 
 class _SeenTimeline(msgspec.Struct, array_like=True, gc=False):
@@ -122,8 +123,12 @@ _placed_decoder = msgspec.msgpack.Decoder(_Placed)
 
 
 def source_of(raw: bytes) -> tuple[int, int]:
-    """Source partition and offset of a snapshot as written, without decoding the rest of it."""
-    placed = _placed_decoder.decode(raw)
+    """Source partition and offset of a snapshot as written, without decoding the rest of it.
+
+    Raises:
+        msgspec.DecodeError: the record is not one of ours.
+    """
+    placed = decode_with(_placed_decoder, raw)
     return placed.source_partition, placed.source_offset
 
 

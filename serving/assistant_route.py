@@ -9,8 +9,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from prometheus_client import Counter, Histogram
 
+from endcap.decoding import decode_with
 from endcap.errors import EndcapError, InvalidEventError
-from endcap.json_reading import read_json
 from endcap.pseudonyms import Naming
 from endcap.serving.answers import json_body
 from endcap.serving.assistant_answers import AnswerShown, QuestionAsked
@@ -77,7 +77,7 @@ def add_assistant(
             )
         body = await read_body(request, MAX_BODY_BYTES)
         try:
-            asked = read_json(_decoder, body)
+            asked = decode_with(_decoder, body)
         except msgspec.DecodeError as error:
             return problem(422, "Invalid request", f"{error}. See /docs for the body.")
         presented = request.headers.get(TOKEN_HEADER, "")

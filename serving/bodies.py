@@ -6,9 +6,9 @@ from typing import TypeVar
 import msgspec
 from fastapi import Request
 
+from endcap.decoding import decode_with
 from endcap.errors import InvalidEventError
 from endcap.events import MAX_FUTURE_MS
-from endcap.json_reading import read_json
 from endcap.wrong_fields import in_words
 
 _T = TypeVar("_T")
@@ -51,7 +51,7 @@ def decoded(
         InvalidEventError: with a sentence that says what is wrong.
     """
     try:
-        return read_json(decoder, body)
+        return decode_with(decoder, body)
     except msgspec.ValidationError as error:
         said = in_words(error, choices)
         raise InvalidEventError("schema", f"{said}. See {fields} for the fields.") from error

@@ -12,9 +12,9 @@ import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from msgspec import Meta
 
+from endcap.decoding import decode_with
 from endcap.errors import ConnectionFailedError, EndcapError
 from endcap.events import MAX_ID_LENGTH
-from endcap.json_reading import read_json
 from endcap.prices import PriceProposalError
 from endcap.serving.answers import json_body
 from endcap.serving.bodies import read_body
@@ -178,6 +178,6 @@ async def _body(request: Request, form: type[_T]) -> _T:
             problem(415, "Not JSON", "Send the body with `Content-Type: application/json`.")
         )
     try:
-        return read_json(msgspec.json.Decoder(form), await read_body(request, MAX_BODY_BYTES))
+        return decode_with(msgspec.json.Decoder(form), await read_body(request, MAX_BODY_BYTES))
     except msgspec.DecodeError as error:
         raise _RefusedError(problem(422, "Invalid request", f"{error}.")) from error

@@ -8,8 +8,8 @@ import msgspec
 from fastapi import Response
 
 from endcap.counted import counted
+from endcap.decoding import decode_with
 from endcap.errors import ConsentDeniedError, InvalidEventError
-from endcap.json_reading import read_json
 from endcap.serving.field_errors import field_error
 from endcap.serving.problems import FieldError, problem
 
@@ -59,7 +59,7 @@ def parse_rows(body: bytes, parse: Callable[[bytes, int], _T], kind: Kind) -> Pa
         except InvalidEventError as error:
             raise WrongRowsError(kind, str(error), [field_error(error)]) from error
     try:
-        raw = read_json(_rows, body)
+        raw = decode_with(_rows, body)
     except msgspec.DecodeError as error:
         said = f"The body is not JSON ({error})."
         raise WrongRowsError(kind, said, [FieldError("", said)]) from error

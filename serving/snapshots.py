@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from endcap.decoding import name_in
 from endcap.serving import metrics
 from endcap.sessions import Session
 from endcap.timeline import decode_snapshot, source_of
 
 log = logging.getLogger(__name__)
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class Read(NamedTuple):
@@ -29,27 +28,24 @@ def read_snapshots(raw: Iterable[bytes]) -> list[Read]:
         try:
             snapshot = decode_snapshot(each)
             found.append(Read(snapshot.session, snapshot.arrived_ms))
-        except _UNREADABLE as error:
+        except msgspec.DecodeError as error:
             _passed_over(str(error))
     return found
 
 
 def key_of(key: bytes | None) -> str | None:
     """Whose record it is; None for a key that is none, which is counted."""
-    try:
-        if key is not None:
-            return key.decode()
-        _passed_over("it has no key")
-    except UnicodeDecodeError:
-        _passed_over("its key is not UTF-8")
-    return None
+    user_id = name_in(key)
+    if user_id is None:
+        _passed_over("its key is missing, or no UTF-8")
+    return user_id
 
 
 def place_of(raw: bytes) -> tuple[int, int] | None:
     """Source partition and offset, where they can be read."""
     try:
         return source_of(raw)
-    except _UNREADABLE:
+    except msgspec.DecodeError:
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from endcap.json_reading import read_json
+from endcap.decoding import decode_with
 from endcap.streams.clients import read_whole, started_producer, stop_producer
 from endcap.streams.record_producer import RecordProducer
 from endcap.topics import Topics
@@ -55,7 +55,7 @@ async def planned_contacts(bootstrap_servers: str, topics: Topics) -> dict[str, 
                 contacts.pop(contact_id, None)
             continue
         try:
-            contact = read_json(decoder, record.value)
+            contact = decode_with(decoder, record.value)
         except msgspec.MsgspecError as error:
             log.warning("skipped a malformed record of %s: %s", topics.campaigns.name, error)
             continue

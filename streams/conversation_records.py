@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from endcap.decoding import decode_with
 from endcap.errors import ConnectionFailedError
-from endcap.json_reading import read_json
 from endcap.streams.clients import read_whole
 from endcap.topics import Topics
 
@@ -119,7 +119,7 @@ async def _conversed(bootstrap_servers: str, topics: Topics) -> AsyncIterator[Co
     decoder = msgspec.json.Decoder(Conversed)
     async for record in read_whole(bootstrap_servers, topics.conversations.name):
         try:
-            yield read_json(decoder, record.value or b"")
+            yield decode_with(decoder, record.value or b"")
         except msgspec.MsgspecError as error:
             log.warning("skipped a malformed record of %s: %s", topics.conversations.name, error)
 

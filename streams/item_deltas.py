@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from endcap.decoding import decode_with
 from endcap.events import EventType
-from endcap.json_reading import read_json
 
 COUNTED = {
     EventType.VIEW_ITEM.code: "view",
@@ -55,4 +55,4 @@ def decode_deltas(raw: bytes) -> tuple[ItemDelta, ...]:
     Raises:
         msgspec.MsgspecError: the record is not one of ours.
     """
-    return read_json(_decoder, raw)
+    return decode_with(_decoder, raw)

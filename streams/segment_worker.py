@@ -5,12 +5,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Histogram
 
+from endcap.decoding import name_in
 from endcap.errors import ConnectionFailedError
 from endcap.segments import Segment
 from endcap.sessions import Session
@@ -107,9 +109,13 @@ class SegmentWorker:
         3. Make segments, off the event loop, and write them.
         4. Commit: what the store has not taken is read again.
         """
-        newest = {
-            record.key.decode(): record.value for records in found.values() for record in records
-        }
+        newest: dict[str, bytes | None] = {}
+        for record in chain.from_iterable(found.values()):
+            user_id = name_in(record.key)
+            if user_id is None:
+                _passed_over("its key is missing, or no UTF-8")
+            else:
+                newest[user_id] = record.value
         gone = [user_id for user_id, value in newest.items() if value is None]
         if gone and await self._until_it_answers(lambda: self._writer.delete(gone)) is not None:
             SEGMENTS.labels("deleted").inc(len(gone))
@@ -142,9 +148,8 @@ class SegmentWorker:
                 continue
             try:
                 snapshot = decode_snapshot(raw)
-            except msgspec.MsgspecError as error:
-                SEGMENTS.labels("unreadable").inc()
-                log.warning("passed over an unreadable session: %s", error)
+            except msgspec.DecodeError as error:
+                _passed_over(str(error))
                 continue
             segment = self._make(snapshot.session, now_ms)
             if segment is not None:
@@ -169,3 +174,8 @@ class SegmentWorker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), retry_s)
         return min(2 * retry_s, _LAST_RETRY_S)
+
+
+def _passed_over(why: str) -> None:
+    SEGMENTS.labels("unreadable").inc()
+    log.warning("passed over a record of the sessions topic that cannot be read: %s", why)

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from endcap.decoding import decode_with
 from endcap.events import MAX_ID_LENGTH
-from endcap.json_reading import read_json
 
 MAX_SHOWN = 200
 
@@ -58,4 +58,4 @@ def decode_impression(raw: bytes) -> Impression:
     Raises:
         msgspec.DecodeError: the value is no impression.
     """
-    return read_json(_decoder, raw)
+    return decode_with(_decoder, raw)

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 import redis
+from aiokafka import AIOKafkaProducer
 from awaited import until
 from command_line import endcap, endcap_json
 from jsonschema import Draft202012Validator
@@ -33,6 +34,7 @@ from endcap.serving.ruled_lists import RuledLists
 from endcap.serving.segment_store import SegmentStore
 from endcap.streams.clients import create_topics, read_whole
 from endcap.streams.person import request_erasure
+from endcap.streams.segment_worker import SEGMENTS
 
 pytestmark = pytest.mark.integration
 DAY_MS = 86_400_000
@@ -141,6 +143,19 @@ async def test_an_older_segment_changes_nothing_and_who_is_in_which_state_is_cou
     assert await shop.store.write({user: msgspec.structs.replace(held, version=2)}) == 0
     counted = await shop.store.counts(int(time.time() * 1000))
     assert counted["states"] == {"active": 1}
+
+
+async def test_records_that_cannot_be_read_end_nobodys_segments(
+    shop: Shop, producer: AIOKafkaProducer
+) -> None:
+    topic, user = shop.settings.topics.sessions.name, uuid4().hex
+    before = SEGMENTS.labels("unreadable")._value.get()
+    for value in (b"rubbish", b"\x91" * 5_000 + b"\x01", b"\x94\xa1\xff"):
+        await producer.send_and_wait(topic, value, uuid4().bytes.hex().encode(), partition=0)
+    await producer.send_and_wait(topic, b"whose?", b"\xff\xfe", partition=0)
+    await shop.buys(user, 1)
+    assert await until(lambda: shop.segment(user))
+    assert SEGMENTS.labels("unreadable")._value.get() == before + 4
 
 
 async def test_contacts_go_to_their_topic_each_once(shop: Shop, tmp_path: Path) -> None:
