@@ -4,11 +4,10 @@ import logging
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from endcap.decoding import name_in
 from endcap.erasure import Erased, Registry, understood
 from endcap.streams import metrics
 from endcap.streams.clients import started_consumer
-from endcap.streams.session_store import SessionStore
+from endcap.streams.session_store import SessionStore, rows_of
 from endcap.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -52,12 +51,7 @@ async def _read_sessions(
     while (position := await reader.position(source)) < end:
         left.set(end - position)
         found = await reader.getmany(source, timeout_ms=500, max_records=_ROWS)
-        rows: dict[str, bytes | None] = {}
-        for record in found.get(source, []):
-            if (user_id := name_in(record.key)) is None:
-                log.warning("passed over a record of %s: its key is no UTF-8", source.topic)
-            else:
-                rows[user_id] = record.value
+        rows = rows_of(found.get(source, []))
         if rows:
             metrics.RESTORED.inc(len(rows))
         store.put(rows, await reader.position(source))

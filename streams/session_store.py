@@ -1,7 +1,12 @@
 """Where an owned partition's snapshots lie, beside the topic that holds them for good."""
 
-from collections.abc import Mapping
-from typing import Protocol
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from endcap.decoding import name_in
+
+log = logging.getLogger(__name__)
 
 
 class SessionStore(Protocol):
@@ -80,3 +85,15 @@ class MemorySessions:
 def memory_store(_partition: int) -> SessionStore:
     """Sessions in memory alone: a restart reads the whole of its partitions back."""
     return MemorySessions()
+
+
+def rows_of(records: Iterable[Any]) -> dict[str, bytes | None]:
+    """What records of the sessions topic put into a store; a key that is no UTF-8 is nobody's."""
+    rows: dict[str, bytes | None] = {}
+    for record in records:
+        user_id = name_in(record.key)
+        if user_id is None:
+            log.warning("passed over a record of %s: its key is no UTF-8", record.topic)
+        else:
+            rows[user_id] = record.value
+    return rows

@@ -6,7 +6,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from endcap.sessions import Session
-from endcap.streams.session_store import SessionStore, memory_store
+from endcap.streams.session_store import SessionStore, memory_store, rows_of
 from endcap.streams.topic_follower import TopicFollower
 from endcap.timeline import decode_snapshot
 from endcap.topics import Topics
@@ -53,5 +53,4 @@ class SessionView(TopicFollower):
 
     def _keep(self, batches: Mapping[TopicPartition, Sequence[Any]]) -> None:
         for tp, records in batches.items():
-            rows = {record.key.decode(): record.value for record in records}
-            self._stores[tp.partition].put(rows, records[-1].offset + 1)
+            self._stores[tp.partition].put(rows_of(records), records[-1].offset + 1)

@@ -8,6 +8,7 @@ import msgspec
 from aiokafka import TopicPartition
 
 from endcap.catalogue import CatalogueItem, decode_item, is_older
+from endcap.decoding import name_in
 from endcap.streams.topic_follower import TopicFollower
 from endcap.topics import Topics
 
@@ -68,10 +69,9 @@ class TopicView(TopicFollower, Generic[T]):
             self._changes += 1
         for records in batches.values():
             for record in records:
-                try:
-                    key = record.key.decode()
-                except UnicodeDecodeError as error:
-                    log.warning("skipped a key of %s that is not UTF-8: %s", self._topic, error)
+                key = name_in(record.key)
+                if key is None:
+                    log.warning("skipped a record of %s: its key is no UTF-8", self._topic)
                     continue
                 if record.value is None:
                     self._raw.pop(key, None)

@@ -6,13 +6,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import lmdb
 import pytest
 
 from endcap.streams import disk_sessions
 from endcap.streams.disk_sessions import DiskSessions, StoreInUseError
-from endcap.streams.session_store import MemorySessions, SessionStore
+from endcap.streams.session_store import MemorySessions, SessionStore, rows_of
 
 Open = Callable[[], SessionStore]
 
@@ -147,3 +148,19 @@ def test_a_broken_file_is_read_back_from_the_topic(tmp_path: Path) -> None:
     with pytest.raises(lmdb.Error):
         lmdb.open(str(tmp_path / "sessions"))
     assert reopened_position(tmp_path) == 0
+
+
+class _Record(NamedTuple):
+    key: bytes | None
+    value: bytes | None
+    topic: str = "sessions"
+
+
+def test_a_key_that_names_nobody_is_passed_over() -> None:
+    records = [
+        _Record(b"u", b"1"),
+        _Record(b"\xff", b"2"),
+        _Record(None, b"3"),
+        _Record(b"v", None),
+    ]
+    assert rows_of(records) == {"u": b"1", "v": None}
