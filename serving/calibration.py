@@ -9,7 +9,7 @@ from endcap.events import EventType
 from endcap.sessions import Interaction, Purchased, Session
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
-LONGEST_S = 0.05
+LONGEST_S = 0.015
 """Who comes while a batch is scored waits for all of it."""
 _NEARLY = 0.85
 _TURNS = 3

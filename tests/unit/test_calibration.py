@@ -28,7 +28,7 @@ class Machine:
         (lambda users: 0.001 * users, 1),  # a batch gains nothing
         (lambda users: 0.002 + 0.0001 * users, 64),  # the call itself is dear
         (lambda users: 0.0005 + 0.0005 * users, 8),  # nearly the best rate is enough
-        (lambda users: 0.001 + 0.004 * users, 2),  # of those within 50 ms
+        (lambda users: 0.004 + 0.004 * users, 2),  # of those within 15 ms
         (lambda users: 1.0 * users, 1),  # none is
     ],
 )
