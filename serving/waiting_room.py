@@ -1,7 +1,7 @@
 """Whose lists wait to be made: bounded, the newest snapshot of each shopper, mostly newest first.
 
 Snapshots come by two lanes. What is read from the sessions topic holds its offset back from the
-commit until its list is written. What the fold hands over within the process comes by the topic
+commit until its list is written. What the fold hands over itself comes by the topic
 again, and is then known (docs/decisions/0021).
 """
 
