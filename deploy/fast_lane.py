@@ -7,16 +7,15 @@ hears of a session after its end (docs/decisions/0021).
 
 import asyncio
 import socket
-import struct
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from endcap.deploy.frames import Frames, framed
 from endcap.traces import CURRENT
 
 _GO, _STOP = b"g", b"s"
-_LENGTH = struct.Struct("<I")
 _AT_ONCE = 1 << 20
 
 
@@ -69,9 +68,8 @@ class FoldEnd:
         if not snapshots:
             return
         traces = CURRENT.traces.hand_over(snapshots) if CURRENT.traces else {}
-        raw = _encode(_Handed(dict(snapshots), traces))
         waits = bool(self._unsent)
-        self._unsent += _LENGTH.pack(len(raw)) + raw
+        self._unsent += framed(_encode(_Handed(dict(snapshots), traces)))
         if not waits:
             self._send()
             if self._unsent:
@@ -107,7 +105,7 @@ class RescorerEnd:
         """`take` gets what was handed over, in its order."""
         self._end = end
         self._take = take
-        self._come = bytearray()
+        self._frames = Frames()
         self._ended = asyncio.Event()
 
     def go(self) -> None:
@@ -139,22 +137,14 @@ class RescorerEnd:
                 break
             except OSError:
                 arrived = b""
-            self._come += arrived
             if not arrived:
                 asyncio.get_running_loop().remove_reader(self._end)
                 self._ended.set()
-        at = 0
-        while len(self._come) - at >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._come, at)
-            start = at + _LENGTH.size
-            if len(self._come) < start + length:
-                break
-            handed = _decode(self._come[start : start + length])
-            if CURRENT.traces is not None:
-                CURRENT.traces.handed_over(handed.traces)
-            self._take(handed.snapshots)
-            at = start + length
-        del self._come[:at]
+            for message in self._frames.of(arrived):
+                handed = _decode(message)
+                if CURRENT.traces is not None:
+                    CURRENT.traces.handed_over(handed.traces)
+                self._take(handed.snapshots)
 
     def _say(self, word: bytes) -> None:
         try:

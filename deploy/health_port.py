@@ -53,7 +53,7 @@ def health_and_metrics(
             found: Iterable[bytes] = metrics(environ, start_response)
             return found
         try:
-            age_s = max(heart.age_s, beside.ask().age_s if beside else 0.0)
+            age_s = max(heart.age_s, beside.age_s() if beside else 0.0)
         except SilentProcessError:
             age_s = STALE_S
         if age_s < STALE_S:

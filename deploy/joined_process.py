@@ -61,16 +61,18 @@ def run_stream_and_rescore(settings: Settings) -> None:
             [*_COMMAND, f"--from={settings.start_from}", f"--fold-for={','.join(map(str, ends))}"],
             pass_fds=[ends.lane, ends.metrics],
         )
-    fold = FoldBeside(process, lane)
+    room = WaitingRoom()
+    end = RescorerEnd(lane, room.hand_over)
+    room.catch_up = end.take_in
+    fold = FoldBeside(process, end)
 
     async def main() -> None:
         serve_metrics(settings, Beside(metrics))
         settle_garbage_collection()
         sys.setswitchinterval(_SWITCH_S)
-        room = WaitingRoom()
         try:
             async with opened_rescorer(settings, room, at_leisure(settings, name)) as parts:
-                fold.begin(room)
+                end.go()
                 await run_together([fold, *parts])
         finally:
             await fold.end()
@@ -103,22 +105,15 @@ def run_fold_for(settings: Settings, given: str) -> None:
 class FoldBeside:
     """The process that folds, as a part of the one that makes lists."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", lane: socket.socket) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", end: RescorerEnd) -> None:
         self._process = process
-        self._lane = lane
-        self._end: RescorerEnd | None = None
+        self._end = end
         self._is_to_end = False
-
-    def begin(self, room: WaitingRoom) -> None:
-        """Let it fold, into this room."""
-        self._end = room.catches_up = RescorerEnd(self._lane, room.hand_over)
-        self._end.go()
 
     def stop(self) -> None:
         """Let it finish its batches, and end; where it does not, it is killed."""
         self._is_to_end = True
-        if self._end is not None:
-            self._end.stop()
+        self._end.stop()
         asyncio.get_running_loop().call_later(_ENDS_WITHIN_S, self._process.kill)
 
     async def run(self) -> None:
@@ -127,8 +122,7 @@ class FoldBeside:
         Raises:
             FoldEndedError: it has ended by itself.
         """
-        if self._end is not None:
-            await self._end.until_it_ends()
+        await self._end.until_it_ends()
         status = await self._status()
         if status:
             raise FoldEndedError(
@@ -141,9 +135,7 @@ class FoldBeside:
 
     async def end(self) -> None:
         """It is over when this returns, whatever it does."""
-        if self._end is not None:
-            self._end.close()
-        self._lane.close()
+        self._end.close()
         await self._status()
 
     async def _status(self) -> int:

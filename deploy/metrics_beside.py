@@ -1,7 +1,6 @@
 """One /metrics for two processes that are one command: what the other has counted is added."""
 
 import socket
-import struct
 import threading
 from collections.abc import Iterator, Mapping
 
@@ -9,10 +8,11 @@ import msgspec
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
+from endcap.deploy.frames import Frames, framed
 from endcap.deploy.heartbeat import Heartbeat
 
-_HEAD = struct.Struct("<II")
 _ANSWER_S = 2.0
+_AT_ONCE = 1 << 16
 _OF_ONE_PROCESS = {"process_start_time_seconds", "process_max_fds", "python_info"}
 """Sums of these say nothing: those of the process that is asked stand for both."""
 
@@ -24,9 +24,13 @@ class _Family(msgspec.Struct, array_like=True):
     samples: list[tuple[str, dict[str, str], float]]
 
 
-class Told(msgspec.Struct, array_like=True):
-    """How long ago the loop of the other process turned, and its metrics."""
+class _Asked(msgspec.Struct, array_like=True):
+    number: int
+    with_families: bool
 
+
+class _Told(msgspec.Struct, array_like=True):
+    number: int
     age_s: float
     families: list[_Family]
 
@@ -39,58 +43,65 @@ def tell_of(end: socket.socket, heart: Heartbeat, registry: CollectorRegistry) -
     """Answer at this end, in a thread, for as long as the process runs."""
 
     def on() -> None:
-        while len(asked := end.recv(_HEAD.size)) == _HEAD.size:
-            number, _ = _HEAD.unpack(asked)
-            families = [
-                _Family(
-                    each.name,
-                    each.documentation,
-                    each.type,
-                    [(sample.name, dict(sample.labels), sample.value) for sample in each.samples],
-                )
-                for each in registry.collect()
-            ]
-            raw = msgspec.msgpack.encode(Told(heart.age_s, families))
-            end.sendall(_HEAD.pack(number, len(raw)) + raw)
+        frames = Frames()
+        while piece := end.recv(_AT_ONCE):
+            for message in frames.of(piece):
+                asked = msgspec.msgpack.decode(message, type=_Asked)
+                families = _families(registry) if asked.with_families else []
+                told = _Told(asked.number, heart.age_s, families)
+                end.sendall(framed(msgspec.msgpack.encode(told)))
 
     threading.Thread(target=on, daemon=True, name="metrics").start()
 
 
+def _families(registry: CollectorRegistry) -> list[_Family]:
+    return [
+        _Family(
+            each.name,
+            each.documentation,
+            each.type,
+            [(sample.name, dict(sample.labels), sample.value) for sample in each.samples],
+        )
+        for each in registry.collect()
+    ]
+
+
 class Beside:
-    """What the process at the other end has to tell; one asks at a time."""
+    """What the process at the other end has to tell; one asks at a time.
+
+    Both raise `SilentProcessError` where nothing comes within two seconds.
+    """
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._end.settimeout(_ANSWER_S)
         self._turn = threading.Lock()
+        self._frames = Frames()
         self._number = 0
 
-    def ask(self) -> Told:
-        """Its answer.
+    def age_s(self) -> float:
+        """How long ago its loop turned."""
+        return self._ask(with_families=False).age_s
 
-        Raises:
-            SilentProcessError: none came within two seconds.
-        """
+    def families(self) -> list[_Family]:
+        """Its metrics."""
+        return self._ask(with_families=True).families
+
+    def _ask(self, *, with_families: bool) -> _Told:
         with self._turn:
             self._number += 1
+            question = _Asked(self._number, with_families)
             try:
-                self._end.sendall(_HEAD.pack(self._number, 0))
-                while True:  # an answer that came too late for the last question is passed over
-                    number, length = _HEAD.unpack(self._read(_HEAD.size))
-                    raw = self._read(length)
-                    if number == self._number:
-                        return msgspec.msgpack.decode(raw, type=Told)
+                self._end.sendall(framed(msgspec.msgpack.encode(question)))
+                while piece := self._end.recv(_AT_ONCE):
+                    for message in self._frames.of(piece):
+                        told = msgspec.msgpack.decode(message, type=_Told)
+                        # One that came too late for the last question is passed over.
+                        if told.number == self._number:
+                            return told
             except OSError as error:
                 raise SilentProcessError from error
-
-    def _read(self, size: int) -> bytes:
-        found = bytearray()
-        while len(found) < size:
-            more = self._end.recv(size - len(found))
-            if not more:
-                raise ConnectionResetError
-            found += more
-        return bytes(found)
+        raise SilentProcessError
 
 
 class Summed(Collector):
@@ -108,7 +119,7 @@ class Summed(Collector):
         """See `Collector`."""
         families = {each.name: each for each in self._own.collect()}
         try:
-            told = self._beside.ask().families
+            told = self._beside.families()
         except SilentProcessError:
             told = []
         for each in told:

@@ -109,8 +109,12 @@ _seen_decoder = msgspec.msgpack.Decoder(_Seen)
 
 
 def newest_ms_of(raw: bytes) -> int:
-    """The newest event time of a snapshot as written, without decoding the rest of it."""
-    return _seen_decoder.decode(raw).timeline.newest_ms
+    """The newest event time of a snapshot as written, without decoding the rest of it.
+
+    Raises:
+        msgspec.DecodeError: the record is not one of ours.
+    """
+    return decode_with(_seen_decoder, raw).timeline.newest_ms
 
 
 class _Placed(msgspec.Struct, array_like=True, gc=False):

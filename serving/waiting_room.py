@@ -1,16 +1,16 @@
 """Whose lists wait to be made: bounded, the newest snapshot of each shopper, mostly newest first.
 
 Snapshots come by two lanes. What is read from the sessions topic holds its offset back from the
-commit until its list is written. What the fold hands over itself comes by the topic
-again, and is then known (docs/decisions/0021).
+commit until its list is written. What the fold hands over itself comes by the topic again, and is
+then known (docs/decisions/0021).
 """
 
 import asyncio
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import NamedTuple
 
 from endcap.serving import metrics
 from endcap.serving.snapshots import place_of
@@ -48,14 +48,6 @@ class Taken(NamedTuple):
     snapshots: list[Waiting]
 
 
-class CatchesUp(Protocol):
-    """The way from a fold in another process."""
-
-    def take_in(self) -> None:
-        """Call `hand_over` with all that has come until now."""
-        ...
-
-
 class WaitingRoom:
     """At most `size` shoppers. All calls come from one event loop."""
 
@@ -69,8 +61,10 @@ class WaitingRoom:
         self._somebody = asyncio.Event()
         self._went = asyncio.Event()
         self._turn = asyncio.Event()
-        self.catches_up: CatchesUp | None = None
-        """Where what the fold hands over comes from another process."""
+        self.catch_up: Callable[[], None] = _nothing_to_come
+        """Called before what has just been read of the topic: where the fold is another process, it
+        takes in what that has handed over until now. What it says of a session must not be heard
+        after the session's end."""
 
     def __len__(self) -> int:
         return len(self._snapshots) + len(self._ended)
@@ -89,12 +83,6 @@ class WaitingRoom:
     def is_half_full(self) -> bool:
         """Who can wait elsewhere should: the other half is for those who come now."""
         return len(self) >= self.half
-
-    def catch_up(self) -> None:
-        """To be called before what has just been read of the topic: the fold has handed it over
-        earlier, and what it says then of an ended session must not be heard after its end."""
-        if self.catches_up is not None:
-            self.catches_up.take_in()
 
     def read(self, partition: Hashable, offset: int, user_id: str, raw: bytes | None) -> None:
         """A record of the sessions topic."""
@@ -236,3 +224,7 @@ class WaitingRoom:
             metrics.LEFT_TO_TOPIC.inc()
         else:
             metrics.SHED.inc()
+
+
+def _nothing_to_come() -> None:
+    """The fold hands over by itself."""

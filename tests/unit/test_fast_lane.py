@@ -1,9 +1,8 @@
 """What the fold hands over to another process arrives whole, in order, and ahead of its commit."""
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pytest
@@ -14,13 +13,6 @@ from endcap.deploy.opentelemetry_traces import traces_to
 from endcap.traces import CURRENT, HEADER
 
 Handed = list[Mapping[str, bytes | None]]
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with contextlib.closing(ours), contextlib.closing(theirs):
-        yield ours, theirs
 
 
 async def test_what_is_handed_over_arrives_in_its_order(

@@ -1,10 +1,8 @@
 """Two processes, one /metrics: counts are added, each family stands once."""
 
 import asyncio
-import contextlib
 import socket
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -17,13 +15,6 @@ from endcap.deploy.heartbeat import Heartbeat
 from endcap.deploy.local_stack.ports import free_ports
 from endcap.deploy.metrics_beside import Beside, Summed, tell_of
 from endcap.deploy.probe import problem
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    with contextlib.closing(ours), contextlib.closing(theirs):
-        yield ours, theirs
 
 
 def counted(events: int, lists: int, started_at: float) -> CollectorRegistry:
