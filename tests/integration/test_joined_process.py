@@ -8,9 +8,10 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NamedTuple
 from uuid import uuid4
 
 import psutil
@@ -30,22 +31,35 @@ from endcap.topics import Topics, topics_with_prefix
 pytestmark = pytest.mark.integration
 
 
-@contextmanager
-def joined(
-    stack: LocalStack, topics_prefix: str, folder: Path, port: int
-) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
+class Joined(NamedTuple):
+    """The command, its fold, and where it tells of itself."""
+
+    process: "subprocess.Popen[str]"
+    fold: psutil.Process
+    port: int
+
+
+def started(port: int, settings: Mapping[str, str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [*ENDCAP, "stream", "--rescore", "--metrics-port", str(port)],
-        env={
-            **os.environ,
-            **settings_for(stack, topics_prefix),
-            "ENDCAP_DATA_DIR": str(folder),
-        },
+        env={**os.environ, **settings},
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@asynccontextmanager
+async def joined(stack: LocalStack, folder: Path, partitions: int) -> AsyncIterator[Joined]:
+    """It runs, on topics of its own, and has made one list."""
+    prefix = f"t{uuid4().hex[:8]}"
+    topics = topics_with_prefix(prefix)
+    await create_topics(stack.bootstrap_servers, topics, partitions)
+    (port,) = free_ports(1)
+    process = started(port, {**settings_for(stack, prefix), "ENDCAP_DATA_DIR": str(folder)})
     try:
-        yield process
+        await one_list(stack, topics, f"u-{prefix}")
+        (fold,) = psutil.Process(process.pid).children()
+        yield Joined(process, fold, port)
     finally:
         process.kill()
         process.wait()
@@ -75,13 +89,7 @@ async def one_list(stack: LocalStack, topics: Topics, user: str) -> None:
 async def test_both_count_on_one_port_and_end_together_when_told(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    prefix = f"t{uuid4().hex[:8]}"
-    topics = topics_with_prefix(prefix)
-    await create_topics(stack.bootstrap_servers, topics, 2)
-    (port,) = free_ports(1)
-    with joined(stack, prefix, tmp_path, port) as process:
-        await one_list(stack, topics, f"joined-{prefix}")
-        (fold,) = psutil.Process(process.pid).children()
+    async with joined(stack, tmp_path, 2) as (process, fold, port):
 
         async def is_counted() -> bool:
             held = await asyncio.to_thread(scrape, port)
@@ -100,13 +108,7 @@ async def test_both_count_on_one_port_and_end_together_when_told(
 async def test_where_the_fold_is_killed_the_whole_command_ends_and_says_so(
     stack: LocalStack, tmp_path: Path
 ) -> None:
-    prefix = f"t{uuid4().hex[:8]}"
-    topics = topics_with_prefix(prefix)
-    await create_topics(stack.bootstrap_servers, topics, 1)
-    (port,) = free_ports(1)
-    with joined(stack, prefix, tmp_path, port) as process:
-        await one_list(stack, topics, f"killed-{prefix}")
-        (fold,) = psutil.Process(process.pid).children()
+    async with joined(stack, tmp_path, 1) as (process, fold, _):
         fold.send_signal(signal.SIGKILL)
         _, said = await asyncio.to_thread(process.communicate, timeout=60)
         assert process.returncode == 1
@@ -114,22 +116,16 @@ async def test_where_the_fold_is_killed_the_whole_command_ends_and_says_so(
 
 
 async def test_a_fold_that_stands_still_is_not_well(stack: LocalStack, tmp_path: Path) -> None:
-    prefix = f"t{uuid4().hex[:8]}"
-    topics = topics_with_prefix(prefix)
-    await create_topics(stack.bootstrap_servers, topics, 1)
-    (port,) = free_ports(1)
+    async with joined(stack, tmp_path, 1) as (_, fold, port):
 
-    def health() -> int:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
-                status: int = answer.status
-        except urllib.error.HTTPError as error:
-            return error.code
-        return status
+        def health() -> int:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as said:
+                    status: int = said.status
+            except urllib.error.HTTPError as error:
+                return error.code
+            return status
 
-    with joined(stack, prefix, tmp_path, port) as process:
-        await one_list(stack, topics, f"still-{prefix}")
-        (fold,) = psutil.Process(process.pid).children()
         assert await asyncio.to_thread(health) == 200
         fold.suspend()
         try:
