@@ -4,16 +4,18 @@ import asyncio
 import socket
 import urllib.request
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from endcap.deploy import metrics_beside
+from endcap.deploy.frames import framed
 from endcap.deploy.health_port import serve_health_and_metrics
 from endcap.deploy.heartbeat import Heartbeat
 from endcap.deploy.local_stack.ports import free_ports
-from endcap.deploy.metrics_beside import Beside, Summed, tell_of
+from endcap.deploy.metrics_beside import Beside, SilentProcessError, Summed, tell_of
 from endcap.deploy.probe import problem
 
 
@@ -69,6 +71,22 @@ async def test_a_process_whose_fold_does_not_answer_is_not_well_and_still_has_it
     tell_of(ends[0], Heartbeat(), CollectorRegistry())
     # The answers to the questions before come first, and are passed over.
     assert await asyncio.to_thread(problem, f"http://127.0.0.1:{port}/healthz") is None
+
+
+def test_an_answer_that_was_cut_off_spoils_none_that_come_later(
+    ends: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_beside, "_ANSWER_S", 0.05)
+    late = framed(msgspec.msgpack.encode([1, 0.0, []]))
+    beside = Beside(ends[1])
+    ends[0].sendall(late[:5])
+    with pytest.raises(SilentProcessError):
+        beside.age_s()
+    ends[0].sendall(late[5:])
+    ends[1].settimeout(10)
+    heart = Heartbeat(iter([0.0, 7.0, 7.0]).__next__)
+    tell_of(ends[0], heart, CollectorRegistry())
+    assert beside.age_s() == 7.0
 
 
 def _metrics(port: int) -> str:
