@@ -161,9 +161,22 @@ def test_a_gpu_that_is_not_there_is_told_of_or_refused_as_one_wishes() -> None:
         OnnxScorer(bundle(), "cuda", 1, may_fall_back=False)
 
 
-def test_a_scorer_on_a_gpu_says_so_and_scores_as_the_cpu() -> None:
+def test_metrics_count_the_shapes_of_the_model_that_is_in_use() -> None:
+    scorer = OnnxScorer(bundle(), "cpu", 1)
+    slot = ModelSlot(Model(bundle(), scorer))
+    assert metrics.CUDA_GRAPHS._value.get() == metrics.CUDA_BUCKETS._value.get() == 0
+    scorer.captured, scorer.buckets = 7, 8
+    slot.replace(Model(bundle(), scorer))
+    assert metrics.CUDA_GRAPHS._value.get() == 7
+    assert metrics.CUDA_BUCKETS._value.get() == 8
+    slot.replace(Model(bundle(), OnnxScorer(bundle(), "cpu", 1)))
+    assert metrics.CUDA_BUCKETS._value.get() == 0
+
+
+def test_a_scorer_on_a_gpu_says_so_and_its_model_is_counted_in_all_eight_shapes() -> None:
     if not on_a_gpu():
         pytest.skip("there is no GPU here, or onnxruntime-gpu is not installed")
     scorer = OnnxScorer(bundle(), "cuda", 1, may_fall_back=False)
     assert (scorer.path, scorer.provider, scorer.fell_back) == ("bound", CUDA, False)
+    ModelSlot(Model(bundle(), scorer))
     assert metrics.CUDA_GRAPHS._value.get() == metrics.CUDA_BUCKETS._value.get() == 8
