@@ -120,27 +120,22 @@ cdef extern from *:
         return low;
     }
 
-    static inline int reaches(lanes one, float least) {
-        masks is_higher = one >= least;
-        int32_t any = 0;
-        for (int lane = 0; lane < LANES; lane++) any |= is_higher[lane];
-        return any != 0;
-    }
-
-    /* Where cosines [n] are at least `least`; returns how many. Most panels hold none or one. */
+    /* Where cosines [n] are at least `least`; returns how many. Two registers give a bit a lane. */
     FOR_EACH_WIDTH
     static Py_ssize_t places_of(const float *cosines, Py_ssize_t n, float least, int32_t *places) {
         Py_ssize_t found = 0;
-        for (Py_ssize_t at = 0; at < n; at += PANEL) {
-            const lanes *panel = (const lanes *)(cosines + at);
-            lanes most = higher(higher(panel[0], panel[1]), higher(panel[2], panel[3]));
-            if (!reaches(most, least)) continue;
-            for (int each = 0; each < ABREAST; each++)
-                if (reaches(panel[each], least))
-                    for (Py_ssize_t from = at + each * LANES, to = from + LANES; from < to; from++) {
-                        places[found] = (int32_t)from;
-                        found += cosines[from] >= least;
-                    }
+        masks one, other;
+        for (int lane = 0; lane < LANES; lane++) {
+            one[lane] = 1 << lane;
+            other[lane] = (int32_t)(1U << (lane + LANES));
+        }
+        for (Py_ssize_t at = 0; at < n; at += 2 * LANES) {
+            const lanes *both = (const lanes *)(cosines + at);
+            uint32_t bits = across_any(
+                ((both[0] >= least) & one) | ((both[1] >= least) & other)
+            );
+            for (; bits; bits &= bits - 1)
+                places[found++] = (int32_t)(at + __builtin_ctz(bits));
         }
         return found;
     }
