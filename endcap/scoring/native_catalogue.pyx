@@ -331,3 +331,29 @@ cdef class NativeCatalogue:
             if self.keys[at] < self.keys[0]:
                 self.keys[0], self.keys[at] = self.keys[at], self.keys[0]
         return own
+
+
+def together(gathered, added_ids, added_offsets, of_candidates, of_added):
+    """The fields of `Scored`: of each shopper the candidates with their scores `of_candidates`,
+    then what is added to them with its scores `of_added`."""
+    cdef const int64_t[::1] first = gathered.offsets, then = added_offsets
+    cdef const int32_t[::1] candidates = gathered.ids, added = added_ids
+    cdef const float[::1] scores = of_candidates, more = of_added
+    cdef Py_ssize_t row, n, m, to = 0, rows = then.shape[0] - 1
+    ids_of = np.empty(candidates.shape[0] + added.shape[0], np.int32)
+    scores_of = np.empty(ids_of.size, np.float32)
+    offsets = np.asarray(first) + np.asarray(then)
+    cdef int32_t[::1] ids = ids_of
+    cdef float[::1] all_scores = scores_of
+    with nogil:
+        for row in range(rows):
+            n, m = first[row + 1] - first[row], then[row + 1] - then[row]
+            if n:
+                memcpy(&ids[to], &candidates[first[row]], n * sizeof(int32_t))
+                memcpy(&all_scores[to], &scores[first[row]], n * sizeof(float))
+                to += n
+            if m:
+                memcpy(&ids[to], &added[then[row]], m * sizeof(int32_t))
+                memcpy(&all_scores[to], &more[then[row]], m * sizeof(float))
+                to += m
+    return ids_of, scores_of, offsets
