@@ -43,10 +43,24 @@ cdef extern from *:
         return power * (across)scale;
     }
 
+    /* Halves are added to halves: four steps, where lane after lane would be sixteen. */
+    typedef float across_half __attribute__((vector_size(32), aligned(4)));
+    typedef float across_quarter __attribute__((vector_size(16), aligned(4)));
     WITHIN float across_sum(across x) {
-        float sum = 0;
-        for (int lane = 0; lane < ACROSS; lane++) sum += x[lane];
-        return sum;
+        across_half half = ((across_half *)&x)[0] + ((across_half *)&x)[1];
+        across_quarter four = ((across_quarter *)&half)[0] + ((across_quarter *)&half)[1];
+        return (four[0] + four[2]) + (four[1] + four[3]);
+    }
+
+    /* The bits that any lane has. */
+    typedef int64_t across_bits_half __attribute__((vector_size(32), aligned(4)));
+    typedef int64_t across_bits_quarter __attribute__((vector_size(16), aligned(4)));
+    WITHIN uint32_t across_any(across_bits x) {
+        across_bits_half half = ((across_bits_half *)&x)[0] | ((across_bits_half *)&x)[1];
+        across_bits_quarter four = ((across_bits_quarter *)&half)[0]
+            | ((across_bits_quarter *)&half)[1];
+        uint64_t two = (uint64_t)(four[0] | four[1]);
+        return (uint32_t)(two | two >> 32);
     }
     #endif
     """

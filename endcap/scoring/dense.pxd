@@ -179,6 +179,36 @@ cdef extern from *:
         }
     }
 
+    /* The same for a short session and heads of whole registers: with nothing turned or padded,
+       one product for each pair of events. */
+    #define DENSE_FEW 12
+    WITHIN void dense_attend_few(
+        const dense_room *room, const float *parts, Py_ssize_t length, float *heard
+    ) {
+        Py_ssize_t dim = room->dim, head = dim / room->heads, stride = 3 * dim;
+        float scale = 1.0f / sqrtf((float)head), weights[ACROSS];
+        for (Py_ssize_t each = 0; each < room->heads; each++) {
+            const float *query = parts + each * head;
+            const float *key = query + dim, *value = key + dim;
+            for (Py_ssize_t row = 0; row < length; row++) {
+                for (Py_ssize_t at = 0; at <= row; at++) {
+                    across sum = {0};
+                    for (Py_ssize_t k = 0; k < head; k += ACROSS)
+                        sum += *(const across *)(query + row * stride + k)
+                            * *(const across *)(key + at * stride + k);
+                    weights[at] = across_sum(sum);
+                }
+                dense_softmax(weights, row + 1, ACROSS, scale);
+                for (Py_ssize_t k = 0; k < head; k += ACROSS) {
+                    across sum = {0};
+                    for (Py_ssize_t at = 0; at <= row; at++)
+                        sum += *(const across *)(value + at * stride + k) * weights[at];
+                    *(across *)(heard + row * dim + each * head + k) = sum;
+                }
+            }
+        }
+    }
+
     /* One block over all events of some sessions, in room->hidden. */
     FOR_EACH_WIDTH
     static void dense_transform(
@@ -194,9 +224,11 @@ cdef extern from *:
             room->parts, 3 * dim
         );
         for (Py_ssize_t each = 0; each < sessions; each++) {
-            dense_attend(
-                room, room->parts + first * 3 * dim, lengths[each], room->heard + first * dim
-            );
+            const float *parts = room->parts + first * 3 * dim;
+            if (lengths[each] <= DENSE_FEW && dim / room->heads % ACROSS == 0)
+                dense_attend_few(room, parts, lengths[each], room->heard + first * dim);
+            else
+                dense_attend(room, parts, lengths[each], room->heard + first * dim);
             first += lengths[each];
         }
         dense_product(

@@ -11,3 +11,11 @@ class NativeCatalogue:
         gathered: Gathered,
         context: FloatArray,
     ) -> tuple[IntArray, FloatArray, LongArray]: ...
+
+def together(
+    gathered: Gathered,
+    added_ids: IntArray,
+    added_offsets: LongArray,
+    of_candidates: FloatArray,
+    of_added: FloatArray,
+) -> tuple[IntArray, FloatArray, LongArray]: ...

@@ -9,7 +9,7 @@ in the last digits.
 """
 
 from libc.math cimport logf
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from endcap.candidates.features import BY_MODEL, CONTEXT, FACTS, INPUTS
 from endcap.candidates.order cimport falling, lowest_first
 from endcap.scoring.across cimport ACROSS  # brings its C along
+from endcap.scoring.aligned import on_lines
 from endcap.scoring.catalogue import LEAST
 
 cdef extern from *:
@@ -36,15 +37,14 @@ cdef extern from *:
 
     /* Cosines of `n` queries [n, dim] with the items of `panels`: each holds 64 items, one
        dimension after the other, and stays in the first cache while all queries pass it. Beside
-       them the highest of blocks: of query q, highest[q * stride / DEPTH + chunk * LANES + lane] is
-       of the cosines at chunk * CHUNK + step * LANES + lane. */
+       them the highest of blocks: of query q, highest[(q * chunks + chunk) * LANES + lane] is of the
+       cosines at q * stride + chunk * CHUNK + step * LANES + lane. */
     FOR_EACH_WIDTH
     static void cosines_and_highest(
         const float *queries, Py_ssize_t n, Py_ssize_t dim, const float *panels, Py_ssize_t chunks,
-        float *cosines, float *highest
+        float *cosines, Py_ssize_t stride, float *highest
     ) {
-        Py_ssize_t stride = chunks * CHUNK;
-        for (Py_ssize_t at = 0; at < stride; at += PANEL) {
+        for (Py_ssize_t at = 0; at < chunks * CHUNK; at += PANEL) {
             const float *panel = panels + at * dim;
             Py_ssize_t block = at / CHUNK * LANES;
             for (Py_ssize_t from = 0; from < n; from += ABREAST) {
@@ -65,7 +65,7 @@ cdef extern from *:
                 }
                 for (int q = 0; q < ABREAST && from + q < n; q++) {
                     lanes *written = (lanes *)(cosines + (from + q) * stride + at);
-                    lanes *most = (lanes *)(highest + (from + q) * (stride / DEPTH) + block);
+                    lanes *most = (lanes *)(highest + (from + q) * chunks * LANES + block);
                     for (int each = 0; each < ABREAST; each++) written[each] = sums[q][each];
                     lanes now = higher(
                         higher(sums[q][0], sums[q][1]), higher(sums[q][2], sums[q][3])
@@ -76,47 +76,78 @@ cdef extern from *:
         }
     }
 
-    /* Of exp((cosine - top) * temperature). */
+    /* Of exp((cosine - top) * temperature): 2 to a whole number, by the bits of the exponent, times
+       2 to the rest, by a polynomial of the fifth degree (7e-8 off); below 2^-126 nothing. */
     FOR_EACH_WIDTH
     static float sum_of_exponentials(
         const float *cosines, Py_ssize_t n, float temperature, float top
     ) {
-        lanes sums = {0};
-        for (Py_ssize_t from = 0; from < n; from += LANES)
-            sums += across_exp((*(const lanes *)(cosines + from) - top) * temperature);
+        lanes sums = {0}, least = {0};
+        float slope = temperature * 1.44269504f, base = top * slope;
+        least -= 126.0f;
+        for (Py_ssize_t from = 0; from < n; from += LANES) {
+            lanes power = *(const lanes *)(cosines + from) * slope - base;
+            masks is_something = power > least;
+            lanes shifted = power + 12582912.0f;
+            lanes rest = power - (shifted - 12582912.0f);
+            lanes two = rest * 1.3276466793e-3f + 9.6755412930e-3f;
+            two = two * rest + 5.5507132896e-2f;
+            two = two * rest + 2.4022119725e-1f;
+            two = two * rest + 6.9314696705e-1f;
+            two = two * rest + 1.0000000717f;
+            sums += (lanes)(((masks)two + ((masks)shifted << 23)) & is_something);
+        }
         return across_sum(sums);
     }
 
-    static inline int reaches(lanes one, float least) {
-        masks is_higher = one >= least;
-        int32_t any = 0;
-        for (int lane = 0; lane < LANES; lane++) any |= is_higher[lane];
-        return any != 0;
+    /* A number that at least `wanted` of x [n] reach, and seldom many more: by halves. */
+    FOR_EACH_WIDTH
+    static float reached_by(const float *x, Py_ssize_t n, Py_ssize_t wanted) {
+        float low = -2.0f, high = 2.0f;
+        for (int step = 0; step < 24; step++) {
+            float middle = (low + high) / 2;
+            masks reach = {0};
+            for (Py_ssize_t from = 0; from < n; from += LANES)
+                reach -= *(const lanes *)(x + from) >= middle;
+            int32_t count = 0;
+            for (int lane = 0; lane < LANES; lane++) count += reach[lane];
+            if (count < wanted) high = middle;
+            else {
+                low = middle;
+                if (count <= wanted + wanted / 8) break;
+            }
+        }
+        return low;
     }
 
-    /* Where cosines [n] are at least `least`; returns how many. Most panels hold none or one. */
+    /* Where cosines [n] are at least `least`; returns how many. Two registers give a bit a lane. */
     FOR_EACH_WIDTH
     static Py_ssize_t places_of(const float *cosines, Py_ssize_t n, float least, int32_t *places) {
         Py_ssize_t found = 0;
-        for (Py_ssize_t at = 0; at < n; at += PANEL) {
-            const lanes *panel = (const lanes *)(cosines + at);
-            lanes most = higher(higher(panel[0], panel[1]), higher(panel[2], panel[3]));
-            if (!reaches(most, least)) continue;
-            for (int each = 0; each < ABREAST; each++)
-                if (reaches(panel[each], least))
-                    for (Py_ssize_t from = at + each * LANES, to = from + LANES; from < to; from++) {
-                        places[found] = (int32_t)from;
-                        found += cosines[from] >= least;
-                    }
+        masks one, other;
+        for (int lane = 0; lane < LANES; lane++) {
+            one[lane] = 1 << lane;
+            other[lane] = (int32_t)(1U << (lane + LANES));
+        }
+        for (Py_ssize_t at = 0; at < n; at += 2 * LANES) {
+            const lanes *both = (const lanes *)(cosines + at);
+            uint32_t bits = across_any(
+                ((both[0] >= least) & one) | ((both[1] >= least) & other)
+            );
+            for (; bits; bits &= bits - 1)
+                places[found++] = (int32_t)(at + __builtin_ctz(bits));
         }
         return found;
     }
     """
     void cosines_and_highest(
-        const float *, Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, float *
+        const float *, Py_ssize_t, Py_ssize_t, const float *, Py_ssize_t, float *, Py_ssize_t,
+        float *
     ) noexcept nogil
+    float reached_by(const float *, Py_ssize_t, Py_ssize_t) noexcept nogil
     float sum_of_exponentials(const float *, Py_ssize_t, float, float) noexcept nogil
     Py_ssize_t places_of(const float *, Py_ssize_t, float, int32_t *) noexcept nogil
+    void prefetch "__builtin_prefetch"(const void *, int) noexcept nogil
 
 cdef enum:
     LANES = 16
@@ -124,6 +155,8 @@ cdef enum:
     CHUNK = 512
     PANEL = 64
     TOGETHER = 32  # shoppers whose cosines lie in the cache at once
+    APART = 80  # numbers between two rows of cosines, which would share a cache's sets else
+    AHEAD = 8  # candidates
 
 cdef Py_ssize_t WIDTH = len(INPUTS)
 cdef Py_ssize_t KNOWN = len(FACTS)
@@ -145,7 +178,8 @@ cdef class NativeCatalogue:
     cdef float[::1] panels
     cdef float[:, ::1] cosines, highest
     cdef uint64_t[::1] keys
-    cdef int32_t[::1] marked, places, place, item
+    cdef int32_t[::1] places, place, item
+    cdef uint8_t[::1] marked
 
     def __init__(self, table, facts):
         self.facts = facts
@@ -157,12 +191,12 @@ cdef class NativeCatalogue:
         self.item = np.argsort(self.place).astype(np.int32)
         spread = np.zeros((rows, self.dim), np.float32)
         spread[np.asarray(self.place)[: self.n_items + 1]] = table
-        self.panels = spread.reshape(-1, PANEL, self.dim).transpose(0, 2, 1).ravel()
-        self.cosines = np.empty((TOGETHER, rows), np.float32)
-        self.highest = np.empty((TOGETHER, self.chunks * LANES), np.float32)
+        self.panels = on_lines(spread.reshape(-1, PANEL, self.dim).transpose(0, 2, 1).ravel())
+        self.cosines = on_lines(np.zeros((TOGETHER, rows + APART)))
+        self.highest = on_lines(np.zeros((TOGETHER, self.chunks * LANES)))
         self.keys = np.empty(self.chunks * CHUNK, np.uint64)
         self.places = np.empty(self.chunks * CHUNK + 1, np.int32)
-        self.marked = np.zeros(self.n_items + 1, np.int32)
+        self.marked = np.zeros(self.n_items + 1, np.uint8)
         self.ids_of, self.told_of = np.empty(0, np.int32), np.empty((0, WIDTH), np.float32)
 
     def look(self, queries, float temperature, Py_ssize_t own, gathered, context):
@@ -186,7 +220,7 @@ cdef class NativeCatalogue:
                 n = min(rows - first, TOGETHER)
                 cosines_and_highest(
                     &asked[first, 0], n, self.dim, &self.panels[0], self.chunks,
-                    &self.cosines[0, 0], &self.highest[0, 0],
+                    &self.cosines[0, 0], self.cosines.shape[1], &self.highest[0, 0],
                 )
                 for row in range(first, first + n):
                     m += self.one(
@@ -239,6 +273,9 @@ cdef class NativeCatalogue:
         log_sum = logf(sum_of_exponentials(cosines, self.chunks * CHUNK, temperature, top))
         cosines[0] = 0.0
         for at in range(n):
+            # Rows lie behind the second cache, where many shoppers came before.
+            if at + AHEAD < n:
+                prefetch(told + AHEAD * WIDTH, 1)
             item = candidates[at] if candidates[at] <= self.n_items else 0
             self.marked[item] = 1
             told[1] = cosines[self.place[item]]
@@ -279,16 +316,10 @@ cdef class NativeCatalogue:
         A block's highest may be the 0 of padding. Where the bound is too high for that, too few
         reach it, and all are looked at.
         """
-        cdef Py_ssize_t block, at, n, blocks = self.chunks * LANES
+        cdef Py_ssize_t at, n, blocks = self.chunks * LANES
         cdef float least = NOWHERE + 1.0
         if own < blocks:
-            for block in range(blocks):
-                self.keys[block] = falling(highest[block], <uint32_t>block)
-            lowest_first(&self.keys[0], blocks, own)
-            least = 3.0
-            for at in range(own):
-                block = <Py_ssize_t>(self.keys[at] & 0xFFFFFFFFU)
-                least = highest[block] if highest[block] < least else least
+            least = reached_by(highest, blocks, own)
         n = places_of(cosines, self.chunks * CHUNK, least, &self.places[0])
         if n < own:
             n = places_of(cosines, self.chunks * CHUNK, NOWHERE + 1.0, &self.places[0])
@@ -300,3 +331,29 @@ cdef class NativeCatalogue:
             if self.keys[at] < self.keys[0]:
                 self.keys[0], self.keys[at] = self.keys[at], self.keys[0]
         return own
+
+
+def together(gathered, added_ids, added_offsets, of_candidates, of_added):
+    """The fields of `Scored`: of each shopper the candidates with their scores `of_candidates`,
+    then what is added to them with its scores `of_added`."""
+    cdef const int64_t[::1] first = gathered.offsets, then = added_offsets
+    cdef const int32_t[::1] candidates = gathered.ids, added = added_ids
+    cdef const float[::1] scores = of_candidates, more = of_added
+    cdef Py_ssize_t row, n, m, to = 0, rows = then.shape[0] - 1
+    ids_of = np.empty(candidates.shape[0] + added.shape[0], np.int32)
+    scores_of = np.empty(ids_of.size, np.float32)
+    offsets = np.asarray(first) + np.asarray(then)
+    cdef int32_t[::1] ids = ids_of
+    cdef float[::1] all_scores = scores_of
+    with nogil:
+        for row in range(rows):
+            n, m = first[row + 1] - first[row], then[row + 1] - then[row]
+            if n:
+                memcpy(&ids[to], &candidates[first[row]], n * sizeof(int32_t))
+                memcpy(&all_scores[to], &scores[first[row]], n * sizeof(float))
+                to += n
+            if m:
+                memcpy(&ids[to], &added[then[row]], m * sizeof(int32_t))
+                memcpy(&all_scores[to], &more[then[row]], m * sizeof(float))
+                to += m
+    return ids_of, scores_of, offsets

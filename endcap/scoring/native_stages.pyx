@@ -13,6 +13,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from endcap.scoring.aligned import on_lines
 from endcap.scoring.dense cimport (
     PANEL_OF, TOGETHER, dense_ask, dense_block, dense_room, dense_transform, dense_weigh,
 )
@@ -34,7 +35,7 @@ cdef class Held:
         self.arrays = []
 
     cdef float *plain(self, array):
-        held = np.ascontiguousarray(array, dtype=np.float32)
+        held = on_lines(array)
         self.arrays.append(held)
         cdef size_t address = held.ctypes.data
         return <float *>address

@@ -128,6 +128,9 @@ class StagedModel:
         self.natively = natively
         self._one_at_a_time = threading.Lock()
         if natively:
+            from endcap.scoring.native_catalogue import NativeCatalogue, together
+
+            self._compiled_together = together
             try:
                 self._stages = compiled_stages(graphs, self.table)
             except BundleError as error:
@@ -136,8 +139,6 @@ class StagedModel:
         if open_index is not None:
             self._indexed = indexed(open_index(self.table, self._stages.encode), self.table)
         elif natively:
-            from endcap.scoring.native_catalogue import NativeCatalogue
-
             self._native = NativeCatalogue(self.table, facts)
 
     def queries(self, crowd: Crowd) -> FloatArray:
@@ -151,6 +152,8 @@ class StagedModel:
         with self._one_at_a_time:
             added = self._look(self._stages.encode(crowd), crowd, gathered)
             scores = self._stages.weigh(gathered.told), self._stages.weigh(added.told)
+            if self.natively:
+                return Scored(*self._compiled_together(gathered, added.ids, added.offsets, *scores))
             return _together(gathered, added, *scores)
 
     def _look(self, queries: FloatArray, crowd: Crowd, gathered: Gathered) -> Added:

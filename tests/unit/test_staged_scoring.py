@@ -16,6 +16,7 @@ from endcap.candidates.features import facts_of
 from endcap.deploy.bench.session_lengths import cut_to, drawn_lengths
 from endcap.deploy.replay import load_shop, purchase_sessions
 from endcap.scoring import Scored
+from endcap.scoring.aligned import on_lines
 from endcap.scoring.catalogue import Added, look, nearest
 from endcap.scoring.staged import IS_BUILT
 from endcap.serving.onnx_session import OnnxScorer
@@ -104,9 +105,9 @@ def of_length_one(vectors: FloatArray) -> FloatArray:
 
 
 @pytest.mark.skipif(not IS_BUILT, reason="the compiled path is not built here")
-@pytest.mark.parametrize("own", [1, 100, 5000])
+@pytest.mark.parametrize(("own", "temperature"), [(1, 20.0), (100, 5.0), (100, 90.0), (5000, 20.0)])
 def test_the_compiled_look_at_the_catalogue_is_the_plain_one(
-    bundle: Bundle, shoppers: list[Session], own: int
+    bundle: Bundle, shoppers: list[Session], own: int, temperature: float
 ) -> None:
     from endcap.scoring.native_catalogue import NativeCatalogue
 
@@ -116,15 +117,15 @@ def test_the_compiled_look_at_the_catalogue_is_the_plain_one(
     for rows in (slice(0, 40), slice(3, 4), slice(1, 20)):
         part, context = Gathered(*_rows(gathered, rows)), crowd.context[rows]
         plain = part._replace(told=part.told.copy())
-        expected = look(nearest(queries[rows], table), 20.0, own, plain, facts, context)
-        found = Added(*native.look(queries[rows], 20.0, own, part, context))
-        np.testing.assert_allclose(part.told, plain.told, atol=2e-5)
+        expected = look(nearest(queries[rows], table), temperature, own, plain, facts, context)
+        found = Added(*native.look(queries[rows], temperature, own, part, context))
+        np.testing.assert_allclose(part.told, plain.told, atol=3e-5)
         np.testing.assert_array_equal(found.offsets, expected.offsets)
         for start, end in pairwise(found.offsets.tolist()):
             # Two that are as near as rounding tells apart may have changed places.
             ours, theirs = (np.argsort(each.ids[start:end]) + start for each in (found, expected))
             np.testing.assert_array_equal(found.ids[ours], expected.ids[theirs])
-            np.testing.assert_allclose(found.told[ours], expected.told[theirs], atol=2e-5)
+            np.testing.assert_allclose(found.told[ours], expected.told[theirs], atol=3e-5)
 
 
 def _rows(gathered: Gathered, rows: slice) -> Iterator[npt.NDArray[np.generic]]:
@@ -166,3 +167,11 @@ def test_without_the_compiled_path_the_scores_are_the_same(
     )
     ours, theirs = scored
     assert_the_same(ours, theirs)
+
+
+def test_what_compiled_code_reads_begins_with_a_cache_line() -> None:
+    for size in range(1, 40):
+        array = np.arange(2.0 * size).reshape(2, size)
+        held = on_lines(array)
+        assert held.ctypes.data % 64 == 0
+        np.testing.assert_array_equal(held, array)
