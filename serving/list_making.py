@@ -6,7 +6,6 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import msgspec
-import numpy as np
 
 from endcap.bundle import Bundle
 from endcap.candidates import Crowd, Gathered
@@ -84,7 +83,8 @@ def make_lists(
         )
         for session, slate in zip(sessions, slates, strict=True)
     }
-    return Made(lists, np.diff(found.offsets).tolist(), inference_s, crowd, found)
+    counts = (found.offsets[1:] - found.offsets[:-1]).tolist()
+    return Made(lists, counts, inference_s, crowd, found)
 
 
 class Items:

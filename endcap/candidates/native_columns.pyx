@@ -6,6 +6,7 @@ left to numpy, a call each for all shoppers, so that all numbers are the same to
 from libc.stdint cimport int32_t, int64_t
 
 import numpy as np
+from msgspec.structs import astuple
 
 from endcap.candidates.features import CONTEXT, IDLE_BY
 from endcap.events import EventType
@@ -40,7 +41,7 @@ def columns_of(sessions, const int64_t[::1] now_ms, dict index_of, int32_t n_ite
     cdef const double[:, ::1] logarithm
     cdef const double[::1] halved, recency
     cdef int64_t times, last, earliest, idle_ms
-    cdef double gap_ms, ratio, since_ms
+    cdef double gap_ms, ratio, since_ms, decayed
     histories, carts, purchases = [], [], []
     ends_of = np.zeros((3, rows + 1), np.int64)
     ends = ends_of
@@ -66,9 +67,9 @@ def columns_of(sessions, const int64_t[::1] now_ms, dict index_of, int32_t n_ite
         strange = {}
         first, distinct = events, 0
         for done in histories[row]:
-            history[0, events] = number(done.item_id, index_of, strange, n_items)
-            history[1, events] = done.type_code
-            times_ms[events] = done.timestamp_ms
+            name, code, when_ms = <tuple>astuple(done)
+            history[0, events] = number(name, index_of, strange, n_items)
+            history[1, events], times_ms[events] = code, when_ms
             at = events - 1
             while at >= first and history[0, at] != history[0, events]:
                 at -= 1
@@ -78,12 +79,12 @@ def columns_of(sessions, const int64_t[::1] now_ms, dict index_of, int32_t n_ite
             cart[carted] = number(name, index_of, strange, n_items)
             carted += 1
         for one in purchases[row]:
-            item[bought] = number(one.item_id, index_of, strange, n_items)
-            times, last, earliest = one.times, one.last_ms, one.first_ms
+            name, times, last, earliest, decayed = <tuple>astuple(one)
+            item[bought] = number(name, index_of, strange, n_items)
             since_ms = now_ms[row] - last
             last_ms[bought] = last
             held[0, bought], held[2, bought] = times, 0.0
-            past[0, bought], past[1, bought] = one.decayed, since_ms / HALF_LIFE
+            past[0, bought], past[1, bought] = decayed, since_ms / HALF_LIFE
             past[2, bought] = -since_ms / <double>DAY_MS / 30.0
             if times > 1:
                 gap_ms = <double>(last - earliest) / <double>(times - 1)
@@ -110,10 +111,10 @@ def columns_of(sessions, const int64_t[::1] now_ms, dict index_of, int32_t n_ite
         context[row, BOUGHT] = logarithm[row, BOUGHT]
         context[row, CARTED] = logarithm[row, CARTED]
         context[row, IDLE] = logarithm[row, IDLE] / SCALE
-    count, decayed, due, recent = held_of
+    count_of, decayed_of, due_of, recency_of = held_of
     return (
         tuple(unknown), ends_of[0], history_of[0], history_of[1], times_ms_of, ends_of[1], cart_of,
-        ends_of[2], item_of, count, decayed, due, last_of, recent, context_of,
+        ends_of[2], item_of, count_of, decayed_of, due_of, last_of, recency_of, context_of,
     )
 
 

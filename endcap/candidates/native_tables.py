@@ -96,7 +96,7 @@ def derive(crowd: Crowd) -> Derived:
     events = crowd.history_at[1:] - crowd.history_at[:-1]
     log_count = np.log1p(crowd.bought_count)
     return Derived(
-        logarithm=_logarithms(int(events.max(initial=0))),
+        logarithm=_logarithms(crowd.history.size.bit_length()),
         faded=gather.faded(crowd.now_ms.repeat(events) - crowd.times_ms),
         log_count=log_count,
         log_decayed=np.log1p(crowd.bought_decayed),
@@ -105,9 +105,9 @@ def derive(crowd: Crowd) -> Derived:
 
 
 @lru_cache
-def _logarithms(most: int) -> FloatArray:
-    counts: FloatArray = np.log1p(np.arange(most + 1)).astype(np.float32)
-    return counts
+def _logarithms(bits: int) -> FloatArray:
+    logarithm: FloatArray = np.log1p(np.arange(1 << bits)).astype(np.float32)
+    return logarithm
 
 
 def _stan_tables(options: Stan, sessions: SessionIndex) -> StanTables:
