@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 WORKERS ?= 2
 TOXIPROXY_VERSION ?= v2.5.0
-COMPILED := streams/plain_events.pyx serving/native_rows.pyx $(wildcard endcap/*/native_*.pyx)
+COMPILED := streams/plain_events.pyx serving/native_rows.pyx $(wildcard endcap/native_*.pyx endcap/*/native_*.pyx)
 SHARED_C := $(wildcard endcap/*/*.pxd)
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
@@ -58,7 +58,7 @@ train: $(VENV)/.train ## Train Complete Journey anew into runs/completejourney
 	@$(BIN)/endcap train completejourney $(ARGS)
 
 clean: ## Remove what was built, and .venv; runs/ stays
-	@rm -rf build dist *.egg-info streams/*.so serving/*.so endcap/*/*.so $(COMPILED:.pyx=.c) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf build dist *.egg-info streams/*.so serving/*.so endcap/*.so endcap/*/*.so $(COMPILED:.pyx=.c) .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 
 venv: $(VENV)/bin/python ## Make the virtual environment, empty

@@ -10,6 +10,7 @@ import sys
 PARTS = (
     "endcap.candidates.native_columns",
     "endcap.candidates.native_gather",
+    "endcap.native_slates",
     "endcap.scoring.native_catalogue",
     "endcap.scoring.native_stages",
     "endcap.serving.native_rows",

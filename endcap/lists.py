@@ -11,7 +11,7 @@ GENERATION = 1 << 40
 below 2^53, which every reader of JSON counts exactly."""
 
 
-class ListItem(msgspec.Struct, frozen=True, omit_defaults=True):
+class ListItem(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One recommended item. `reason` is a sentence for the shopper.
 
     `propensity`: how likely it was to stand at its place; below 1 where the list explores.

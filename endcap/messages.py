@@ -47,7 +47,8 @@ class Messages:
     """Texts by name; those that a file leaves out are English."""
 
     def __init__(self, texts: Mapping[str, str] = TEXTS) -> None:
-        self._pieces = {name: _pieces(text) for name, text in {**TEXTS, **texts}.items()}
+        self.pieces = {name: _pieces(text) for name, text in {**TEXTS, **texts}.items()}
+        """By name what stands before and behind a text's field; one piece where it has none."""
 
     def say(self, name: str, value: object = "") -> str:
         """The text with its field filled in.
@@ -55,7 +56,7 @@ class Messages:
         >>> Messages().say("together", "Brie")
         'often bought with Brie'
         """
-        return str(value).join(self._pieces[name])
+        return str(value).join(self.pieces[name])
 
 
 ENGLISH = Messages()

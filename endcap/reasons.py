@@ -14,11 +14,11 @@ _DUE = FEATURES.index("due")
 _FOLLOWING = FEATURES.index("following")
 _TOGETHER = FEATURES.index("together")
 _IN_HISTORY = FEATURES.index("in_history")
-_HABIT = 3
+HABIT = 3
 """Purchases from which on the days between them are worth telling."""
-_LONGEST_DAYS = 45.0
+LONGEST_DAYS = 45.0
 """Nobody calls it a habit where more lies between."""
-_KEPT_UP = 2.0
+KEPT_UP = 2.0
 """A habit that is not followed for so many times its gap is none any more."""
 
 
@@ -73,17 +73,17 @@ def habit_of(features: Sequence[float]) -> Habit:
     """
     times = round(math.expm1(features[_TIMES_BOUGHT]))
     due, recency = features[_DUE], features[_RECENCY]
-    if times < _HABIT or not 0 < due < _KEPT_UP or not 0 < recency < 1:
+    if times < HABIT or not 0 < due < KEPT_UP or not 0 < recency < 1:
         return Habit(times, 0.0)
     days = -30.0 * math.log(recency) / due
-    return Habit(times, days if days <= _LONGEST_DAYS else 0.0)
+    return Habit(times, days if days <= LONGEST_DAYS else 0.0)
 
 
 def _bought(features: Sequence[float], messages: Messages) -> str:
     times = round(math.expm1(features[_TIMES_BOUGHT]))
     if times == 1:
         return messages.say("bought_once")
-    days = round(habit_of(features).days) if times >= _HABIT else 0
+    days = round(habit_of(features).days) if times >= HABIT else 0
     if days:
         return messages.say("bought_every", days) if days > 1 else messages.say("bought_daily")
     return messages.say("bought_times", times)

@@ -1,7 +1,7 @@
 """From sessions to lists by one model: what the rescorer, a request and a comparison share."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -10,13 +10,16 @@ import msgspec
 from endcap.bundle import Bundle
 from endcap.candidates import Crowd, Gathered
 from endcap.catalogue import CatalogueItem
-from endcap.lists import RecommendationList, list_version
-from endcap.policy import Policy, make_slate
+from endcap.lists import ListItem, RecommendationList, list_version
+from endcap.messages import Messages
+from endcap.policy import Policy
 from endcap.repeats import away_of
-from endcap.rules import Asked, make_ruled_slate
+from endcap.rules import Asked, Ruling, make_ruled_slate
+from endcap.scoring import Scored
 from endcap.serving.onnx_session import OnnxScorer
 from endcap.serving.shop_rules import ShopRules
 from endcap.sessions import Session
+from endcap.slates import make_slates
 
 
 class Catalogue(Protocol):
@@ -65,38 +68,22 @@ def make_lists(
 
     items = Items(bundle, catalogue)
     ruling = shop.ruling(bundle, policy.placement, generated_at)
-    away = away_of(crowd, bundle.waits_ms)
-    lists: dict[str, RecommendationList] = {}
-    counts: list[int] = []
-    for row, session in enumerate(sessions):
-        candidates = found.of(row)
-        counts.append(candidates.ids.size)
-        strange, now_ms = crowd.strange[row], session.updated_ms
-        item_at, own = partial(items.at, strange), scored.row(row)
-        if ruling is None:
-            slate = make_slate(
-                session, candidates, own, item_at, policy, now_ms, away[row], shop.messages
-            )
-        else:
-            find = partial(items.find, strange)
-            asked = Asked(
-                session,
-                candidates,
-                own,
-                item_at,
-                find,
-                items.named,
-                now_ms,
-                away[row],
-                bundle.generators.popularity_now,
-            )
-            slate = make_ruled_slate(asked, policy, ruling, shop.messages)
-        lists[session.user_id] = RecommendationList(
+    making = sessions, crowd, found, scored
+    slates = (
+        make_slates(*making, items, policy, bundle.waits_ms, shop.messages)
+        if ruling is None
+        else _ruled_slates(*making, items, policy, bundle, ruling, shop.messages)
+    )
+    lists = {
+        session.user_id: RecommendationList(
             list_version(generation, session.events_folded),
             bundle.manifest.name,
             generated_at,
             slate,
         )
+        for session, slate in zip(sessions, slates, strict=True)
+    }
+    counts = (found.offsets[1:] - found.offsets[:-1]).tolist()
     return Made(lists, counts, inference_s, crowd, found)
 
 
@@ -108,6 +95,8 @@ class Items:
         self._bundle = bundle
         self._n_items = len(bundle.items)
         self._sold = catalogue.get if catalogue else None
+        self.known = () if catalogue else bundle.items
+        """By index from 1: what the shop has said nothing newer of."""
 
     def at(self, strange: tuple[str, ...], index: int) -> CatalogueItem:
         """The item at an index."""
@@ -138,3 +127,31 @@ class Items:
         item_id = strange[index - self._n_items - 1]
         listed = self._bundle.index_of.get(item_id)
         return self._bundle.item(listed) if listed else CatalogueItem(item_id, item_id)
+
+
+def _ruled_slates(
+    sessions: Sequence[Session],
+    crowd: Crowd,
+    found: Gathered,
+    scored: Scored,
+    items: Items,
+    policy: Policy,
+    bundle: Bundle,
+    ruling: Ruling,
+    messages: Messages,
+) -> Iterator[tuple[ListItem, ...]]:
+    away = away_of(crowd, bundle.waits_ms)
+    for row, session in enumerate(sessions):
+        strange = crowd.strange[row]
+        asked = Asked(
+            session,
+            found.of(row),
+            scored.row(row),
+            partial(items.at, strange),
+            partial(items.find, strange),
+            items.named,
+            session.updated_ms,
+            away[row],
+            bundle.generators.popularity_now,
+        )
+        yield make_ruled_slate(asked, policy, ruling, messages)

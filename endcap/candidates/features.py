@@ -38,12 +38,13 @@ CONTEXT = (
     "history_length",  # log(1 + events in the history)
     "distinct_share",  # distinct items / events in the history
     "items_bought",  # log(1 + distinct items bought)
-    "since_last_event",  # log(1 + seconds) / 16
+    "since_last_event",  # log(1 + seconds) / IDLE_BY
     "cart_size",  # log(1 + items in the cart)
     "last_was_view",
     "last_was_cart",
     "last_was_purchase",
 )
+IDLE_BY = 16.0
 FACTS = ("popularity", "popularity_now")
 INPUTS = (
     "log_probability",

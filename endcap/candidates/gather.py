@@ -55,7 +55,7 @@ def gather_candidates(shopper: Shopper, generators: Generators) -> Candidates:
     3. What is popular now, for whom there is nothing else.
     """
     history = np.where(shopper.history > shopper.n_items, 0, shopper.history)
-    strength = habit(shopper.bought_decayed, shopper.bought_count)
+    strength = habit(shopper.bought_decayed, np.log1p(shopper.bought_count))
     strongest = np.argsort(-strength, kind="stable")[:MAX_BOUGHT]
     seen = recent_items(shopper.history, history.size)
     by_sessions = stan(history, generators.sessions, STAN)
@@ -108,15 +108,16 @@ def _spoken_of(neighbours: Neighbours, recent: Recent) -> _Named:
     return _Named(neighbours.ids[recent.items].ravel(), scores.ravel())
 
 
-def habit(decayed: FloatArray, count: FloatArray) -> FloatArray:
-    """How strong a habit each item is that was bought `count` times [n], `decayed` as of now."""
-    strength: FloatArray = (decayed + 0.1 * np.log1p(count)).astype(np.float32)
+def habit(decayed: FloatArray, log_count: FloatArray) -> FloatArray:
+    """How strong a habit each item is, by log(1 + times bought) [n] and what is left of these times
+    now, `decayed` [n]."""
+    strength: FloatArray = (decayed + 0.1 * log_count).astype(np.float32, copy=False)
     return strength
 
 
 def faded(away_ms: LongArray) -> FloatArray:
     """exp(-days) of times [n] in the past; what lies ahead is now."""
-    left: FloatArray = np.exp(-away_ms.clip(0) / _DAY_MS).astype(np.float32)
+    left: FloatArray = np.exp(-np.maximum(away_ms, 0) / _DAY_MS).astype(np.float32)
     return left
 
 

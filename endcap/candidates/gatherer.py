@@ -58,17 +58,16 @@ class Gatherer:
         self._one_at_a_time = threading.Lock()
         if natively:
             from endcap.candidates.native_gather import NativeGather
-            from endcap.candidates.native_tables import make_tables
+            from endcap.candidates.native_tables import derive, make_tables
 
             self._native = NativeGather(generators, make_tables(generators), self._facts)
+            self._derive = derive
 
     def gather(self, crowd: Crowd) -> Gathered:
         """What `gather_candidates` finds for each shopper."""
         if not crowd.size or not self.natively:
             return self._one_by_one(crowd)
-        from endcap.candidates.native_tables import derive
-
-        derived = derive(crowd)
+        derived = self._derive(crowd)
         with self._one_at_a_time:
             return Gathered(*self._native.gather(crowd, derived))
 

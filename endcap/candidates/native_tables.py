@@ -1,6 +1,7 @@
 """What the compiled path of `gather_candidates` is given: its settings as tables, so that every
 exponential and logarithm is numpy's."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -92,14 +93,21 @@ def make_tables(generators: Generators) -> Tables:
 
 def derive(crowd: Crowd) -> Derived:
     """For the shoppers of one batch."""
-    events = np.diff(crowd.history_at)
+    events = crowd.history_at[1:] - crowd.history_at[:-1]
+    log_count = np.log1p(crowd.bought_count)
     return Derived(
-        logarithm=np.log1p(np.arange(int(events.max(initial=0)) + 1)).astype(np.float32),
-        faded=gather.faded(np.repeat(crowd.now_ms, events) - crowd.times_ms),
-        log_count=np.log1p(crowd.bought_count),
+        logarithm=_logarithms(crowd.history.size.bit_length()),
+        faded=gather.faded(crowd.now_ms.repeat(events) - crowd.times_ms),
+        log_count=log_count,
         log_decayed=np.log1p(crowd.bought_decayed),
-        habit=gather.habit(crowd.bought_decayed, crowd.bought_count),
+        habit=gather.habit(crowd.bought_decayed, log_count),
     )
+
+
+@lru_cache
+def _logarithms(bits: int) -> FloatArray:
+    logarithm: FloatArray = np.log1p(np.arange(1 << bits)).astype(np.float32)
+    return logarithm
 
 
 def _stan_tables(options: Stan, sessions: SessionIndex) -> StanTables:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from endcap.arrays import DoubleArray, FloatArray, IntArray, LongArray
-from endcap.candidates.features import CONTEXT
+from endcap.candidates.features import CONTEXT, IDLE_BY
 from endcap.events import EventType
 from endcap.sessions import HALF_LIFE_MS, Session
 
@@ -15,8 +15,6 @@ IS_BUILT = importlib.util.find_spec("endcap.candidates.native_columns") is not N
 """False after an installation without a C compiler. A part that is there and does not load is an
 error of its import."""
 _DAY_MS = 86_400_000.0
-_COUNTED, _IDLE, _IDLE_BY = [0, 2, 3, 4], 3, 16.0
-"""Columns of the context that are logarithms of 1 + what is counted, and the idle seconds' one."""
 _VIEW, _ADD, _PURCHASE = (
     kind.code for kind in (EventType.VIEW_ITEM, EventType.ADD_TO_CART, EventType.PURCHASE)
 )
@@ -124,30 +122,8 @@ def _natively(
 ) -> Crowd:
     from endcap.candidates.native_columns import columns_of
 
-    found = columns_of(sessions, now_ms, index_of, n_items)
-    strange, history_at, history, types, times_ms, cart_at, cart, bought_at, bought = found[:9]
-    count, due, last_ms, since_ms, decayed, context = found[9:]
-    context[:, _COUNTED] = np.log1p(context[:, _COUNTED])
-    context[:, _IDLE] /= _IDLE_BY
-    return Crowd(
-        n_items=n_items,
-        strange=strange,
-        now_ms=now_ms,
-        history_at=history_at,
-        history=history,
-        types=types,
-        times_ms=times_ms,
-        cart_at=cart_at,
-        cart=cart,
-        bought_at=bought_at,
-        bought=bought,
-        bought_count=count,
-        bought_decayed=_decayed(decayed, since_ms),
-        bought_due=due,
-        bought_ms=last_ms,
-        bought_recency=_recency(since_ms),
-        context=context.astype(np.float32),
-    )
+    strange, *columns = columns_of(sessions, now_ms, index_of, n_items)
+    return Crowd(n_items, strange, now_ms, *columns)
 
 
 def _in_python(
@@ -248,7 +224,7 @@ def _context(crowd: Crowd) -> FloatArray:
         np.log1p(events),
         distinct / events.clip(1),
         np.log1p(np.diff(crowd.bought_at)),
-        np.log1p(np.where(events > 0, idle_ms.clip(0) / 1000.0, 0.0)) / _IDLE_BY,
+        np.log1p(np.where(events > 0, idle_ms.clip(0) / 1000.0, 0.0)) / IDLE_BY,
         np.log1p(np.diff(crowd.cart_at)),
         last == _VIEW,
         last == _ADD,
