@@ -70,6 +70,22 @@ cdef inline void sweep(Sums *sums) noexcept nogil:
     sums.n = 0
 
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch"(const void *) noexcept nogil
+
+
+cdef enum:
+    AHEAD = 8  # past sessions
+
+
+cdef inline int32_t advanced(const int32_t **next, const int32_t *end) noexcept nogil:
+    """What comes next, or `NOBODY` at the end."""
+    if next[0] == end:
+        return NOBODY
+    next[0] += 1
+    return next[0][-1]
+
+
 cdef struct Recent:
     # Distinct items of a history, newest first, and how many events back they stand.
     int32_t *item
@@ -253,45 +269,43 @@ cdef class NativeGather:
         else:
             self.alike = sums
 
-    cdef inline void advance(self, Py_ssize_t at) noexcept nogil:
-        if self.next[at] < self.ends[at]:
-            self.heads[at] = self.next[at][0]
-            self.next[at] += 1
-        else:
-            self.heads[at] = NOBODY
-
     cdef Py_ssize_t sessions_in_common(
         self, Py_ssize_t n, Py_ssize_t sample, const double *weight, const double *near_weight
     ) noexcept nogil:
         """The `sample` newest sessions with one of the `n` newest items: merged from lists that
         stand newest first. `weight` by the item's place, or by its step if `near_weight` is given
         too."""
-        cdef Py_ssize_t at, found = 0
+        cdef Py_ssize_t at, found = 0, newest
         cdef int32_t item, session
         cdef double summed, summed_near
+        # By names of their own: what is written might be these pointers, for all that C knows.
+        cdef const int32_t *steps = self.recent.step
+        cdef int32_t *heads = self.heads
+        cdef const int32_t **following = self.next
+        cdef const int32_t **ends = self.ends
         for at in range(n):
             item = self.recent.item[at]
-            self.next[at] = &self.item_sessions[0] + self.item_offsets[item]
-            self.ends[at] = self.next[at] + min(
+            following[at] = &self.item_sessions[0] + self.item_offsets[item]
+            ends[at] = following[at] + min(
                 sample, self.item_offsets[item + 1] - self.item_offsets[item]
             )
-            self.advance(at)
+            heads[at] = advanced(&following[at], ends[at])
         while found < sample:
             session = NOBODY
             for at in range(n):
-                session = self.heads[at] if self.heads[at] > session else session
+                session = heads[at] if heads[at] > session else session
             if session == NOBODY:
                 break
             summed = summed_near = 0.0
-            self.newest[found] = NOBODY
+            newest = NOBODY
             for at in range(n):
-                if self.heads[at] == session:
-                    self.advance(at)
-                    if self.newest[found] == NOBODY:
-                        self.newest[found] = <int32_t>at
-                    summed += weight[self.recent.step[at]]
+                if heads[at] == session:
+                    heads[at] = advanced(&following[at], ends[at])
+                    newest = at if newest == NOBODY else newest
+                    summed += weight[steps[at]]
                     if near_weight != NULL:
-                        summed_near += near_weight[self.recent.step[at]]
+                        summed_near += near_weight[steps[at]]
+            self.newest[found] = <int32_t>newest
             self.in_common[found] = session
             self.similarity[found] = summed
             self.near_similarity[found] = summed_near
@@ -339,6 +353,9 @@ cdef class NativeGather:
             self.is_near[back] = self.ranked[back] >= least
         least = self.least_of_best(self.similarity, n, self.stan_neighbours)
         for back in range(n - 1, -1, -1):
+            # Past sessions lie all over memory.
+            if back >= AHEAD:
+                prefetch(&self.session_items[self.session_offsets[self.in_common[back - AHEAD]]])
             step = self.recent.step[self.newest[back]]
             heard = self.ranked[back] >= least and step < self.stan_match.shape[0]
             heard_near = self.is_near[back] and step < self.near_match.shape[0]
@@ -367,10 +384,14 @@ cdef class NativeGather:
         const double[::1] away,
     ) noexcept nogil:
         cdef Py_ssize_t at, reach = away.shape[0]
+        cdef const int32_t *items = &self.session_items[0]
+        cdef const double *fading = &away[0]
+        cdef Sums own = sums[0]
         for at in range(max(first, place - reach + 1), place):
-            say(sums, self.session_items[at], said * away[place - at])
+            say(&own, items[at], said * fading[place - at])
         for at in range(place, min(end, place + reach)):
-            say(sums, self.session_items[at], said * away[at - place])
+            say(&own, items[at], said * fading[at - place])
+        sums.n = own.n
 
     cdef void say_by_vmis(self, Py_ssize_t n_history) noexcept nogil:
         cdef Py_ssize_t spoken = min(max(n_history, 1), self.vmis_length)
