@@ -22,7 +22,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.errors import StoreUnavailableError
 from endcap.serving import metrics
-from endcap.serving.shared_reads import SharedReads, Word, unavailable
+from endcap.serving.redis_connection import Word
+from endcap.serving.shared_reads import SharedReads, unavailable
 from endcap.serving.slot_map import ASK_SLOTS, SlotMap, beside, node_url, slots_of
 
 AWAY = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError)

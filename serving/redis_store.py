@@ -1,7 +1,8 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from redis.asyncio.retry import Retry
@@ -122,10 +123,9 @@ class RedisStore:
         raw = await self.raw_list(user_id)
         return decode_list(raw) if raw else None
 
-    async def raw_list(self, user_id: str) -> bytes | None:
+    def raw_list(self, user_id: str) -> Coroutine[Any, Any, bytes | None]:
         """A user's own list as it lies in Redis."""
-        raw: bytes | None = await self._reads.ask("GET", rec_key(user_id))
-        return raw
+        return self._reads.ask("GET", rec_key(user_id))
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""

@@ -49,9 +49,7 @@ class RuledLists:
             return None
         measures.SHOWN_AGE_SECONDS.observe(max(0.0, self._clock() - made_at_ms(raw) / 1000))
         body = shown_where_known("own", raw, self._items.tails())
-        if body is None and (left := await self._ruled(raw)) is not None:
-            body = shown("own", left, await self._items.tails_of(row_ids(left)))
-        return body
+        return body if body is not None else await self._shown_by_rules(raw)
 
     async def raw_list(self, user_id: str) -> bytes | None:
         """A user's own list; None where there is none, or nothing of it may be shown."""
@@ -82,6 +80,15 @@ class RuledLists:
         """Any list as an answer; nothing is taken out."""
         tails = await self._items.tails_of([item.id for item in ready.items])
         return shown(source, encode_list(ready), tails)
+
+    async def _shown_by_rules(self, raw: bytes) -> bytes | None:
+        left = await self._ruled(raw)  # now all of its items are known, if only for a moment
+        if left is None:
+            return None
+        body = shown_where_known("own", left, self._items.tails())
+        if body is None:
+            body = shown("own", left, await self._items.tails_of(row_ids(left)))
+        return body
 
     async def _ruled(self, raw: bytes) -> bytes | None:
         out = await self._items.out_of(row_ids(raw))
