@@ -18,7 +18,7 @@ from endcap.serving import rules_metrics as metrics
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shown_items import ShownItems
-from endcap.serving.shown_list import row_ids, shown, shown_where_known
+from endcap.serving.shown_list import HEAD_OF_OWN, row_ids, shown
 
 
 class RuledLists:
@@ -48,7 +48,7 @@ class RuledLists:
         if raw is None:
             return None
         measures.SHOWN_AGE_SECONDS.observe(max(0.0, self._clock() - made_at_ms(raw) / 1000))
-        body = shown_where_known("own", raw, self._items.tails())
+        body = self._items.tails().joined(HEAD_OF_OWN, raw)
         return body if body is not None else await self._shown_by_rules(raw)
 
     async def raw_list(self, user_id: str) -> bytes | None:
@@ -85,7 +85,7 @@ class RuledLists:
         left = await self._ruled(raw)  # now all of its items are known, if only for a moment
         if left is None:
             return None
-        body = shown_where_known("own", left, self._items.tails())
+        body = self._items.tails().joined(HEAD_OF_OWN, left)
         if body is None:
             body = shown("own", left, await self._items.tails_of(row_ids(left)))
         return body

@@ -1,18 +1,27 @@
 """What answers say of items now, and which of them must not be shown."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
 from endcap.catalogue import CatalogueItem
+from endcap.errors import ConnectionFailedError
 from endcap.rules import RuleSet
 from endcap.rules.effects import Effects
 from endcap.rules.windows import in_force
 from endcap.serving.shop_rules import ShopRules
+from endcap.serving.shown_list import Tails
 
-MAX_AGE_S = 5.0
-"""What is known of an item may be so old; a change of rules holds at once."""
+RENEW_S = 5.0
+"""What is known of items is read anew when it is so old, beside the requests: none waits for it."""
+MAX_AGE_S = 10.0
+"""Nothing older is shown; a change of rules holds at once."""
+_AGAIN_S = 1.0
+"""Between two attempts to renew while the store does not answer."""
+_AT_ONCE = 100
+"""Reading so many keeps the event loop for less than a millisecond."""
 WINDOWS_S = 1.0
 MAX_ITEMS = 100_000
 
@@ -54,7 +63,8 @@ class _Hidden(NamedTuple):
 class ShownItems:
     """Items by the rules of now, as they were at most `MAX_AGE_S` ago; about `MAX_ITEMS` at most.
 
-    All are forgotten at once: an age for each would cost more than what reading them again does.
+    All are of one age: one for each would cost more than what reading them again does. Those that
+    were shown since are read anew together, the others are forgotten.
     """
 
     def __init__(
@@ -68,11 +78,12 @@ class ShownItems:
         self._rules: RuleSet | None = None
         self._effects = Effects(())
         self._open: tuple[str, ...] = ()
-        self._looked_s = self._since_s = 0.0
-        self._tails: dict[str, bytes] = {}
+        self._looked_s = self._since_s = self._good_until_s = self._not_before_s = 0.0
+        self._renewing: asyncio.Task[None] | None = None
+        self._tails = Tails()
         self._hidden: dict[str, _Hidden] = {}
 
-    def tails(self) -> dict[str, bytes]:
+    def tails(self) -> Tails:
         """By item what `tail_of` gives, of those that are known and may be shown."""
         self._refresh()
         return self._tails
@@ -95,20 +106,27 @@ class ShownItems:
         tails, hidden = await self._known(ids)
         return {each: tails[each] if each in tails else hidden[each].tail for each in ids}
 
-    async def _known(self, ids: Sequence[str]) -> tuple[dict[str, bytes], dict[str, _Hidden]]:
+    async def _known(self, ids: Sequence[str]) -> tuple[Tails, dict[str, _Hidden]]:
         """Tails of what may be shown, and what may not: each id is in one of them."""
         self._refresh()
         tails, hidden = self._tails, self._hidden
         unseen = [item_id for item_id in ids if item_id not in tails and item_id not in hidden]
-        found = await self._reader.items(unseen) if unseen else {}
-        for item_id in unseen:
+        if unseen:
+            if len(tails) + len(hidden) > MAX_ITEMS:
+                self._forget()
+                return await self._known(ids)
+            await self._read(unseen, tails, hidden)
+        return tails, hidden
+
+    async def _read(self, ids: Sequence[str], tails: Tails, hidden: dict[str, _Hidden]) -> None:
+        found = await self._reader.items(ids)
+        for item_id in ids:
             item = found.get(item_id)
             why = self._why(item or CatalogueItem(item_id, item_id))
             if why:
                 hidden[item_id] = _Hidden(why, tail_of(item))
             else:
                 tails[item_id] = tail_of(item)
-        return tails, hidden
 
     def _why(self, item: CatalogueItem) -> str:
         if item.is_sold_out:
@@ -117,13 +135,36 @@ class ShownItems:
 
     def _refresh(self) -> None:
         now_s, rules = self._clock(), self._shop.rules
+        if rules is self._rules and self._looked_s <= now_s < self._good_until_s:
+            return
         if rules is not self._rules or not 0 <= now_s - self._looked_s < WINDOWS_S:
             open_now = in_force(rules.rules, self._placement, int(now_s * 1000), rules.zone)
             names = tuple(rule.name for rule in open_now)
             if rules is not self._rules or names != self._open:
                 self._effects = Effects(rule for rule in open_now if rule.action == "block")
-                self._tails, self._hidden = {}, {}
+                self._forget()
             self._rules, self._open, self._looked_s = rules, names, now_s
-        is_full = len(self._tails) + len(self._hidden) > MAX_ITEMS
-        if is_full or not 0 <= now_s - self._since_s < MAX_AGE_S:
-            self._tails, self._hidden, self._since_s = {}, {}, now_s
+        age_s = now_s - self._since_s
+        if not 0 <= age_s < MAX_AGE_S:
+            self._forget()
+        elif age_s >= RENEW_S and self._renewing is None and now_s >= self._not_before_s:
+            self._not_before_s = now_s + _AGAIN_S
+            self._renewing = asyncio.create_task(self._renew(now_s))
+        self._good_until_s = min(self._looked_s + WINDOWS_S, self._since_s + RENEW_S)
+
+    def _forget(self) -> None:
+        self._tails, self._hidden = Tails(), {}
+        self._since_s = self._clock()
+
+    async def _renew(self, now_s: float) -> None:
+        before, tails, hidden = self._tails, Tails(), dict[str, _Hidden]()
+        try:
+            ids = before.asked_for()
+            for at in range(0, len(ids), _AT_ONCE):
+                await self._read(ids[at : at + _AT_ONCE], tails, hidden)
+            if self._tails is before:  # otherwise other rules are in force, and all is forgotten
+                self._tails, self._hidden, self._since_s = tails, hidden, now_s
+        except ConnectionFailedError:
+            pass  # what is known stays good for a while, then whoever asks is told
+        finally:
+            self._renewing = None

@@ -10,6 +10,36 @@ IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
 """False after an installation without a C compiler: then every list is decoded."""
 if IS_BUILT:
     from endcap.serving import native_rows as native
+    from endcap.serving.native_rows import Tails
+else:
+
+    class Tails:
+        """What closes a row, by the row's id; which of them were asked for."""
+
+        def __init__(self) -> None:
+            self._tails: dict[str, bytes] = {}
+            self._asked_for: set[str] = set()
+
+        def __len__(self) -> int:
+            return len(self._tails)
+
+        def __contains__(self, item_id: str) -> bool:
+            return item_id in self._tails
+
+        def __getitem__(self, item_id: str) -> bytes:
+            self._asked_for.add(item_id)
+            return self._tails[item_id]
+
+        def __setitem__(self, item_id: str, tail: bytes) -> None:
+            self._tails[item_id] = tail
+
+        def asked_for(self) -> list[str]:
+            """The ids whose tails have been taken."""
+            return list(self._asked_for)
+
+        def joined(self, _head: bytes, _raw: bytes) -> bytes | None:
+            """A list whose rows are closed without decoding it: here never."""
+            return None
 
 
 class ShownItem(msgspec.Struct, gc=False):
@@ -57,6 +87,8 @@ class _Rows(msgspec.Struct, gc=False):
     variant: str | UnsetType
 
 
+HEAD_OF_OWN = b'{"source":"own",'
+"""How the answer with a shopper's own list begins, in place of that list's brace."""
 _decoder = msgspec.json.Decoder(ReadyList)
 _encoder = msgspec.json.Encoder()
 
@@ -91,12 +123,6 @@ def shown(source: str, raw: bytes, tails: Mapping[str, bytes]) -> bytes:
     return _encoder.encode(
         _Rows(source, ready.version, ready.model, ready.generated_at, rows, ready.variant)
     )
-
-
-def shown_where_known(source: str, raw: bytes, tails: dict[str, bytes]) -> bytes | None:
-    """The same without decoding; None where a tail is missing, or that has to be."""
-    head = b'{"source":"%s",' % source.encode()
-    return native.with_tails(head, raw, tails) if IS_BUILT else None
 
 
 def without_item(body: bytes, item_id: str) -> bytes:
