@@ -7,7 +7,8 @@ A client with a pool takes a connection, a task and several awaits for each comm
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
@@ -26,12 +27,17 @@ pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
 """A command as Redis reads it."""
 
 
-class _Question(NamedTuple):
-    """`replies`: so many, as a list; `ALONE`: one, as it is."""
+Heard = Callable[[Any], None]
+"""Told the answer, or the exception in its place."""
 
-    answer: asyncio.Future[Any]
-    replies: int
-    due: float
+
+def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
+    if answer.done():
+        return  # whoever asked has gone
+    if isinstance(reply, Exception):
+        answer.set_exception(reply)
+    else:
+        answer.set_result(reply)
 
 
 class Connection(asyncio.Protocol):
@@ -41,7 +47,8 @@ class Connection(asyncio.Protocol):
         self.is_lost = False
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader()
-        self._asked: deque[_Question] = deque()
+        self._asked: deque[tuple[Heard, int, float]] = deque()
+        """Whom to tell, of how many replies, until when."""
         self._replies: list[Any] = []
         """To the oldest question, as far as they are there."""
         self._transport: asyncio.Transport | None = None
@@ -55,17 +62,21 @@ class Connection(asyncio.Protocol):
     def send(self, packed: bytes, replies: int = ALONE) -> asyncio.Future[Any]:
         """The answer to a command as `pack` gives it, or to several as a list in their order."""
         answer = self._loop.create_future()
+        self.tell(partial(_settle, answer), packed, replies)
+        return answer
+
+    def tell(self, heard: Heard, packed: bytes, replies: int = ALONE) -> None:
+        """The same for who wants to be called, as soon as the answer is there."""
         if self.is_lost:
-            answer.set_exception(ConnectionResetError("Redis hung up."))
-            return answer
+            heard(ConnectionResetError("Redis hung up."))
+            return
         due = self._loop.time() + ANSWER_S
         if self._watch is None:
             self._watch = self._loop.call_at(due, self._check)
-        self._asked.append(_Question(answer, replies, due))
+        self._asked.append((heard, replies, due))
         if self._transport is not None:
             # uvloop sends what a turn of its loop wrote as one packet.
             self._transport.write(packed)
-        return answer
 
     def hang_up(self, why: Exception | None = None) -> None:
         """Whoever still waits is told."""
@@ -82,7 +93,7 @@ class Connection(asyncio.Protocol):
             reply = self._reader.gets()
             if reply is False:
                 return
-            answer, wanted, _ = self._asked[0]
+            heard, wanted, _ = self._asked[0]
             if wanted != ALONE:
                 self._replies.append(reply)
                 if len(self._replies) < wanted:
@@ -91,21 +102,15 @@ class Connection(asyncio.Protocol):
                 errors = (each for each in reply if isinstance(each, hiredis.ReplyError))
                 reply = next(errors, reply)
             self._asked.popleft()
-            if answer.done():
-                continue  # whoever asked has gone
-            if isinstance(reply, hiredis.ReplyError):
-                answer.set_exception(reply)
-            else:
-                answer.set_result(reply)
+            heard(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
         if self._watch is not None:
             self._watch.cancel()
-        for answer, _, _ in self._asked:
-            if not answer.done():
-                answer.set_exception(self._why or ConnectionResetError("Redis hung up."))
-        self._asked.clear()
+        asked, self._asked = self._asked, deque()
+        for heard, _, _ in asked:
+            heard(self._why or ConnectionResetError("Redis hung up."))
 
     def _check(self) -> None:
         """One timer for all: it looks at the oldest question that is open."""
@@ -113,12 +118,13 @@ class Connection(asyncio.Protocol):
         if not self._asked:
             return
         oldest = self._asked[0]
-        if oldest.due > self._loop.time():
-            self._watch = self._loop.call_at(oldest.due, self._check)
+        _, _, due = oldest
+        if due > self._loop.time():
+            self._watch = self._loop.call_at(due, self._check)
         else:
             self._watch = self._loop.call_later(_GRACE_S, self._give_up, oldest)
 
-    def _give_up(self, overdue: _Question) -> None:
+    def _give_up(self, overdue: tuple[Heard, int, float]) -> None:
         self._watch = None
         if self._asked and self._asked[0] is overdue:
             self.hang_up(TimeoutError("Redis did not answer in time."))

@@ -24,6 +24,7 @@ from endcap.lists import (
 from endcap.segments import segment_key
 from endcap.serving.cluster_reads import AWAY, ClusterReads, answering, is_cluster, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
+from endcap.serving.redis_connection import Heard
 from endcap.serving.shared_reads import SharedReads, unavailable
 
 _TIMEOUT_S = 5.0
@@ -126,6 +127,10 @@ class RedisStore:
     def raw_list(self, user_id: str) -> Coroutine[Any, Any, bytes | None]:
         """A user's own list as it lies in Redis."""
         return self._reads.ask("GET", rec_key(user_id))
+
+    def tell_list(self, user_id: str, heard: Heard) -> bool:
+        """See `ListReader`."""
+        return self._reads.tell(heard, "GET", rec_key(user_id))
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""

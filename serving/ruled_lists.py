@@ -47,9 +47,27 @@ class RuledLists:
         raw = await self._lists.raw_list(user_id)
         if raw is None:
             return None
-        measures.SHOWN_AGE_SECONDS.observe(max(0.0, self._clock() - made_at_ms(raw) / 1000))
-        body = self._items.tails().joined(HEAD_OF_OWN, raw)
+        self._observe_age(raw)
+        body = self._joined(raw)
         return body if body is not None else await self._shown_by_rules(raw)
+
+    def tell_shown(self, user_id: str, heard: Callable[[bytes | None], None]) -> bool:
+        """Call `heard` with the same, where all of it is known; with None where it is not, and
+        `shown_list` has to be asked. False: that has to be done now, and `heard` is not called."""
+
+        def found(raw: object) -> None:
+            body = None
+            if isinstance(raw, bytes):
+                body = self._joined(raw)
+                if body is not None:
+                    self._observe_age(raw)
+            heard(body)
+
+        return self._lists.tell_list(user_id, found)
+
+    def tell_list(self, _user_id: str, _heard: Callable[[object], None]) -> bool:
+        """See `ListReader`: by rules a list may have to be read item by item."""
+        return False
 
     async def raw_list(self, user_id: str) -> bytes | None:
         """A user's own list; None where there is none, or nothing of it may be shown."""
@@ -81,11 +99,18 @@ class RuledLists:
         tails = await self._items.tails_of([item.id for item in ready.items])
         return shown(source, encode_list(ready), tails)
 
+    def _joined(self, raw: bytes) -> bytes | None:
+        return self._items.tails().joined(HEAD_OF_OWN, raw)
+
+    def _observe_age(self, raw: bytes) -> None:
+        age_s = self._clock() - made_at_ms(raw) / 1000
+        measures.SHOWN_AGE_SECONDS.observe(max(0.0, age_s))
+
     async def _shown_by_rules(self, raw: bytes) -> bytes | None:
         left = await self._ruled(raw)  # now all of its items are known, if only for a moment
         if left is None:
             return None
-        body = self._items.tails().joined(HEAD_OF_OWN, left)
+        body = self._joined(left)
         if body is None:
             body = shown("own", left, await self._items.tails_of(row_ids(left)))
         return body

@@ -12,7 +12,15 @@ import hiredis
 
 from endcap.errors import StoreRefusedError, StoreUnavailableError
 from endcap.serving import metrics
-from endcap.serving.redis_connection import ALONE, ANSWER_S, Connection, Word, connect, pack
+from endcap.serving.redis_connection import (
+    ALONE,
+    ANSWER_S,
+    Connection,
+    Heard,
+    Word,
+    connect,
+    pack,
+)
 
 PAUSE_S = 1.0
 """Between two attempts to connect to a server that stood still."""
@@ -42,6 +50,23 @@ class SharedReads:
             hiredis.ReplyError: the server refused the command.
         """
         return self._ask(pack(command), ALONE)
+
+    def tell(self, heard: Heard, *command: Word) -> bool:
+        """Call `heard` with the answer or an exception; nothing is asked twice. False: there is no
+        connection now, and `heard` is not called."""
+        connection = self._connection
+        if connection is None or connection.is_lost:
+            return False
+        started = time.perf_counter()
+
+        def told(reply: Any) -> None:
+            metrics.READ_SECONDS.observe(time.perf_counter() - started)
+            if isinstance(reply, TimeoutError):
+                self._stands_still = True  # who asks next is told so at once
+            heard(reply)
+
+        connection.tell(told, pack(command))
+        return True
 
     async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""

@@ -1,6 +1,6 @@
 """Which list a shopper is shown, as the body of an answer."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -46,6 +46,10 @@ class ShopWindow:
             ConnectionFailedError: the store does not answer.
         """
         return self._lists.shown_list(user)
+
+    def tell_own(self, user: str, heard: Callable[[bytes | None], None]) -> bool:
+        """See `RuledLists.tell_shown`."""
+        return self._lists.tell_shown(user, heard)
 
     async def for_shopper(self, user: str, where: Where) -> bytes | None:
         """Their own list, else what trends where they are; None where nothing was ever seen.
