@@ -57,7 +57,7 @@ class LoopHistogram(Collector):
         self._name = name
         self._documentation = documentation
         self._bounds = tuple(map(float, buckets))
-        self._labels = (label,) if label else ()
+        self.labelnames = (label,) if label else ()
         self._by_value: dict[tuple[str, ...], Observations] = {}
         if not label:
             self.observe = self._of(()).observe
@@ -67,14 +67,21 @@ class LoopHistogram(Collector):
         """Those of a label's value."""
         return self._of((value,))
 
+    def describe(self) -> Iterator[Metric]:
+        """See `Collector`: so that a second one of this name is refused."""
+        yield self._family()
+
     def collect(self) -> Iterator[Metric]:
         """See `Collector`."""
-        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        family = self._family()
         for values, found in list(self._by_value.items()):
             family.add_metric(values, found.buckets(), found.sum)
-            named = dict(zip(self._labels, values, strict=True))
+            named = dict(zip(self.labelnames, values, strict=True))
             family.add_sample(f"{self._name}_created", named, found.began_s)
         yield family
+
+    def _family(self) -> HistogramMetricFamily:
+        return HistogramMetricFamily(self._name, self._documentation, labels=self.labelnames)
 
     def _of(self, values: tuple[str, ...]) -> Observations:
         found = self._by_value.get(values)

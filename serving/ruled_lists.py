@@ -18,7 +18,8 @@ from endcap.serving import rules_metrics as metrics
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shown_items import ShownItems
-from endcap.serving.shown_list import HEAD_OF_OWN, row_ids, shown
+from endcap.serving.shown_list import row_ids, shown
+from endcap.serving.tails import HEAD_OF_OWN
 
 
 class RuledLists:
@@ -57,10 +58,11 @@ class RuledLists:
 
         def found(raw: object) -> None:
             body = None
-            if isinstance(raw, bytes):
-                body = self._joined(raw)
-                if body is not None:
+            try:
+                if isinstance(raw, bytes) and (body := self._joined(raw)) is not None:
                     self._observe_age(raw)
+            except ValueError:
+                body = None  # no list of ours: `shown_list` says so
             heard(body)
 
         return self._lists.tell_list(user_id, found)

@@ -12,7 +12,7 @@ from endcap.rules import RuleSet
 from endcap.rules.effects import Effects
 from endcap.rules.windows import in_force
 from endcap.serving.shop_rules import ShopRules
-from endcap.serving.shown_list import Tails
+from endcap.serving.tails import Tails, no_tails
 
 RENEW_S = 5.0
 """What is known of items is read anew when it is so old, beside the requests: none waits for it."""
@@ -80,7 +80,7 @@ class ShownItems:
         self._open: tuple[str, ...] = ()
         self._looked_s = self._since_s = self._good_until_s = self._not_before_s = 0.0
         self._renewing: asyncio.Task[None] | None = None
-        self._tails = Tails()
+        self._tails = no_tails()
         self._hidden: dict[str, _Hidden] = {}
 
     def tails(self) -> Tails:
@@ -153,11 +153,11 @@ class ShownItems:
         self._good_until_s = min(self._looked_s + WINDOWS_S, self._since_s + RENEW_S)
 
     def _forget(self) -> None:
-        self._tails, self._hidden = Tails(), {}
+        self._tails, self._hidden = no_tails(), {}
         self._since_s = self._clock()
 
     async def _renew(self, now_s: float) -> None:
-        before, tails, hidden = self._tails, Tails(), dict[str, _Hidden]()
+        before, tails, hidden = self._tails, no_tails(), dict[str, _Hidden]()
         try:
             ids = before.asked_for()
             for at in range(0, len(ids), _AT_ONCE):

@@ -6,40 +6,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
-"""False after an installation without a C compiler: then every list is decoded."""
-if IS_BUILT:
+_IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
+if _IS_BUILT:
     from endcap.serving import native_rows as native
-    from endcap.serving.native_rows import Tails
-else:
-
-    class Tails:
-        """What closes a row, by the row's id; which of them were asked for."""
-
-        def __init__(self) -> None:
-            self._tails: dict[str, bytes] = {}
-            self._asked_for: set[str] = set()
-
-        def __len__(self) -> int:
-            return len(self._tails)
-
-        def __contains__(self, item_id: str) -> bool:
-            return item_id in self._tails
-
-        def __getitem__(self, item_id: str) -> bytes:
-            self._asked_for.add(item_id)
-            return self._tails[item_id]
-
-        def __setitem__(self, item_id: str, tail: bytes) -> None:
-            self._tails[item_id] = tail
-
-        def asked_for(self) -> list[str]:
-            """The ids whose tails have been taken."""
-            return list(self._asked_for)
-
-        def joined(self, _head: bytes, _raw: bytes) -> bytes | None:
-            """A list whose rows are closed without decoding it: here never."""
-            return None
 
 
 class ShownItem(msgspec.Struct, gc=False):
@@ -87,8 +56,6 @@ class _Rows(msgspec.Struct, gc=False):
     variant: str | UnsetType
 
 
-HEAD_OF_OWN = b'{"source":"own",'
-"""How the answer with a shopper's own list begins, in place of that list's brace."""
 _decoder = msgspec.json.Decoder(ReadyList)
 _encoder = msgspec.json.Encoder()
 
@@ -108,7 +75,7 @@ def row_ids(raw: bytes) -> Sequence[str]:
     Raises:
         msgspec.ValidationError: the value is not a list of ours.
     """
-    ids = native.row_ids(raw) if IS_BUILT else None
+    ids = native.row_ids(raw) if _IS_BUILT else None
     return ids if ids is not None else [item.id for item in _decoder.decode(raw).items]
 
 
