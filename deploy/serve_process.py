@@ -148,7 +148,7 @@ def run_serve(settings: Settings) -> None:
 
 
 def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """uvicorn with httptools where it is installed (docs/decisions/0023)."""
+    """uvicorn with httptools, and lists without a task (docs/decisions/0023)."""
     return uvicorn.Config(
         app,
         settings.http_host,

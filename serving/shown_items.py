@@ -154,7 +154,7 @@ class ShownItems:
 
     def _forget(self) -> None:
         self._tails, self._hidden = no_tails(), {}
-        self._since_s = self._clock()
+        self._since_s, self._not_before_s = self._clock(), 0.0
 
     async def _renew(self, now_s: float) -> None:
         before, tails, hidden = self._tails, no_tails(), dict[str, _Hidden]()
