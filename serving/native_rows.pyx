@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""A ready list's rows found in its bytes, without decoding it.
+"""A ready list's rows found in its bytes, and closed with the facts of their items, undecoded.
 
 What `encode_list` writes is read: no blanks, `items` an array of objects that begin with `id`. Any
 other JSON is None here, and decoded in Python.

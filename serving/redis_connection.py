@@ -5,6 +5,7 @@ A client with a pool takes a connection, a task and several awaits for each comm
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, TypeVar, cast
 import hiredis
 from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
+log = logging.getLogger(__name__)
 ANSWER_S = 0.5
 """A question that is open for longer ends its connection: a page waits for this answer."""
 CONNECT_S = 2.0
@@ -20,13 +22,12 @@ CONNECT_S = 2.0
 _GRACE_S = 0.02
 """An answer that came while this process itself was busy is read before its time is up."""
 ALONE = 0
+"""In place of how many replies: one, as it is."""
 Word = str | bytes | int
 C = TypeVar("C", bound="Connection")
 # Its stub knows commands of one word alone.
 pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
 """A command as Redis reads it."""
-
-
 Heard = Callable[[Any], None]
 """Told the answer, or the exception in its place."""
 
@@ -38,6 +39,13 @@ def _settle(answer: asyncio.Future[Any], reply: Any) -> None:
         answer.set_exception(reply)
     else:
         answer.set_result(reply)
+
+
+def _tell(heard: Heard, reply: Any) -> None:
+    try:
+        heard(reply)
+    except Exception:  # a mistake of one who asked: the others are told all the same
+        log.exception("An answer of Redis could not be taken")
 
 
 class Connection(asyncio.Protocol):
@@ -102,7 +110,7 @@ class Connection(asyncio.Protocol):
                 errors = (each for each in reply if isinstance(each, hiredis.ReplyError))
                 reply = next(errors, reply)
             self._asked.popleft()
-            heard(reply)
+            _tell(heard, reply)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_lost = True
@@ -110,7 +118,7 @@ class Connection(asyncio.Protocol):
             self._watch.cancel()
         asked, self._asked = self._asked, deque()
         for heard, _, _ in asked:
-            heard(self._why or ConnectionResetError("Redis hung up."))
+            _tell(heard, self._why or ConnectionResetError("Redis hung up."))
 
     def _check(self) -> None:
         """One timer for all: it looks at the oldest question that is open."""
