@@ -131,7 +131,7 @@ class ShownItems:
     def _why(self, item: CatalogueItem) -> str:
         if item.is_sold_out:
             return "sold_out"
-        return "blocked" if self._effects.of(item).blocked else ""
+        return "blocked" if self._effects.any and self._effects.of(item).blocked else ""
 
     def _refresh(self) -> None:
         now_s, rules = self._clock(), self._shop.rules
