@@ -1,7 +1,9 @@
 """What answers say of items now, and which of them must not be shown."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -14,12 +16,15 @@ from endcap.rules.windows import in_force
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.tails import Tails, no_tails
 
-RENEW_S = 5.0
+RENEW_S = 4.0
 """What is known of items is read anew when it is so old, beside the requests: none waits for it."""
-MAX_AGE_S = 10.0
-"""Nothing older is shown; a change of rules holds at once."""
-_AGAIN_S = 1.0
+MAX_AGE_S = 5.0
+"""Nothing older is shown (docs/rules.md); a change of rules holds at once."""
+_AGAIN_S = 0.5
 """Between two attempts to renew while the store does not answer."""
+_STAYS = 2
+"""What was not shown in so many periods of `RENEW_S` is not read any more."""
+_A_LITTLE_S = 0.02
 _AT_ONCE = 100
 """Reading so many keeps the event loop for less than a millisecond."""
 WINDOWS_S = 1.0
@@ -64,7 +69,7 @@ class ShownItems:
     """Items by the rules of now, as they were at most `MAX_AGE_S` ago; about `MAX_ITEMS` at most.
 
     All are of one age: one for each would cost more than what reading them again does. Those that
-    were shown since are read anew together, the others are forgotten.
+    were shown of late are read anew together, the others are forgotten.
     """
 
     def __init__(
@@ -80,6 +85,8 @@ class ShownItems:
         self._open: tuple[str, ...] = ()
         self._looked_s = self._since_s = self._good_until_s = self._not_before_s = 0.0
         self._renewing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._shown_before: deque[list[str]] = deque(maxlen=_STAYS)
         self._tails = no_tails()
         self._hidden: dict[str, _Hidden] = {}
 
@@ -116,6 +123,7 @@ class ShownItems:
                 self._forget()
                 return await self._known(ids)
             await self._read(unseen, tails, hidden)
+            self._look_again()
         return tails, hidden
 
     async def _read(self, ids: Sequence[str], tails: Tails, hidden: dict[str, _Hidden]) -> None:
@@ -145,25 +153,43 @@ class ShownItems:
                 self._forget()
             self._rules, self._open, self._looked_s = rules, names, now_s
         age_s = now_s - self._since_s
-        if not 0 <= age_s < MAX_AGE_S:
+        if not 0 <= age_s < MAX_AGE_S or not len(self._tails):
             self._forget()
         elif age_s >= RENEW_S and self._renewing is None and now_s >= self._not_before_s:
             self._not_before_s = now_s + _AGAIN_S
             self._renewing = asyncio.create_task(self._renew(now_s))
         self._good_until_s = min(self._looked_s + WINDOWS_S, self._since_s + RENEW_S)
 
+    def _look_again(self) -> None:
+        """Later, whether or not somebody asks: a pause is no reason to let pages wait."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(RENEW_S + _A_LITTLE_S, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        self._refresh()
+        if self._renewing is None and len(self._tails):
+            self._look_again()
+
     def _forget(self) -> None:
         self._tails, self._hidden = no_tails(), {}
+        self._shown_before.clear()
         self._since_s, self._not_before_s = self._clock(), 0.0
 
     async def _renew(self, now_s: float) -> None:
         before, tails, hidden = self._tails, no_tails(), dict[str, _Hidden]()
         try:
-            ids = before.asked_for()
+            shown = before.asked_for()
+            ids = list(dict.fromkeys(chain(shown, *self._shown_before)))
             for at in range(0, len(ids), _AT_ONCE):
                 await self._read(ids[at : at + _AT_ONCE], tails, hidden)
             if self._tails is before:  # otherwise other rules are in force, and all is forgotten
                 self._tails, self._hidden, self._since_s = tails, hidden, now_s
+                self._shown_before.append(shown)
+                self._good_until_s = self._not_before_s = 0.0
+                if ids:
+                    self._look_again()
         except ConnectionFailedError:
             pass  # what is known stays good for a while, then whoever asks is told
         finally:

@@ -102,7 +102,9 @@ def app_of(store: MemoryStore, options: Options = Options()) -> ASGIApp:  # noqa
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[tuple[int, Server]]:
     (port,) = free_ports(1)
-    server = Server(http_config(app, Settings(http_port=port)))
+    # As JSON: what uvicorn sets up for text would stay after the test.
+    settings = Settings(http_port=port, log_format="json")
+    server = Server(http_config(app, settings))
     serving = asyncio.create_task(server.serve())
 
     async def has_started() -> bool:

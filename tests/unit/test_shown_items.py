@@ -1,6 +1,7 @@
 """What answers say of items: how old it may be, and that it is joined without decoding or with."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class Counting(MemoryStore):
         self.is_away = False
 
     async def items(self, ids: Sequence[str]) -> dict[str, CatalogueItem]:
-        self.asked.append([*ids])
+        self.asked.append(sorted(ids))
         if self.is_away:
             raise StoreUnavailableError
         return await super().items(ids)
@@ -86,7 +87,7 @@ async def test_what_was_shown_is_read_anew_beside_and_what_was_not_is_forgotten(
     store, clock = Counting(), Clock()
     items = items_of(store, clock)
     await store.write_items([CatalogueItem("milk", "Milk", price=1.0), CatalogueItem("tea", "Tea")])
-    await items.out_of(["milk", "tea"])
+    await items.out_of(["tea"])  # looked at, not shown
     await items.tails_of(["milk"])
     await store.write_items([CatalogueItem("milk", "Milk", price=2.0)])
     clock.now += RENEW_S
@@ -95,9 +96,24 @@ async def test_what_was_shown_is_read_anew_beside_and_what_was_not_is_forgotten(
     tails = items.tails()
     assert b'"price":2.0' in tails["milk"]
     assert "tea" not in tails
-    assert store.asked == [["milk", "tea"], ["milk"]]
+    assert store.asked == [["tea"], ["milk"], ["milk"]]
     clock.now += RENEW_S - 0.1
     assert items.tails() is tails
+
+
+async def test_what_is_not_shown_for_a_while_is_read_a_few_times_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shown_items, "RENEW_S", 0.05)
+    store = Counting()
+    items = ShownItems(store, ShopRules(), "default", time.time)
+    await items.tails_of(["milk", "tea"])
+    await asyncio.sleep(0.1)
+    assert {*items.tails().asked_for()} == set()
+    assert len(items.tails()) == 2  # by itself: nobody has asked
+    await asyncio.sleep(0.5)
+    assert store.asked == [["milk", "tea"], *[["milk", "tea"]] * 3]
+    assert len(items.tails()) == 0
 
 
 async def test_a_store_that_is_away_is_asked_again_and_what_is_known_holds_a_while() -> None:
@@ -110,13 +126,15 @@ async def test_a_store_that_is_away_is_asked_again_and_what_is_known_holds_a_whi
         items.tails()
         await asyncio.sleep(0)
         assert len(store.asked) == asked
-        clock.now += 0.6
+        clock.now += 0.3
     assert "milk" in items.tails()
     store.is_away = False
-    clock.now += 1.0
+    clock.now += 0.01
     items.tails()
     await asyncio.sleep(0)
-    assert items.tails().asked_for() == []  # it is a new one
+    assert len(store.asked) == 3  # not again so soon
+    clock.now += 0.2
+    assert len(items.tails()) == 0  # too old by now
 
 
 async def test_other_rules_forget_at_once_what_is_being_read() -> None:
