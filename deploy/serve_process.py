@@ -12,6 +12,7 @@ from uvicorn.config import LOGGING_CONFIG
 from endcap.deploy.erasures import TopicErasures
 from endcap.deploy.http_access import http_access
 from endcap.deploy.late_model import late_model
+from endcap.deploy.list_protocol import ListProtocol
 from endcap.deploy.local_stack.ports import is_open
 from endcap.deploy.observed import request_spans
 from endcap.deploy.opened_assistant import opened_assistant, shopper_tokens
@@ -147,11 +148,12 @@ def run_serve(settings: Settings) -> None:
 
 
 def http_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
-    """uvicorn with httptools where it is installed (docs/decisions/0023)."""
+    """uvicorn with httptools, and lists without a task (docs/decisions/0023)."""
     return uvicorn.Config(
         app,
         settings.http_host,
         settings.http_port,
+        http=ListProtocol,
         lifespan="off",
         access_log=False,  # its lines would hold user ids
         # None: of uvicorn's own lines only warnings are left, in the form of all others.

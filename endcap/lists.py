@@ -1,5 +1,6 @@
 """The finished list of a shopper and its wire format, the contract of `endcap:rec:{<user>}`."""
 
+import re
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -39,7 +40,7 @@ class RecommendationList(msgspec.Struct, frozen=True, omit_defaults=True):
     variant: str = ""
 
 
-_MADE_AT = b'"generated_at":'
+_MADE_AT = re.compile(rb'"generated_at":([0-9]+)')
 _decoder = msgspec.json.Decoder(RecommendationList)
 
 
@@ -72,11 +73,10 @@ def made_at_ms(raw: bytes) -> int:
     >>> made_at_ms(encode_list(RecommendationList(1, "spring", 1764000000000, ())))
     1764000000000
     """
-    start = raw.index(_MADE_AT) + len(_MADE_AT)
-    end = start
-    while raw[end : end + 1].isdigit():
-        end += 1
-    return int(raw[start:end])
+    found = _MADE_AT.search(raw)
+    if found is None:
+        raise ValueError("No list of ours says nothing of when it was made.")
+    return int(found[1])
 
 
 def rec_key(user_id: str) -> str:

@@ -22,7 +22,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from endcap.errors import StoreUnavailableError
 from endcap.serving import metrics
-from endcap.serving.shared_reads import SharedReads, Word, unavailable
+from endcap.serving.redis_connection import Heard, Word
+from endcap.serving.shared_reads import SharedReads, unavailable
 from endcap.serving.slot_map import ASK_SLOTS, SlotMap, beside, node_url, slots_of
 
 AWAY = (RedisConnectionError, RedisTimeoutError, RedisClusterException, ClusterDownError)
@@ -137,6 +138,12 @@ class ClusterReads:
                     raise
                 await self._look()
         raise unavailable(self._url, ConnectionError("No node has the key."))
+
+    def tell(self, heard: Heard, *command: Word) -> bool:
+        """As `SharedReads.tell`, of the node that is thought to have the key."""
+        key = command[1] if isinstance(command[1], bytes) else str(command[1]).encode()
+        node = self._slots.node_of(key) if self._slots.nodes else ""
+        return bool(node) and self._reads(node).tell(heard, *command)
 
     async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several; what goes to one node goes out together. See `ask`."""

@@ -100,7 +100,7 @@ class FollowedKeys:
         """Of whoever is connected, else of the first node that answers."""
         for node, connection in list(self._connections.items()):
             with contextlib.suppress(*_AWAY):
-                return slots_of((await connection.ask([ASK_SLOTS]))[0], node)
+                return slots_of(await connection.ask(*ASK_SLOTS), node)
         why: Exception = ConnectionError("no node")
         for node in (self._url, *self._slots.nodes - {self._url}):
             try:
@@ -109,7 +109,7 @@ class FollowedKeys:
                 why = error
                 continue
             try:
-                return slots_of((await asked.ask([ASK_SLOTS]))[0], node)
+                return slots_of(await asked.ask(*ASK_SLOTS), node)
             except _AWAY as error:
                 why = error
             finally:
@@ -155,7 +155,7 @@ class FollowedKeys:
                 log.warning("Redis answers again: lists are followed.")
             self._read(key for key in self._keys if self._slots.node_of(key) == node)
             while True:
-                await connection.ask([("PING",)])
+                await connection.ask("PING")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(connection.lost.wait(), PING_S)
         finally:
@@ -189,11 +189,11 @@ class FollowedKeys:
 
     async def _read_with(self, connection: TrackingConnection, keys: Sequence[bytes]) -> None:
         # One question a key, in one packet: a key that has moved spoils no other's answer.
-        asked = [connection.ask([("GET", key)]) for key in keys]
+        asked = [connection.ask("GET", key) for key in keys]
         answers = await asyncio.gather(*asked, return_exceptions=True)
         for key, found in zip(keys, answers, strict=True):
             if not isinstance(found, BaseException):
-                self._heard(key, found[0])
+                self._heard(key, found)
             elif self._is_cluster and str(found).startswith(_ELSEWHERE):
                 self._elsewhere.add(key)
                 self._look_again.set()

@@ -9,13 +9,14 @@ import time
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endcap.errors import ConnectionFailedError
+from endcap.serving.at_once import Begun
 from endcap.serving.request_count import REQUESTS, SECONDS
 from endcap.serving.shop_window import ShopWindow
 
 LIST_ROUTE = "/v1/recommendations/{user}"
 HEALTH_ROUTE = "/healthz"
 HEALTHY = b'{"status":"ok"}'
-_PREFIX = LIST_ROUTE.removesuffix("{user}")
+LIST_PREFIX = LIST_ROUTE.removesuffix("{user}")
 
 
 class Front:
@@ -35,11 +36,11 @@ class Front:
         started = time.perf_counter()
         path: str = scope["path"]
         if path == HEALTH_ROUTE:
-            await _answer(send, HEALTHY)
+            await answer_json(send, HEALTHY)
             self._health.since(started)
             return
-        user = path.removeprefix(_PREFIX)
-        if user == path or not user or "/" in user or scope["query_string"]:
+        user = _user_of(scope)
+        if not user:
             await self.application(scope, receive, send)
             return
         try:
@@ -49,8 +50,31 @@ class Front:
         if body is None:
             await self.application(scope, receive, send)
             return
-        await _answer(send, body)
+        await answer_json(send, body)
         self._lists.since(started)
+
+    def begin(self, scope: Scope, begun: Begun) -> bool:
+        """See `AtOnce`: a list, all of whose items are known."""
+        user = _user_of(scope) if scope["method"] == "GET" else ""
+        if not user:
+            return False
+        started = time.perf_counter()
+
+        def heard(body: bytes | None) -> None:
+            if body is None:
+                begun.go_on()
+            else:
+                begun.finish(body)
+                self._lists.since(started)
+
+        return self._window.tell_own(user, heard)
+
+
+def _user_of(scope: Scope) -> str:
+    """Whose list is asked for, without anything beside; empty: no such list."""
+    path: str = scope["path"]
+    user = path.removeprefix(LIST_PREFIX)
+    return "" if user == path or "/" in user or scope["query_string"] else user
 
 
 class _Counted:
@@ -65,7 +89,8 @@ class _Counted:
         self._seconds.observe(time.perf_counter() - started)
 
 
-async def _answer(send: Send, body: bytes) -> None:
+async def answer_json(send: Send, body: bytes) -> None:
+    """200, with this."""
     headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})

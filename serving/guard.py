@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endcap.serving.api_keys import Key, KeyRing, wanted_role
+from endcap.serving.at_once import Begun, begins
 from endcap.serving.problems import problem
 from endcap.serving.rate_limits import Rate, RateLimits
 
@@ -22,6 +23,8 @@ REFUSED = Counter(
     ["reason"],
 )
 NO_LIMIT = Rate(0.0, 1)
+_SEEN = "endcap.guard"
+"""In a scope: what `begin` found, a refusal or None."""
 
 
 class Access(NamedTuple):
@@ -49,19 +52,41 @@ class Guard:
         """Refuse, or hand on."""
         if scope["type"] == "http":
             role = wanted_role(scope["path"])
-            if role is not None and (refusal := self._refusal(scope, role)) is not None:
-                await refusal(scope, receive, send)
-                return
+            if role is not None:
+                seen = _SEEN in scope  # a token has been spent
+                refusal = scope.pop(_SEEN) if seen else self._refusal(scope, role)
+                if refusal is not None:
+                    await refusal(scope, receive, send)
+                    return
         await self.application(scope, receive, send)
+
+    def begin(self, scope: Scope, begun: Begun) -> bool:
+        """See `AtOnce`: for who shows a good key. Others are known by their address, which is found
+        in the headers on the way here."""
+        role = wanted_role(scope["path"])
+        if role is not None:
+            key = self._key_in(_presented(scope, role))
+            if key is None:
+                return False
+            scope[_SEEN] = refusal = self._refusal_of(scope, role, key)
+            if refusal is not None:
+                return False
+        return begins(self.application, scope, begun)
+
+    def _key_in(self, presented: bytes) -> Key | None:
+        return self._keys.find(presented) if self._keys is not None and presented else None
 
     def _refusal(self, scope: Scope, role: str) -> Response | None:
         """Who does not show a good key spends from their address' bucket."""
         if self._keys is None:
             return self._too_often(scope, None)
         presented = _presented(scope, role)
-        key = self._keys.find(presented) if presented else None
+        key = self._key_in(presented)
         if key is None:
             return self._too_often(scope, None) or _unknown(presented)
+        return self._refusal_of(scope, role, key)
+
+    def _refusal_of(self, scope: Scope, role: str, key: Key) -> Response | None:
         if refusal := self._too_often(scope, key):
             return refusal  # before its role: what is refused for that costs a token as well
         if role not in key.roles:

@@ -118,6 +118,7 @@ def create_app(
     if options.naming is not None:
         front = PseudonymDoor(front, options.naming)
     guarded: ASGIApp = front if options.access.is_open else Guard(front, options.access)
+    # So far all may answer at once (`AtOnce`); what stands before them wants to see each answer.
     if options.spans is not None:
         guarded = options.spans(guarded)
     if options.has_log:

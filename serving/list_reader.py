@@ -1,7 +1,7 @@
 """Where what is shown is read: `RedisStore` or `MemoryStore`, by rules through `RuledLists`."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf
@@ -16,6 +16,11 @@ class ListReader(Protocol):
 
     async def raw_list(self, user_id: str) -> bytes | None:
         """A user's own list, as `encode_list` wrote it."""
+        ...
+
+    def tell_list(self, user_id: str, heard: Callable[[Any], None]) -> bool:
+        """Call `heard` with what `raw_list` gives, or with an exception. False: this cannot be done
+        now, and it is not called."""
         ...
 
     async def trending(self) -> RecommendationList | None:

@@ -1,6 +1,7 @@
 """The same store in this process's memory: for embedding, and for trying HTTP without a server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from endcap.catalogue import CatalogueItem
 from endcap.lists import RecommendationList, Shelf, encode_list
@@ -63,6 +64,10 @@ class MemoryStore:
         """A user's own list, as it would lie in Redis."""
         held = self._lists.get(user_id)
         return None if held is None else encode_list(held)
+
+    def tell_list(self, _user_id: str, _heard: Callable[[Any], None]) -> bool:
+        """See `ListReader`: here nothing is waited for."""
+        return False
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users."""

@@ -8,6 +8,7 @@ from endcap.histogram_buckets import (
     UP_TO_A_MINUTE_S,
     UP_TO_A_WEEK_S,
 )
+from endcap.serving.loop_histogram import LoopHistogram
 
 LISTS = Counter("endcap_lists_written_total", "Lists that Redis has accepted", ["outcome"])
 BATCH = Histogram(
@@ -63,7 +64,7 @@ WRITE_SECONDS = Histogram(
     "From a batch's scores to Redis' answer",
     buckets=FROM_A_TENTH_MS_S,
 )
-READ_SECONDS = Histogram(
+READ_SECONDS = LoopHistogram(
     "endcap_redis_read_seconds",
     "From a question to Redis' answer, or to its giving up",
     buckets=FROM_A_TENTH_MS_S,
@@ -73,7 +74,7 @@ REDIS_FAILURES = Counter(
     "Calls not carried out: away, read_only, not_allowed, out_of_memory, cannot_save",
     ["reason"],
 )
-SHOWN_AGE_SECONDS = Histogram(
+SHOWN_AGE_SECONDS = LoopHistogram(
     "endcap_shown_list_age_seconds",
     "How long ago a shopper's own list was made when it was asked for",
     buckets=UP_TO_A_WEEK_S,

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from endcap.pseudonyms import Naming
+from endcap.serving.at_once import Begun, begins
 
 BEFORE_USER = (
     "/v1/recommendations/",
@@ -19,6 +20,8 @@ BEFORE_USER = (
     "/office/data/segments/",
 )
 """What stands before a shopper's id in a path; a test holds it against the routes."""
+_NAMED = "endcap.pseudonym"
+"""In a scope: `begin` has put it there."""
 
 
 class PseudonymDoor:
@@ -30,6 +33,17 @@ class PseudonymDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        if not scope.pop(_NAMED, False):
+            self._rename(scope)
+        await self._app(scope, receive, send)
+
+    def begin(self, scope: Scope, begun: Begun) -> bool:
+        """See `AtOnce`."""
+        self._rename(scope)
+        scope[_NAMED] = True
+        return begins(self._app, scope, begun)
+
+    def _rename(self, scope: Scope) -> None:
         path: str = scope.get("path", "")
         for before in BEFORE_USER:
             user, slash, behind = path.removeprefix(before).partition("/")
@@ -38,4 +52,3 @@ class PseudonymDoor:
                 # In place: who looks at the scope afterwards finds the route in it.
                 scope["path"], scope["raw_path"] = named, quote(named, safe="/~").encode()
                 break
-        await self._app(scope, receive, send)

@@ -1,7 +1,8 @@
 """The Redis contract: lists that only move forward, trending, items. See docs/redis.md."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from redis.asyncio.retry import Retry
@@ -23,6 +24,7 @@ from endcap.lists import (
 from endcap.segments import segment_key
 from endcap.serving.cluster_reads import AWAY, ClusterReads, answering, is_cluster, open_redis
 from endcap.serving.forward_only import ForwardOnly, Row
+from endcap.serving.redis_connection import Heard
 from endcap.serving.shared_reads import SharedReads, unavailable
 
 _TIMEOUT_S = 5.0
@@ -122,10 +124,13 @@ class RedisStore:
         raw = await self.raw_list(user_id)
         return decode_list(raw) if raw else None
 
-    async def raw_list(self, user_id: str) -> bytes | None:
+    def raw_list(self, user_id: str) -> Coroutine[Any, Any, bytes | None]:
         """A user's own list as it lies in Redis."""
-        raw: bytes | None = await self._reads.ask("GET", rec_key(user_id))
-        return raw
+        return self._reads.ask("GET", rec_key(user_id))
+
+    def tell_list(self, user_id: str, heard: Heard) -> bool:
+        """See `ListReader`."""
+        return self._reads.tell(heard, "GET", rec_key(user_id))
 
     async def read_many(self, user_ids: Sequence[str]) -> list[RecommendationList | None]:
         """Lists of several users in one round trip."""
@@ -199,18 +204,21 @@ class RedisStore:
 
 
 def _item(row: Sequence[bytes]) -> CatalogueItem:
-    """From names and values in turn."""
-    text = {key.decode(): value.decode() for key, value in zip(row[::2], row[1::2], strict=True)}
+    """From names and values in turn; numbers need not be made text first."""
+    held = dict(zip(row[::2], row[1::2], strict=True))
+    get = held.get
+    price, version, stock = get(b"price"), get(b"version"), get(b"stock")
+    previous_price, changed_ms = get(b"previous_price"), get(b"price_changed_ms")
     return CatalogueItem(
-        item_id=text["item_id"],
-        title=text["title"],
-        category=text.get("category", ""),
-        department=text.get("department", ""),
-        price=float(text["price"]) if text.get("price") else None,
-        in_stock=text.get("in_stock") != "0",
-        version=int(text["version"]) if text.get("version") else None,
-        previous_price=float(text["previous_price"]) if text.get("previous_price") else None,
-        price_changed_ms=int(text["price_changed_ms"]) if text.get("price_changed_ms") else None,
-        brand=text.get("brand", ""),
-        stock=int(text["stock"]) if text.get("stock") else None,
+        item_id=held[b"item_id"].decode(),
+        title=held[b"title"].decode(),
+        category=get(b"category", b"").decode(),
+        department=get(b"department", b"").decode(),
+        price=float(price) if price else None,
+        in_stock=get(b"in_stock") != b"0",
+        version=int(version) if version else None,
+        previous_price=float(previous_price) if previous_price else None,
+        price_changed_ms=int(changed_ms) if changed_ms else None,
+        brand=get(b"brand", b"").decode(),
+        stock=int(stock) if stock else None,
     )

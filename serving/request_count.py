@@ -2,17 +2,18 @@
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from endcap.histogram_buckets import FROM_A_TENTH_MS_S
+from endcap.serving.loop_histogram import LoopHistogram
 
 REQUESTS = Counter("endcap_http_requests_total", "Requests answered", ["route", "status"])
-SECONDS = Histogram(
+SECONDS = LoopHistogram(
     "endcap_http_request_seconds",
     "From request to answer",
-    ["route"],
-    buckets=FROM_A_TENTH_MS_S,
+    FROM_A_TENTH_MS_S,
+    "route",
 )
 
 

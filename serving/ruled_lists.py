@@ -18,7 +18,8 @@ from endcap.serving import rules_metrics as metrics
 from endcap.serving.list_reader import ListReader
 from endcap.serving.shop_rules import ShopRules
 from endcap.serving.shown_items import ShownItems
-from endcap.serving.shown_list import row_ids, shown, shown_where_known
+from endcap.serving.shown_list import row_ids, shown
+from endcap.serving.tails import HEAD_OF_OWN
 
 
 class RuledLists:
@@ -47,11 +48,28 @@ class RuledLists:
         raw = await self._lists.raw_list(user_id)
         if raw is None:
             return None
-        measures.SHOWN_AGE_SECONDS.observe(max(0.0, self._clock() - made_at_ms(raw) / 1000))
-        body = shown_where_known("own", raw, self._items.tails())
-        if body is None and (left := await self._ruled(raw)) is not None:
-            body = shown("own", left, await self._items.tails_of(row_ids(left)))
-        return body
+        self._observe_age(raw)
+        body = self._joined(raw)
+        return body if body is not None else await self._shown_by_rules(raw)
+
+    def tell_shown(self, user_id: str, heard: Callable[[bytes | None], None]) -> bool:
+        """Call `heard` with the same, where all of it is known; with None where it is not, and
+        `shown_list` has to be asked. False: that has to be done now, and `heard` is not called."""
+
+        def found(raw: object) -> None:
+            body = None
+            try:
+                if isinstance(raw, bytes) and (body := self._joined(raw)) is not None:
+                    self._observe_age(raw)
+            except ValueError:
+                body = None  # no list of ours: `shown_list` says so
+            heard(body)
+
+        return self._lists.tell_list(user_id, found)
+
+    def tell_list(self, _user_id: str, _heard: Callable[[object], None]) -> bool:
+        """See `ListReader`: by rules a list may have to be read item by item."""
+        return False
 
     async def raw_list(self, user_id: str) -> bytes | None:
         """A user's own list; None where there is none, or nothing of it may be shown."""
@@ -82,6 +100,22 @@ class RuledLists:
         """Any list as an answer; nothing is taken out."""
         tails = await self._items.tails_of([item.id for item in ready.items])
         return shown(source, encode_list(ready), tails)
+
+    def _joined(self, raw: bytes) -> bytes | None:
+        return self._items.tails().joined(HEAD_OF_OWN, raw)
+
+    def _observe_age(self, raw: bytes) -> None:
+        age_s = self._clock() - made_at_ms(raw) / 1000
+        measures.SHOWN_AGE_SECONDS.observe(max(0.0, age_s))
+
+    async def _shown_by_rules(self, raw: bytes) -> bytes | None:
+        left = await self._ruled(raw)  # now all of its items are known, if only for a moment
+        if left is None:
+            return None
+        body = self._joined(left)
+        if body is None:
+            body = shown("own", left, await self._items.tails_of(row_ids(left)))
+        return body
 
     async def _ruled(self, raw: bytes) -> bytes | None:
         out = await self._items.out_of(row_ids(raw))

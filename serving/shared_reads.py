@@ -1,47 +1,31 @@
 """Many readers on one connection to Redis: what is asked in one turn of the event loop goes out as
-one packet, and nobody waits for anybody else's answer to ask.
-
-A client with a pool takes a connection, a task and several awaits for each GET; here it is a write
-and a future. For reads alone: after a lost connection a question is asked once more.
+one packet. For reads alone: after a lost connection a question is asked once more.
 """
 
 import asyncio
 import ssl
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import hiredis
-from redis.asyncio.connection import SSLConnection, UnixDomainSocketConnection, parse_url
 
 from endcap.errors import StoreRefusedError, StoreUnavailableError
 from endcap.serving import metrics
+from endcap.serving.redis_connection import (
+    ALONE,
+    ANSWER_S,
+    Connection,
+    Heard,
+    Word,
+    connect,
+    pack,
+)
 
-ANSWER_S = 0.5
-"""A question that is open for longer ends its connection: a page waits for this answer."""
-CONNECT_S = 2.0
-"""For several answers, and perhaps TLS; nobody waits for longer than `ANSWER_S` of it."""
 PAUSE_S = 1.0
 """Between two attempts to connect to a server that stood still."""
-_GRACE_S = 0.02
-"""An answer that came while this process itself was busy is read before its time is up."""
 _WRONG_PASSWORD = ("WRONGPASS", "invalid username-password", "NOAUTH", "Authentication required")
 _NOT_YET = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
-Word = str | bytes | int
-_Answers = asyncio.Future[list[Any]]
-
-
-class _Question(NamedTuple):
-    answers: _Answers
-    commands: int
-    due: float
-
-
-C = TypeVar("C", bound="Connection")
-# Its stub knows commands of one word alone.
-pack = cast(Callable[[tuple[Word, ...]], bytes], hiredis.pack_command)
-"""A command as Redis reads it."""
 
 
 class SharedReads:
@@ -58,26 +42,55 @@ class SharedReads:
         self._stands_still = False
         self._not_before = 0.0
 
-    async def ask(self, *command: Word) -> Any:
+    def ask(self, *command: Word) -> Coroutine[Any, Any, Any]:
         """The answer to a command that changes nothing.
 
         Raises:
             StoreUnavailableError: no connection, or no answer in time.
             hiredis.ReplyError: the server refused the command.
         """
-        return (await self.ask_all((command,)))[0]
+        return self._ask(pack(command), ALONE)
+
+    def tell(self, heard: Heard, *command: Word) -> bool:
+        """Call `heard` with the answer or an exception; nothing is asked twice. False: there is no
+        connection now, and `heard` is not called."""
+        connection = self._connection
+        if connection is None or connection.is_lost:
+            return False
+        started = time.perf_counter()
+
+        def told(reply: Any) -> None:
+            metrics.READ_SECONDS.observe(time.perf_counter() - started)
+            if isinstance(reply, TimeoutError):
+                self._stands_still = True  # who asks next is told so at once
+            heard(reply)
+
+        connection.tell(told, pack(command))
+        return True
 
     async def ask_all(self, commands: Sequence[tuple[Word, ...]]) -> list[Any]:
         """The answers to several, which go out together; see `ask`."""
+        if not commands:
+            return []
+        answers: list[Any] = await self._ask(b"".join(map(pack, commands)), len(commands))
+        return answers
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.hang_up()
+            self._connection = None
+
+    async def _ask(self, packed: bytes, replies: int) -> Any:
         started = time.perf_counter()
         try:
             connection = self._connection
             if connection is not None and not connection.is_lost:
                 try:
-                    return await connection.ask(commands)
+                    return await connection.send(packed, replies)
                 except ConnectionError:
                     pass  # the server went away between two questions: it may be back already
-            return await (await self._open()).ask(commands)
+            return await (await self._open()).send(packed, replies)
         except (OSError, TimeoutError) as error:
             metrics.REDIS_FAILURES.labels("away").inc()
             if isinstance(error, TimeoutError):
@@ -89,12 +102,6 @@ class SharedReads:
             raise
         finally:
             metrics.READ_SECONDS.observe(time.perf_counter() - started)
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._connection is not None:
-            self._connection.hang_up()
-            self._connection = None
 
     async def _open(self) -> "Connection":
         """One attempt for all who wait."""
@@ -162,127 +169,3 @@ def refusal(error: BaseException) -> str | None:
             "rediss://USER:PASSWORD@host:port/0."
         )
     return None
-
-
-class Connection(asyncio.Protocol):
-    """Answers come in the order of the questions."""
-
-    def __init__(self) -> None:
-        self.is_lost = False
-        self._loop = asyncio.get_running_loop()
-        self._reader = hiredis.Reader()
-        self._asked: deque[_Question] = deque()
-        self._replies: list[Any] = []
-        """To the oldest question, as far as they are there."""
-        self._transport: asyncio.Transport | None = None
-        self._watch: asyncio.TimerHandle | None = None
-        self._why: Exception | None = None
-
-    def ask(self, commands: Sequence[tuple[Word, ...]]) -> _Answers:
-        """Their answers, in their order."""
-        answers: _Answers = self._loop.create_future()
-        if self.is_lost:
-            answers.set_exception(ConnectionResetError("Redis hung up."))
-            return answers
-        due = self._loop.time() + ANSWER_S
-        if self._watch is None:
-            self._watch = self._loop.call_at(due, self._check)
-        self._asked.append(_Question(answers, len(commands), due))
-        if self._transport is not None:
-            for command in commands:  # uvloop sends what a turn of its loop wrote as one packet
-                self._transport.write(pack(command))
-        return answers
-
-    def hang_up(self, why: Exception | None = None) -> None:
-        """Whoever still waits is told."""
-        self._why = why
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
-
-    def data_received(self, data: bytes) -> None:
-        self._reader.feed(data)
-        while self._asked:
-            answers, wanted, _ = self._asked[0]
-            while len(self._replies) < wanted:
-                reply = self._reader.gets()
-                if reply is False:
-                    return
-                self._replies.append(reply)
-            self._asked.popleft()
-            replies, self._replies = self._replies, []
-            if answers.done():
-                continue  # whoever asked has gone
-            for reply in replies:
-                if isinstance(reply, hiredis.ReplyError):
-                    answers.set_exception(reply)
-                    break
-            else:
-                answers.set_result(replies)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.is_lost = True
-        if self._watch is not None:
-            self._watch.cancel()
-        for answers, _, _ in self._asked:
-            if not answers.done():
-                answers.set_exception(self._why or ConnectionResetError("Redis hung up."))
-        self._asked.clear()
-
-    def _check(self) -> None:
-        """One timer for all: it looks at the oldest question that is open."""
-        self._watch = None
-        if not self._asked:
-            return
-        oldest = self._asked[0]
-        if oldest.due > self._loop.time():
-            self._watch = self._loop.call_at(oldest.due, self._check)
-        else:
-            self._watch = self._loop.call_later(_GRACE_S, self._give_up, oldest)
-
-    def _give_up(self, overdue: _Question) -> None:
-        self._watch = None
-        if self._asked and self._asked[0] is overdue:
-            self.hang_up(TimeoutError("Redis did not answer in time."))
-        else:
-            self._check()
-
-
-async def connect(url: str, make: Callable[[], C]) -> C:
-    """By the same forms of URL, and the same options in it, as redis-py understands.
-
-    Raises:
-        OSError: nobody answers there, or not in time (`TimeoutError`); the server refuses who asks.
-    """
-    loop = asyncio.get_running_loop()
-    options: dict[str, Any] = dict(parse_url(url))
-    kind = options.pop("connection_class", None)
-    async with asyncio.timeout(CONNECT_S):
-        connection: C
-        if kind is UnixDomainSocketConnection:
-            _, connection = await loop.create_unix_connection(make, options["path"])
-        else:
-            host, port = options.get("host", "localhost"), options.get("port", 6379)
-            secured = None
-            if kind is SSLConnection:
-                secured = SSLConnection(**options).ssl_context.get()
-            _, connection = await loop.create_connection(make, host, port, ssl=secured)
-        for command in _greeting(options):
-            try:
-                await connection.ask((command,))
-            except hiredis.ReplyError as error:
-                connection.hang_up()
-                raise ConnectionError(str(error)) from error
-    return connection
-
-
-def _greeting(options: dict[str, Any]) -> list[tuple[Word, ...]]:
-    said: list[tuple[Word, ...]] = []
-    if options.get("password"):
-        names = [options["username"]] if options.get("username") else []
-        said.append(("AUTH", *names, options["password"]))
-    if options.get("db"):
-        said.append(("SELECT", options["db"]))
-    return said

@@ -1,7 +1,7 @@
 """Which list a shopper is shown, as the body of an answer."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from prometheus_client import Counter
@@ -39,13 +39,17 @@ class ShopWindow:
         self._kept = kept or KeptList(lists)
         self._placed = PlacedLists(lists, self._kept)
 
-    async def own(self, user: str) -> bytes | None:
+    def own(self, user: str) -> Coroutine[Any, Any, bytes | None]:
         """The shopper's own list; None where there is none.
 
         Raises:
             ConnectionFailedError: the store does not answer.
         """
-        return await self._lists.shown_list(user)
+        return self._lists.shown_list(user)
+
+    def tell_own(self, user: str, heard: Callable[[bytes | None], None]) -> bool:
+        """See `RuledLists.tell_shown`."""
+        return self._lists.tell_shown(user, heard)
 
     async def for_shopper(self, user: str, where: Where) -> bytes | None:
         """Their own list, else what trends where they are; None where nothing was ever seen.

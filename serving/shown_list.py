@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
-"""False after an installation without a C compiler: then every list is decoded."""
-if IS_BUILT:
+_IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
+if _IS_BUILT:
     from endcap.serving import native_rows as native
 
 
@@ -76,7 +75,7 @@ def row_ids(raw: bytes) -> Sequence[str]:
     Raises:
         msgspec.ValidationError: the value is not a list of ours.
     """
-    ids = native.row_ids(raw) if IS_BUILT else None
+    ids = native.row_ids(raw) if _IS_BUILT else None
     return ids if ids is not None else [item.id for item in _decoder.decode(raw).items]
 
 
@@ -91,12 +90,6 @@ def shown(source: str, raw: bytes, tails: Mapping[str, bytes]) -> bytes:
     return _encoder.encode(
         _Rows(source, ready.version, ready.model, ready.generated_at, rows, ready.variant)
     )
-
-
-def shown_where_known(source: str, raw: bytes, tails: dict[str, bytes]) -> bytes | None:
-    """The same without decoding; None where a tail is missing, or that has to be."""
-    head = b'{"source":"%s",' % source.encode()
-    return native.with_tails(head, raw, tails) if IS_BUILT else None
 
 
 def without_item(body: bytes, item_id: str) -> bytes:

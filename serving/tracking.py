@@ -10,7 +10,7 @@ from typing import Any
 
 import hiredis
 
-from endcap.serving.shared_reads import Connection, connect
+from endcap.serving.redis_connection import Connection, connect
 
 Changed = Callable[[Sequence[bytes] | None], None]
 """Called with the keys that have changed; None: everything was flushed."""
@@ -26,7 +26,8 @@ async def open_tracking(url: str, changed: Changed) -> "TrackingConnection":
     """
     connection = await connect(url, lambda: TrackingConnection(changed))
     try:
-        await connection.ask([("HELLO", 3), ("CLIENT", "TRACKING", "ON")])
+        await connection.ask("HELLO", 3)
+        await connection.ask("CLIENT", "TRACKING", "ON")
     except BaseException:
         connection.hang_up()
         raise

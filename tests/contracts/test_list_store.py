@@ -1,5 +1,6 @@
 """What every store of lists promises: in Redis, on a real server, and in memory."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
@@ -103,6 +104,9 @@ async def test_a_list_as_it_lies_there_is_its_json(store: Store) -> None:
     assert await store.raw_list(user) is None
     await store.write_lists({user: a_list(1)})
     assert await store.raw_list(user) == encode_list(a_list(1))
+    heard = asyncio.get_running_loop().create_future()
+    if store.tell_list(user, heard.set_result):
+        assert await heard == encode_list(a_list(1))
 
 
 async def test_the_fallback_is_replaced_or_kept_as_asked(store: Store) -> None:

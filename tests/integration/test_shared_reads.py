@@ -93,3 +93,41 @@ async def test_a_server_that_stands_still_is_given_up_and_asked_again_later(tmp_
     finally:
         reads.close()
         valkey.stop()
+
+
+async def test_who_is_called_gets_the_answer_and_a_mistake_of_theirs_is_nobody_elses(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    valkey = OwnValkey(tmp_path)
+    reads = SharedReads(valkey.url)
+    heard: list[object] = []
+
+    def fail(_reply: object) -> None:
+        raise ValueError("a mistake")
+
+    try:
+        assert not reads.tell(heard.append, "PING")  # nobody has connected yet
+        assert await reads.ask("PING") == b"PONG"
+        assert reads.tell(fail, "PING")
+        assert reads.tell(heard.append, "GET", "nothing")
+        assert reads.tell(heard.append, "GET")
+        assert await reads.ask("ECHO", "on") == b"on"
+        assert heard[0] is None
+        assert "wrong number" in str(heard[1])
+        assert "could not be taken" in caplog.text
+        valkey.pause()
+        late = asyncio.get_running_loop().create_future()
+        assert reads.tell(late.set_result, "PING")
+        async with asyncio.timeout(5):
+            assert isinstance(await late, TimeoutError)
+        with pytest.raises(StoreUnavailableError, match="ConnectionRefusedError"):
+            await reads.ask("PING")  # nobody waits in vain again
+        assert not reads.tell(heard.append, "PING")
+    finally:
+        valkey.resume()
+        reads.close()
+        valkey.stop()
+
+
+async def test_nothing_asked_is_answered_with_nothing() -> None:
+    assert await SharedReads("redis://127.0.0.1:1/0").ask_all([]) == []

@@ -10,7 +10,7 @@ from valkey_cluster import ValkeyCluster
 
 from endcap.catalogue import CatalogueItem
 from endcap.errors import StoreUnavailableError
-from endcap.lists import ListItem, RecommendationList, Shelf, rec_key
+from endcap.lists import ListItem, RecommendationList, Shelf, encode_list, rec_key
 from endcap.serving.redis_store import RedisStore
 from endcap.serving.rules_store import RulesStore
 
@@ -47,6 +47,20 @@ async def test_lists_of_all_nodes_only_move_forward(
     assert sorted(await store.some_users(100)) == sorted(users)
     assert await store.delete_lists([*users, "nobody"]) == 20
     assert await store.read("u7") is None
+
+
+async def test_who_is_called_hears_of_lists_on_all_nodes(store: RedisStore) -> None:
+    users = [f"u{n}" for n in range(20)]
+    lists = {user: a_list(n) for n, user in enumerate(users)}
+    await store.write_lists(lists)
+    assert not store.tell_list("u0", print)  # where its slot lies is not known yet
+    for user in users:
+        await store.raw_list(user)
+    heard = {user: asyncio.get_running_loop().create_future() for user in users}
+    assert all(store.tell_list(user, heard[user].set_result) for user in users)
+    assert {user: await heard[user] for user in users} == {
+        user: encode_list(ready) for user, ready in lists.items()
+    }
 
 
 async def test_shelves_items_and_trending_are_written_and_read(store: RedisStore) -> None:

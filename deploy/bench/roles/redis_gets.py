@@ -13,7 +13,7 @@ import msgspec
 import redis
 
 from endcap.lists import rec_key
-from endcap.serving.shared_reads import pack
+from endcap.serving.redis_connection import pack
 
 
 class Gets(msgspec.Struct, frozen=True):
