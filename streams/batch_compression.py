@@ -39,6 +39,8 @@ class Producer(AIOKafkaProducer):  # type: ignore[misc]
 
 
 class _Builder(BatchBuilder):  # type: ignore[misc]
+    _buffer: bytearray | None
+
     def _build(self) -> bytearray:
         """aiokafka asks for it once for each attempt."""
         if self._buffer is None:
@@ -50,7 +52,7 @@ def compressed(batch: bytearray) -> bytearray:
     """A plain record batch by zstd, where its records take at least `WORTH_BYTES`."""
     if len(batch) - _RECORDS_AT < WORTH_BYTES:
         return batch
-    packed = batch[:_RECORDS_AT] + zstd_encode(bytes(batch[_RECORDS_AT:]))
+    packed: bytearray = batch[:_RECORDS_AT] + zstd_encode(bytes(batch[_RECORDS_AT:]))
     (attributes,) = struct.unpack_from(">h", batch, _ATTRIBUTES_AT)
     struct.pack_into(">h", packed, _ATTRIBUTES_AT, attributes | _ZSTD)
     struct.pack_into(">i", packed, _LENGTH_AT, len(packed) - _LENGTH_AT - 4)
