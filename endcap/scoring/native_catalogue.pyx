@@ -256,7 +256,7 @@ cdef class NativeCatalogue:
     ) noexcept nogil:
         """Say of one shopper's candidates what the model thinks of them; write the items that it
         adds, and return how many."""
-        cdef Py_ssize_t at, m = 0
+        cdef Py_ssize_t at, near, m = 0
         cdef int32_t item
         cdef float top, log_sum
         # What is no item is as far away as can be; once the exponentials are summed, the row of
@@ -264,11 +264,12 @@ cdef class NativeCatalogue:
         cosines[0] = NOWHERE
         for at in range(self.n_items + 1, self.chunks * CHUNK):
             cosines[self.place[at]] = NOWHERE
-        if self.says_nothing(query):
+        near = 0 if self.says_nothing(query) else self.nearest(cosines, highest, own)
+        if not near:  # all are as near, or, of a model that is broken, no cosine is a number
+            near = own
             for at in range(own):
                 self.keys[at] = at + 1
-        else:
-            own = self.nearest(cosines, highest, own)
+        own = near
         top = cosines[self.place[<uint32_t>self.keys[0]]]
         log_sum = logf(sum_of_exponentials(cosines, self.chunks * CHUNK, temperature, top))
         cosines[0] = 0.0

@@ -157,6 +157,24 @@ def test_a_catalogue_smaller_than_what_is_added_is_added_whole() -> None:
     np.testing.assert_allclose(found.told[ours], expected.told[theirs], atol=1e-5)
 
 
+@pytest.mark.skipif(not IS_BUILT, reason="the compiled path is not built here")
+def test_a_model_that_gives_no_numbers_gives_no_scores(
+    bundle: Bundle, shoppers: list[Session]
+) -> None:
+    from endcap.scoring.native_catalogue import NativeCatalogue
+
+    queries, table, crowd = some_asked(bundle, shoppers, 7, 5)
+    queries[3] = np.nan
+    native = NativeCatalogue(table, facts_of(bundle.generators))
+    gathered = bundle.gatherer.gather(crowd)
+    found = Added(*native.look(queries, 20.0, 100, gathered, crowd.context))
+    of_candidates = np.repeat(np.arange(5), np.diff(gathered.offsets))
+    of_added = np.repeat(np.arange(5), np.diff(found.offsets))
+    for told, rows in ((gathered.told, of_candidates), (found.told, of_added)):
+        assert np.isfinite(told[rows != 3]).all()
+        assert np.isnan(told[rows == 3, 1]).any()
+
+
 def test_without_the_compiled_path_the_scores_are_the_same(
     bundle: Bundle, ten_thousand: list[Session]
 ) -> None:
