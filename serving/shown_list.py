@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import UNSET, UnsetType
 
-_IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
-if _IS_BUILT:
+IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
+"""False after an installation without a C compiler: then every list is decoded."""
+if IS_BUILT:
     from endcap.serving import native_rows as native
 
 
@@ -75,7 +76,7 @@ def row_ids(raw: bytes) -> Sequence[str]:
     Raises:
         msgspec.ValidationError: the value is not a list of ours.
     """
-    ids = native.row_ids(raw) if _IS_BUILT else None
+    ids = native.row_ids(raw) if IS_BUILT else None
     return ids if ids is not None else [item.id for item in _decoder.decode(raw).items]
 
 

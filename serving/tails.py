@@ -1,15 +1,12 @@
 """What closes the rows of answers, by the ids of their items: in a compiled table, or in a dict
 where there is no compiler."""
 
-import importlib.util
 from typing import TypeAlias
 
 import msgspec
 
-from endcap.serving.shown_list import row_ids, shown
+from endcap.serving.shown_list import IS_BUILT, row_ids, shown
 
-IS_BUILT = importlib.util.find_spec("endcap.serving.native_rows") is not None
-"""False after an installation without a C compiler: then every list is decoded."""
 if IS_BUILT:
     from endcap.serving import native_rows as native
 
